@@ -1,0 +1,66 @@
+# Every target bootstraps itself on a fresh machine that has python3 with venv, and make.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
+DEV := $(VENV)/.dev
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
+ARGS ?=
+
+.PHONY: help demo test cover slow lint format generate bench lock clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/python:
+	python3 -m venv $(VENV)
+
+$(RUNTIME): requirements/runtime.txt pyproject.toml | $(BIN)/python
+	$(PIP) --require-hashes -r requirements/runtime.txt
+	$(PIP) --no-deps --no-build-isolation --no-index -e .
+	touch $@
+
+$(DEV): requirements/dev.txt $(RUNTIME)
+	$(PIP) --require-hashes -r requirements/dev.txt
+	touch $@
+
+demo: $(RUNTIME) ## the whole chain on this machine; ARGS=--json, ARGS=--keep
+	$(BIN)/modeltrust demo $(ARGS)
+
+test: $(DEV) ## unit tests, policies and coverage; no network, no root, about a minute
+	$(BIN)/coverage erase
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup --cov --cov-report= $(ARGS)
+	$(BIN)/python tests/coverage_floor.py
+
+slow: $(DEV) ## what needs a network, a real registry or minutes
+	$(BIN)/python -m pytest -m slow -p no:cacheprovider $(ARGS)
+
+lint: $(DEV) ## formatting, lint, types, import contracts, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.generate --check
+
+format: $(DEV) ## rewrite formatting
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix-only .
+
+generate: $(DEV) ## crds/, docs/requirements.md, docs/formats.md
+	$(BIN)/python -m tests.generate
+
+bench: $(DEV) ## print the ratios that docs/performance.md quotes
+	for script in benchmarks/*.py; do $(BIN)/python $$script; done
+
+lock: $(DEV) ## resolve the dependencies again
+	$(LOCK) --upgrade --extra webhook pyproject.toml -o requirements/webhook.txt
+	$(LOCK) --extra cli pyproject.toml requirements/build.in -c requirements/webhook.txt -o requirements/runtime.txt
+	$(LOCK) --extra cli pyproject.toml requirements/build.in requirements/dev.in -c requirements/runtime.txt -o requirements/dev.txt
+
+clean: ## forget the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

@@ -1,0 +1,1 @@
+"""Every document that crosses our border, except the statement."""

@@ -1,0 +1,1 @@
+"""The signed statement: trust file, in-toto codec, DSSE envelope."""

@@ -1,0 +1,1 @@
+"""The nouns that every part of modeltrust speaks, in the standard library alone."""

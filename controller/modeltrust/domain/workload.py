@@ -1,0 +1,129 @@
+"""What extraction returns: everything a workload loads, and everything it may load that cannot be named."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from modeltrust.domain.digest import ContentDigest
+from modeltrust.domain.reasons import Reason
+from modeltrust.domain.reference import Identity, ModelReference, Revision
+
+
+class Role(StrEnum):
+    """What a reference is used for; one word in code, JSON and documentation."""
+
+    BASE = "base"
+    ADAPTER = "adapter"
+    DRAFT = "draft"
+    TOKENIZER = "tokenizer"
+    CODE = "code"
+    CONFIG = "config"
+    PROJECTOR = "projector"
+    REPOSITORY = "repository"
+    IMAGE = "image"
+    UNKNOWN = "unknown"
+
+
+class Confidence(StrEnum):
+    """How a reference was found."""
+
+    DECLARED = "declared"  # stands in a typed field
+    DERIVED = "derived"  # came through env, shell or a volume
+    INFERRED = "inferred"  # guessed from shape or a generic table
+
+
+@dataclass(frozen=True, slots=True)
+class FoundReference:
+    """One model, adapter, tokenizer … that a workload loads.
+
+    Attributes:
+        raw: the string as written.
+        reference: canonical, resolver included.
+        revision: as stated.
+        role: what it is used for.
+        locator: JSON Pointer into the object, with a sub-locator such as ``/spec/containers/0/args/2#word 7``.
+        confidence: how it was found.
+        spelling: grammar of the field it stands in (``hf-flag``, ``kserve``, ``image`` …), so that a fix can be written in it.
+    """
+
+    raw: str
+    reference: ModelReference
+    revision: Revision
+    role: Role
+    locator: str
+    confidence: Confidence
+    spelling: str = ""
+
+    def identity(self) -> Identity | None:
+        """The key of the facts about it, where its revision is immutable."""
+        return Identity(self.reference, self.revision) if self.revision.immutable else None
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """Something that is, or may be, loaded and cannot be named: never silence.
+
+    Attributes:
+        reason: UnresolvedReference, UndeclaredResolver, OpaqueSource, DynamicLoading, RemoteCode or LimitExceeded.
+        locator: as in FoundReference.
+        message: one sentence, safe to show.
+        value: the string that could not be resolved, truncated, without secrets.
+        fix: what to do, in this kind's own grammar; may be empty.
+    """
+
+    reason: Reason
+    locator: str
+    message: str
+    value: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundImage:
+    """A container image that the workload runs.
+
+    Attributes:
+        reference: as written.
+        locator: JSON Pointer.
+        accelerator: whether its container (or Pod) asks for an accelerator.
+    """
+
+    reference: str
+    locator: str
+    accelerator: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Everything that matters about one object.
+
+    Attributes:
+        group: API group, empty for core.
+        version: API version.
+        kind: kind.
+        namespace: empty for cluster-scoped objects.
+        name: metadata.name, or generateName with a trailing "*".
+        references: what it loads, without duplicates, in order of appearance.
+        unresolved: what cannot be named.
+        images: container images.
+        accelerators: whether any container asks for an accelerator.
+        runtime_loaded: the model reaches running Pods without a new Pod, so this object is the only gate.
+        declared: references from the annotation modeltrust.dev/models, by canonical text; they satisfy only AllowDeclared.
+        content_digests: from the annotation modeltrust.dev/content-digests, by canonical reference text.
+        inference: whether it looks like inference at all (engine, serving kind, accelerator, reference).
+    """
+
+    group: str
+    version: str
+    kind: str
+    namespace: str
+    name: str
+    references: tuple[FoundReference, ...] = ()
+    unresolved: tuple[Unresolved, ...] = ()
+    images: tuple[FoundImage, ...] = ()
+    accelerators: bool = False
+    runtime_loaded: bool = False
+    declared: frozenset[str] = frozenset()
+    content_digests: Mapping[str, ContentDigest] = field(default_factory=lambda: MappingProxyType({}))
+    inference: bool = False

@@ -1,0 +1,1 @@
+"""What is in a model, file by file: finds, never judges."""

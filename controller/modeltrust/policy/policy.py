@@ -1,0 +1,240 @@
+"""Compiled policies, and everything that a judgement may read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from modeltrust.domain.evidence import Statement
+from modeltrust.domain.facts import Fact
+from modeltrust.domain.globs import Glob
+from modeltrust.domain.reference import Identity
+from modeltrust.domain.signer import TrustedSigner
+from modeltrust.domain.workload import FoundReference, Workload
+
+if TYPE_CHECKING:
+    from modeltrust.policy.requirement import Requirement
+
+
+class Mode(StrEnum):
+    """What a policy does with what it finds."""
+
+    ENFORCE = "Enforce"
+    WARN = "Warn"
+    AUDIT = "Audit"
+
+
+class Pending(StrEnum):
+    """What a policy does while a model is being verified."""
+
+    DENY = "Deny"
+    WARN = "Warn"
+
+
+class UnresolvedAction(StrEnum):
+    """What a policy does with something that cannot be named."""
+
+    DENY = "Deny"
+    ALLOW_DECLARED = "AllowDeclared"
+    WARN = "Warn"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSelector:
+    """A metav1.LabelSelector, compiled.
+
+    Attributes:
+        match_labels: all must be equal.
+        expressions: (key, operator, values); operators In, NotIn, Exists, DoesNotExist.
+    """
+
+    match_labels: tuple[tuple[str, str], ...] = ()
+    expressions: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether the labels satisfy every part; an empty selector matches nothing here, since empty is refusal."""
+        if not self.match_labels and not self.expressions:
+            return False
+        if any(labels.get(key) != value for key, value in self.match_labels):
+            return False
+        return all(_expression(labels.get(key), operator, values) for key, operator, values in self.expressions)
+
+
+def _expression(value: str | None, operator: str, values: tuple[str, ...]) -> bool:
+    if operator == "Exists":
+        return value is not None
+    if operator == "DoesNotExist":
+        return value is None
+    if operator == "In":
+        return value in values
+    return operator == "NotIn" and value not in values
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Which (namespace, reference) pairs a policy covers.
+
+    Attributes:
+        namespaces: names, exact.
+        selector: over the labels of the namespace; either is enough.
+        models: globs over canonical references.
+        cluster_scoped: whether cluster-scoped objects are covered too.
+        everything: the match could not be read, so it matches all (a broken policy denies what it may cover).
+    """
+
+    namespaces: frozenset[str] = frozenset()
+    selector: LabelSelector | None = None
+    models: tuple[Glob, ...] = ()
+    cluster_scoped: bool = False
+    everything: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attested:
+    """The subject of requirements on evidence: a reference with the current statement about it.
+
+    Attributes:
+        found: the reference in the workload.
+        statement: current, signed by a trusted attestor, not revoked.
+    """
+
+    found: FoundReference
+    statement: Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A compiled ModelPolicy.
+
+    Attributes:
+        name: metadata.name.
+        mode: as written; ``enforce_after`` may soften it.
+        match: what it covers.
+        pending: see Pending.
+        unresolved: see UnresolvedAction.
+        enforce_after: Warn until then, unix seconds.
+        grace_seconds: how long after its end a statement still counts.
+        contact: printed in every denial.
+        on_workload: requirements about the whole object.
+        on_reference: requirements about each reference, decided without evidence.
+        on_statement: requirements about each statement.
+        broken: why it could not be compiled; then it denies what it matches.
+    """
+
+    name: str
+    mode: Mode
+    match: Match
+    pending: Pending = Pending.DENY
+    unresolved: UnresolvedAction = UnresolvedAction.DENY
+    enforce_after: int | None = None
+    grace_seconds: int = 0
+    contact: str = ""
+    on_workload: tuple[Requirement[Workload], ...] = ()
+    on_reference: tuple[Requirement[FoundReference], ...] = ()
+    on_statement: tuple[Requirement[Attested], ...] = ()
+    broken: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadName:
+    """Which workload an exemption excuses."""
+
+    group: str
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """A compiled PolicyExemption: no wildcards, always ending.
+
+    Attributes:
+        name: metadata.name.
+        policies: names.
+        namespaces: names.
+        models: canonical references with revision, exact; or
+        workloads: exact.
+        requirements: names as in findings; empty excuses none.
+        reasons: reasons of the judge that it excuses; never ModelRevoked, StatementInvalid or InternalError.
+        expires_at: the earlier of expirationTime and 90 days after creation.
+    """
+
+    name: str
+    policies: frozenset[str]
+    namespaces: frozenset[str]
+    models: frozenset[str]
+    workloads: frozenset[WorkloadName]
+    requirements: frozenset[str]
+    reasons: frozenset[str]
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevokedSigner:
+    """A signer that no longer counts.
+
+    Attributes:
+        fingerprint: 64 hex, or
+        issuer: with
+        subject: of a keyless identity, case folded.
+        signed_after: only signatures made after this time, or without a trusted time; None: all.
+    """
+
+    fingerprint: str = ""
+    issuer: str = ""
+    subject: str = ""
+    signed_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """A compiled ModelRevocation; beats exemptions, grace and modes, in every namespace.
+
+    Attributes:
+        name: metadata.name.
+        models: case-folding globs over canonical references, with or without ``@revision``.
+        contents: content digests, hex.
+        files: sha256 hex of weight files.
+        signers: see RevokedSigner.
+        reason: for people.
+        reference: incident id.
+    """
+
+    name: str
+    models: tuple[Glob, ...] = ()
+    contents: frozenset[str] = frozenset()
+    files: frozenset[str] = frozenset()
+    signers: tuple[RevokedSigner, ...] = ()
+    reason: str = ""
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidStatement:
+    """A statement exists under this identity and does not verify."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Everything that a judgement may read, as of one moment.
+
+    Attributes:
+        now: unix seconds.
+        signers: by name; a signer that could not be compiled is missing here and in ``broken_signers``.
+        statements: look-up by identity: Known(statement), Known(InvalidStatement), Absent, or Unavailable.
+        exemptions: all of them; expired ones are ignored when deciding.
+        revocations: all of them.
+        broken_signers: names and why.
+    """
+
+    now: int
+    statements: Callable[[Identity], Fact[Statement | InvalidStatement]]
+    signers: Mapping[str, TrustedSigner] = field(default_factory=lambda: MappingProxyType({}))
+    exemptions: tuple[Exemption, ...] = ()
+    revocations: tuple[Revocation, ...] = ()
+    broken_signers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -1,0 +1,1 @@
+"""One requirement, one file; they do not know each other."""

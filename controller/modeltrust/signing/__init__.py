@@ -1,0 +1,1 @@
+"""Who signed: strict verification of OMS bundles, offline."""

@@ -1,0 +1,1 @@
+"""Where models are: one implementation per kind of place."""

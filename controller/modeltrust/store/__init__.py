@@ -1,0 +1,1 @@
+"""The trusted state in memory."""

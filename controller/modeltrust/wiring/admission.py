@@ -1,0 +1,1 @@
+"""The light composition root: what decides."""

@@ -1,0 +1,155 @@
+"""`modeltrust check FILE… --trust DIR`: would these workloads be admitted?"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from modeltrust.admission import message
+from modeltrust.admission.decide import Question
+from modeltrust.api.compile import check_object
+from modeltrust.api.manifests import locate
+from modeltrust.cli import files, options
+from modeltrust.cli.exits import of_outcomes
+from modeltrust.cli.output import github, sarif, text
+from modeltrust.cli.output import json as json_output
+from modeltrust.cli.output.problem import Problem
+from modeltrust.cli.workloads import Subject, subjects
+from modeltrust.domain.decision import Decision, Finding, Outcome, Status
+from modeltrust.wiring.admission import admission_from_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One object with the decision about it."""
+
+    subject: Subject
+    decision: Decision
+
+
+@click.command("check")
+@click.argument("names", metavar="FILE...", nargs=-1, required=True)
+@click.option("--trust", metavar="DIR|FILE", required=True, help="policies, signers, attestations … and attestors.yaml")
+@click.option("--set-namespace", default="", help="namespace of objects that state none")
+@click.option("--strict", is_flag=True, help="exit with 10 when there are only warnings")
+@click.option("--now", metavar="TIME", help="judge as of this time (RFC 3339)")
+@options.output("json", "sarif", "github")
+def command(names: tuple[str, ...], trust: str, set_namespace: str, strict: bool, now: str | None, output: str) -> int:  # noqa: FBT001 - a flag
+    """Would these workloads be admitted?
+
+    FILE is a manifest (YAML or JSON, several documents), a folder of them, or - for standard input. The answer, its words and
+    its reasons are the webhook's own.
+
+    \b
+    Examples:
+      modeltrust check deployment.yaml --trust policies/production
+      kustomize build . | modeltrust check - --trust trust/ -o sarif
+    """
+    moment = options.parse_now(now)
+    admission = admission_from_folder(Path(trust), now=moment)
+    checked: list[Checked] = []
+    for subject in subjects(files.documents(names), set_namespace):
+        if subject.ours:
+            check_object(subject.document.value)
+            continue
+        workload = admission.extractor.extract(subject.data, namespace=subject.namespace)
+        if workload.images or workload.references or workload.unresolved:
+            question = Question(document=subject.data, namespace=subject.namespace)
+            checked.append(Checked(subject, admission.decide(question, moment)))
+    _WRITERS[output](checked)
+    return int(of_outcomes([entry.decision.outcome for entry in checked], strict=strict))
+
+
+def _write_json(checked: list[Checked]) -> None:
+    outcomes = [entry.decision.outcome for entry in checked]
+    json_output.write(
+        {
+            "summary": {
+                "admitted": sum(outcome in {Outcome.ADMIT, Outcome.WARN} for outcome in outcomes),
+                "denied": outcomes.count(Outcome.DENY),
+                "pending": outcomes.count(Outcome.PENDING),
+                "errors": outcomes.count(Outcome.ERROR),
+            },
+            "decisions": [_decision(entry) for entry in checked],
+        }
+    )
+
+
+def _decision(entry: Checked) -> dict[str, Any]:
+    subject = entry.subject
+    return {
+        "file": subject.file,
+        "index": subject.index,
+        "kind": subject.kind,
+        "namespace": subject.namespace,
+        "name": subject.name,
+        "allowed": entry.decision.allowed,
+        "outcome": entry.decision.outcome.label,
+        "findings": [_finding(finding) for finding in entry.decision.findings],
+        "warnings": list(message.warnings(entry.decision)),
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "policy": finding.policy,
+        "requirement": finding.requirement,
+        "status": finding.status.value,
+        "reason": None if finding.reason is None else finding.reason.value,
+        "reference": finding.reference,
+        "role": finding.role,
+        "locator": finding.locator,
+        "message": finding.message,
+        "fix": finding.fix,
+    }
+
+
+def _write_text(checked: list[Checked]) -> None:
+    for entry in checked:
+        subject, outcome = entry.subject, entry.decision.outcome
+        text.heading(f"{subject.kind} {subject.namespace}/{subject.name}", f"{subject.file}:{subject.line}")
+        _SAY[outcome](f"  {outcome.label}")
+        for finding in entry.decision.findings:
+            if finding.status in {Status.PASS, Status.SKIP}:
+                continue
+            reason = "" if finding.reason is None else finding.reason.value
+            note = f" (policy {finding.policy}{', advisory' if finding.advisory else ''})" if finding.policy else ""
+            text.say(f"  [{reason}] {finding.message}{note}")
+            if finding.fix:
+                text.quiet(f"    Fix: {finding.fix}")
+    counts = {outcome: sum(entry.decision.outcome is outcome for entry in checked) for outcome in Outcome}
+    text.say(", ".join(f"{count} {outcome.label}" for outcome, count in counts.items() if count) or "nothing to check")
+
+
+_SAY = {
+    Outcome.ADMIT: text.good,
+    Outcome.WARN: text.careful,
+    Outcome.PENDING: text.careful,
+    Outcome.ERROR: text.bad,
+    Outcome.DENY: text.bad,
+}
+
+
+def _problems(checked: list[Checked]) -> list[Problem]:
+    return [
+        Problem(
+            file=entry.subject.file,
+            position=locate(entry.subject.document, finding.locator),
+            rule="" if finding.reason is None else finding.reason.value,
+            message=finding.message,
+            fix=finding.fix,
+            error=not finding.advisory and finding.status is not Status.PENDING,
+        )
+        for entry in checked
+        for finding in entry.decision.findings
+        if finding.status not in {Status.PASS, Status.SKIP}
+    ]
+
+
+_WRITERS = {
+    "text": _write_text,
+    "json": _write_json,
+    "sarif": lambda checked: sarif.write(_problems(checked)),
+    "github": lambda checked: github.write(_problems(checked)),
+}

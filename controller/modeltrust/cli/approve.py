@@ -28,9 +28,7 @@ _KEY_BYTES = 65_536
 @click.option("--expires", metavar="DAYS", type=click.IntRange(1, _LONGEST_DAYS), required=True)
 @click.option("--content-digest", metavar="sha256:…", help="what was inspected (modeltrust digest DIR); else read from the source")
 @plain_http_option
-def command(  # noqa: PLR0913 - one parameter per option
-    *, name: str, key: Path, ticket: str, expires: int, content_digest: str | None, plain_http: bool
-) -> None:
+def command(*, name: str, key: Path, ticket: str, expires: int, content_digest: str | None, plain_http: bool) -> None:
     """Countersign a pinned model of somebody else; prints a ModelAttestation with the approval as evidence.
 
     \b

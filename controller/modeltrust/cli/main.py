@@ -79,21 +79,26 @@ def main(arguments: list[str]) -> int:
         result = _program.main(arguments, prog_name="modeltrust", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return int(stop.exit_code)
-    except click.ClickException as error:
-        error.show()
-        return int(Exit.USAGE)
-    except click.Abort:
-        return _fail("interrupted", Exit.INTERNAL)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read our output has gone: nothing to tell
-        return int(Exit.INTERNAL)
+    except (click.ClickException, click.Abort, BrokenPipeError) as error:
+        return int(_stopped(error))
     except ModelTrustError as error:
         return _fail(str(error), _code(error))
-    except Exception as error:  # noqa: BLE001 - the last line of defence: one line, no traceback, never success
+    except Exception as error:
         if os.environ.get("MODELTRUST_DEBUG"):
             raise
         return _fail(f"internal error: {type(error).__name__}: {quote(error)}; MODELTRUST_DEBUG=1 shows where", Exit.INTERNAL)
     return int(result) if isinstance(result, int) else int(Exit.OK)
+
+
+def _stopped(error: click.ClickException | click.Abort | BrokenPipeError) -> Exit:
+    if isinstance(error, click.ClickException):
+        error.show()
+        return Exit.USAGE
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read our output has gone: nothing to tell
+    else:
+        _fail("interrupted", Exit.INTERNAL)
+    return Exit.INTERNAL
 
 
 def _code(error: ModelTrustError) -> Exit:

@@ -17,7 +17,7 @@ from modeltrust.domain.errors import InvalidInputError
 @click.option("--keyless", is_flag=True, help="sign with an identity token instead of a key")
 @click.option("--identity-token", metavar="FILE", type=Path, help="OIDC token for --keyless; else it is asked for")
 @click.option("--signature", metavar="FILE", type=Path, help="where to write; default model.sig in DIR")
-def command(  # noqa: PLR0913 - one parameter per option
+def command(
     *,
     name: str,
     key: Path | None,
@@ -50,7 +50,6 @@ def command(  # noqa: PLR0913 - one parameter per option
 def _password(name: str | None) -> str | None:
     if name is None:
         return None
-
 
     if name not in os.environ:
         raise InvalidInputError(f"got --password-env {name}, expected the name of an environment variable that is set")

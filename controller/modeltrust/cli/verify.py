@@ -79,9 +79,7 @@ def command(  # noqa: PLR0913 - one parameter per option
     return int(Exit.OK if verdict == "pass" else Exit.DENIED)
 
 
-def _answer(
-    fact: SignatureEvidence | RejectedSignature, signers: tuple[TrustedSigner, ...], reference: str, now: int
-) -> Answer:
+def _answer(fact: SignatureEvidence | RejectedSignature, signers: tuple[TrustedSigner, ...], reference: str, now: int) -> Answer:
     if isinstance(fact, RejectedSignature):
         return Answer(fact.reason.value, fact.message)
     refused = Answer(Reason.SIGNER_NOT_TRUSTED.value, "matches no TrustedSigner given", evidence=fact)

@@ -20,7 +20,7 @@ from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError, MalformedError, NotFoundError, UnavailableError, quote
 from modeltrust.domain.listing import FileEntry, FileKind, SourceListing
 from modeltrust.domain.reference import NO_REVISION
-from modeltrust.sources.interface import Progress, no_progress
+from modeltrust.sources.interface import Progress
 
 SIGNATURE_NAME = "model.sig"  # the OMS convention (facts: model-signing's default)
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -56,14 +56,14 @@ class FolderSource:
     Attributes:
         folder: the model's folder; may itself be reached through a link, since the caller names it.
         signature: a bundle elsewhere, instead of ``model.sig`` in the folder.
-        progress: told how many bytes are hashed.
+        progress: told as bytes are hashed.
         workers: threads, never more than processors; one file is hashed by one thread.
     """
 
     folder: Path
     _: KW_ONLY
     signature: Path | None = None
-    progress: Progress = no_progress
+    progress: Progress | None = None
     workers: int = limits.HASH_WORKERS
     _listed: dict[str, _Stamp] | None = field(init=False, repr=False, default=None)
 
@@ -152,15 +152,12 @@ class _Hashing:
 
     root: int
     stamps: dict[str, _Stamp]
-    progress: Progress
-    done: int = 0
-    total: int = 0
+    progress: Progress | None
     stopped: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, workers: int) -> dict[str, str]:
         files = sorted((p for p, s in self.stamps.items() if s.kind is FileKind.FILE), key=lambda p: -self.stamps[p].size)
-        self.total = sum(self.stamps[path].size for path in files)
         pool = ThreadPoolExecutor(max_workers=max(1, min(workers, os.cpu_count() or 1)), thread_name_prefix="hash")
         try:
             return dict(zip(files, pool.map(self._hash, files), strict=True))
@@ -194,9 +191,9 @@ class _Hashing:
         return hasher.hexdigest(), size
 
     def _advance(self, count: int) -> None:
-        with self.lock:
-            self.done += count
-            self.progress(self.done, self.total)
+        if self.progress is not None:
+            with self.lock:
+                self.progress(count)
 
 
 def _walk(root: int) -> dict[str, _Stamp]:

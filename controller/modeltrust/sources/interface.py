@@ -4,12 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with (bytes done, bytes in total), never from two threads at once."""
-
-
-def no_progress(_done: int, _total: int) -> None:
-    """Report nothing."""
+Progress: TypeAlias = Callable[[int], None]
+"""Called with the number of bytes read since the last call, never from two threads at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,12 @@ SCRIPT_WORDS = 8_192
 SCRIPT_DEPTH = 6  # sh -c inside sh -c
 EMBEDDED_BYTES = 256 * 1024  # a YAML or JSON document inside a string field
 PATH_MATCHES = 2_048  # values that one JSONPath row may match
+POD_SPECS = 64  # Pod specs and loose containers in one object; the largest real one (a disaggregated graph) has 12
+VOLUMES = 256  # volumes of one Pod spec
+WALK_DEPTH = 40  # levels of the generic walk over kinds that no row covers
+EMBEDDED_DEPTH = 3  # an object inside a string inside an object
+PYTHON_BYTES = 16 * 1024  # Python source of one object: ast.parse takes about 1 ms for 2 kB
+ANNOTATION_BYTES = 64 * 1024  # one modeltrust.dev annotation
 
 # --- content and listings ----------------------------------------------------------------------------------------------------
 FILES = 20_000  # files in one model: the largest real repositories have a few thousand
@@ -45,12 +51,36 @@ TOKENIZER_BYTES = 64 * 1024 * 1024  # tokenizer.json; the largest in use is abou
 TEMPLATE_BYTES = 256 * 1024  # one chat template; the largest real one measured is 16,738 bytes
 TEMPLATE_NODES = 50_000
 FINDINGS_PER_MODEL = 200  # findings kept in a report; the rest is counted
+FINDINGS_PER_FILE = 20  # of one rule in one file; more of the same tells nothing new
+HEAD_BYTES = 512  # first bytes of every file: magics and a tar header (its checksum covers 512 bytes)
+ZIP_END_RECORDS = 64  # end-of-central-directory signatures followed in one tail; by chance there is one in 65,000 files
+SAFETENSORS_PADDING_BYTES = 7  # writers align the header to 8 bytes; more padding is legal and odd
+SAFETENSORS_INTEGER = 2**53  # exact in every JSON reader; no real tensor is larger
+SHARD_INDEX_BYTES = 16 * 1024 * 1024  # the largest real one measured is about 9 MB (DeepSeek-V3, 91,991 tensors)
+EXAMINED_BYTES = 512 * 1024 * 1024  # small files read and parsed in one model, all together
+JSON_VALUES = 4_000_000  # keys and values walked in one sidecar or tokenizer document
+GGUF_HEADER_BYTES = 120 * 1024 * 1024  # metadata and tensor map of one GGUF file; usually below 16 MB
+GGUF_ENTRIES = 100_000  # keys, or tensors
+GGUF_ARRAY_DEPTH = 4  # arrays inside arrays
+TEMPLATES_PER_MODEL = 64
+TEMPLATE_WARNING_BYTES = 32 * 1024  # twice the largest real template measured
+TEMPLATE_NESTING_WARNING = 16  # blocks inside blocks; the deepest of 70 real templates has fewer
+PROTOBUF_FIELDS = 4_000_000  # fields walked in tokenizer.model; 256k pieces have about 3 fields each
+FRONT_MATTER_LINES = 2_000  # of README.md
+LINEAGE_CLAIMS = 32  # bases named by one model; merges name a dozen at most
 
 # --- signing (facts/signing.md) ----------------------------------------------------------------------------------------------
 BUNDLE_BYTES = 8 * 1024 * 1024  # a 5,000-file OMS bundle is about 1.3 MB
 BUNDLES_PER_MODEL = 16
 MANIFEST_RESOURCES = 20_000
 CERTIFICATES_IN_CHAIN = 8
+TIMESTAMPS_PER_BUNDLE = 32  # as sigstore
+KEYS_TRIED = 1_024  # public keys and roots of all TrustedSigners that one bundle is tried with; a key costs about 0.2 ms
+KEY_BYTES = 64 * 1024  # a PEM file with one key
+UNSIGNED_PATHS = 64  # files of a model that one signature may leave uncovered; they are recorded, and judged by policy
+PATHS_NAMED = 3  # files named in one message
+APPROVAL_SECONDS = 366 * 24 * 3600  # longest life of an approval: it ends, or it would be a signature
+TICKET_CHARACTERS = 256
 
 # --- attestation -------------------------------------------------------------------------------------------------------------
 STATEMENT_BYTES = 256 * 1024  # an envelope; etcd's object limit is 1.5 MiB
@@ -65,8 +95,20 @@ EXEMPTION_SECONDS = 90 * 24 * 3600  # longest exemption, counted from its creati
 OCI_MANIFEST_BYTES = 4 * 1024 * 1024  # the distribution specification's own limit
 OCI_REFERRERS = 64
 OCI_TOKEN_BYTES = 64 * 1024
-HTTP_TIMEOUT_SECONDS = 30
+OCI_REFERRER_PAGES = 4
+OCI_WHOLE_BLOB_BYTES = 1024 * 1024  # up to this a file is fetched whole, so that its digest can be checked
+OCI_UNRANGED_BYTES = 64 * 1024 * 1024  # how far into a blob we read from its start where a registry ignores Range
+HTTP_TIMEOUT_SECONDS = 30  # silence on a connection
+HTTP_CONNECT_SECONDS = 10
+HTTP_BYTES_PER_SECOND = 16 * 1024  # a body that arrives more slowly, beyond the timeout, is given up: one byte at a time never ends
 HTTP_RETRIES = 3
+HTTP_BACKOFF_SECONDS = 0.5  # doubled with each attempt
+HTTP_WAIT_SECONDS = 20  # longest wait between attempts, whatever Retry-After asks for
+HTTP_REDIRECTS = 3
+HTTP_ADDRESSES = 4  # addresses of one host that are tried
+URL_CHARACTERS = 4_096  # a redirect to object storage carries about 1,500 characters of signature
+URL_SHOWN_CHARACTERS = 200
+PROGRESS_SECONDS = 5  # between two lines of progress in a log
 HASH_CHUNK_BYTES = 256 * 1024  # stays in the second-level cache: 1.11 x openssl, where 1 MiB reaches 1.08 (facts/signing.md section 9)
 HASH_WORKERS = 4  # threads over files; more only thrash a disk
 
@@ -82,3 +124,21 @@ ANSWER_MARGIN_SECONDS = 0.5  # answer this long before the API server's own time
 ANSWER_SECONDS = 2.0
 STALE_SECONDS = {"signers": 120, "revocations": 120}  # then: not ready
 STALE_SECONDS_DEFAULT = 900
+
+# --- store -------------------------------------------------------------------------------------------------------------------
+POLL_SECONDS = 1.0  # between two looks at a watched folder; a change counts within two of them
+TRUST_FILES = 10_000  # files in a watched folder, sub-folders included
+TRUST_DEPTH = 8  # levels of folders
+SWEEP_PAUSE_SECONDS = 0.002  # after each statement verified in the background: about a tenth of one core, so the tail stays short
+STATEMENTS_PER_IDENTITY = 16  # envelopes under one identity; more are never verified, so that a copy cannot buy work
+
+# --- webhook -----------------------------------------------------------------------------------------------------------------
+BODY_SECONDS = 5.0  # a body that trickles in is cut off
+BODIES_BYTES = 4 * REVIEW_BYTES  # of all requests being read together; beyond it: 503, no verdict
+KEEP_ALIVE_SECONDS = 150  # the API server keeps idle connections 90 s and does not retry a written POST (facts/performance.md)
+DRAIN_SECONDS = 10.0  # still answering after SIGTERM, while endpoints forget this replica
+SHUTDOWN_SECONDS = 10  # for answers that are being written when draining ends
+CERTIFICATE_POLL_SECONDS = 5.0  # between two looks at the serving certificate
+UID_SCAN_BYTES = 1_024  # start of a review that is searched for its uid when the rest cannot be read
+UID_CHARACTERS = 128
+CAUSES = 32  # entries in status.details.causes

@@ -1,0 +1,1 @@
+"""What Jobs and init containers run: one command each, with little installed."""

@@ -89,10 +89,20 @@ CLOCK_SKEW_SECONDS = 300  # how far in the future issuedAt may lie
 SIGNATURES_PER_STATEMENT = 16
 EVALUATIONS_PER_STATEMENT = 64
 WEIGHT_DIGESTS_PER_STATEMENT = 2_048
+STATEMENT_TEXT_CHARACTERS = 1_024  # one text in a statement: a path, a message, a certificate's subject
+STATEMENT_NUMBER = 2**63 - 1  # a serial may be nanoseconds since 1970
+AUDIENCE_CHARACTERS = 253  # a UID or the name of a fleet
+CLAIMS_PER_SIGNATURE = 32  # Fulcio defines 23 extensions
+VOUCHERS_PER_SIGNATURE = 32  # keys of CA, CT log, log and TSA
+FORMATS_PER_MODEL = 64  # there are fewer formats than that
+ATTESTORS = 64  # entries in the trust file; rotation needs two
+ATTESTOR_SCOPES = 256  # globs of one attestor
 EXEMPTION_SECONDS = 90 * 24 * 3600  # longest exemption, counted from its creation
 
 # --- sources -----------------------------------------------------------------------------------------------------------------
 OCI_MANIFEST_BYTES = 4 * 1024 * 1024  # the distribution specification's own limit
+OCI_TEXT_CHARACTERS = 65_536  # one annotation or media type; packagers put JSON into annotations
+OCI_BLOB_BYTES = 1 << 50  # a stated size beyond a pebibyte is nonsense
 OCI_REFERRERS = 64
 OCI_TOKEN_BYTES = 64 * 1024
 OCI_REFERRER_PAGES = 4
@@ -109,7 +119,7 @@ HTTP_ADDRESSES = 4  # addresses of one host that are tried
 URL_CHARACTERS = 4_096  # a redirect to object storage carries about 1,500 characters of signature
 URL_SHOWN_CHARACTERS = 200
 PROGRESS_SECONDS = 5  # between two lines of progress in a log
-HASH_CHUNK_BYTES = 256 * 1024  # stays in the second-level cache: 1.11 x openssl, where 1 MiB reaches 1.08 (facts/signing.md section 9)
+HASH_CHUNK_BYTES = 256 * 1024  # stays in the second-level cache; benchmarks/digest.py prints what it gives
 HASH_WORKERS = 4  # threads over files; more only thrash a disk
 
 # --- admission ---------------------------------------------------------------------------------------------------------------
@@ -135,6 +145,7 @@ STATEMENTS_PER_IDENTITY = 16  # envelopes under one identity; more are never ver
 # --- webhook -----------------------------------------------------------------------------------------------------------------
 BODY_SECONDS = 5.0  # a body that trickles in is cut off
 BODIES_BYTES = 4 * REVIEW_BYTES  # of all requests being read together; beyond it: 503, no verdict
+DISCARD_BYTES = 2 * REVIEW_BYTES  # read and thrown away after a body grew too large, so that the denial can be delivered
 KEEP_ALIVE_SECONDS = 150  # the API server keeps idle connections 90 s and does not retry a written POST (facts/performance.md)
 DRAIN_SECONDS = 10.0  # still answering after SIGTERM, while endpoints forget this replica
 SHUTDOWN_SECONDS = 10  # for answers that are being written when draining ends
@@ -142,3 +153,34 @@ CERTIFICATE_POLL_SECONDS = 5.0  # between two looks at the serving certificate
 UID_SCAN_BYTES = 1_024  # start of a review that is searched for its uid when the rest cannot be read
 UID_CHARACTERS = 128
 CAUSES = 32  # entries in status.details.causes
+
+# --- API documents (also the bounds of the generated schemas: CEL cost estimates need one for every list and string) -----------
+API_NAME_CHARACTERS = 253  # a DNS subdomain, Kubernetes' own bound on object names
+API_LABEL_CHARACTERS = 63  # a DNS label, Kubernetes' own bound on namespace names and label values
+API_LABEL_KEY_CHARACTERS = 317  # prefix of 253, "/", name of 63
+API_TEXT_CHARACTERS = 1_024  # a sentence or two: justifications, messages
+API_URL_CHARACTERS = 512
+API_CLAIM_CHARACTERS = 512  # one Fulcio claim, subject or issuer
+API_TIME_CHARACTERS = 40  # RFC 3339 with fraction and offset
+API_GLOBS = 64  # patterns in one list
+API_NAMES = 256  # namespaces named in one policy or exemption
+API_SELECTOR_TERMS = 16  # entries of a label selector
+API_SIGNERS = 16  # signers in one alternative
+API_ALTERNATIVES = 8  # entries of signature.anyOf
+API_THRESHOLD = 8  # distinct signers that one alternative can demand
+API_IDENTITIES = 32  # keyless identities of one signer
+API_UNSIGNED_PATHS = 32
+API_SUITES = 16  # suites in one policy
+API_EVIDENCE = 16  # documents in one ModelAttestation
+API_EXEMPTED = 64  # models or workloads in one exemption: longer lists are a policy of their own
+API_REVOKED = 256  # entries in one list of a revocation
+API_REPORTED = 64  # entries in a status list that people read
+API_MAPPING_ENTRIES = 32  # rows or tests in one ModelReferenceMapping
+API_ARGUMENTS = 128  # arguments of an evaluation's engine
+PEM_CHARACTERS = 4_096  # one public key; a P-521 key has 268
+ROOTS_CHARACTERS = 65_536  # PEM certificates
+TRUSTED_ROOT_CHARACTERS = 262_144  # trusted_root.json; the public good instance's has about 8,000
+GRACE_SECONDS = 30 * 24 * 3600  # longest grace after a statement's end: four times its life
+MAX_AGE_SECONDS = 366 * 24 * 3600  # longest age of an evaluation that a policy can accept
+API_PROBLEMS = 3  # problems of one object named in one message; the rest is counted
+API_SPEC_NODES = 50_000  # values visited in one object of ours; etcd's limit of 1.5 MiB allows more only as noise

@@ -99,6 +99,11 @@ ATTESTORS = 64  # entries in the trust file; rotation needs two
 ATTESTOR_SCOPES = 256  # globs of one attestor
 EXEMPTION_SECONDS = 90 * 24 * 3600  # longest exemption, counted from its creation
 
+# --- policy ------------------------------------------------------------------------------------------------------------------
+FINDINGS_PER_REQUIREMENT = 10  # findings of one requirement about one model; a denial shows ten problems at most
+LINEAGE_CLAIMS = 16  # bases that one model may name; the largest real merges name about ten
+NAMES_IN_MESSAGE = 3  # patterns, signers or paths listed in one message
+
 # --- sources -----------------------------------------------------------------------------------------------------------------
 OCI_MANIFEST_BYTES = 4 * 1024 * 1024  # the distribution specification's own limit
 OCI_TEXT_CHARACTERS = 65_536  # one annotation or media type; packagers put JSON into annotations

@@ -1,0 +1,155 @@
+"""One signature document against one model: who signed, what was signed, and how closely the bytes were compared.
+
+Facts only. Whether the signer counts today is ``policy.signers``' question. Offline, and a fresh context per call: nothing is
+carried from one model to the next (facts/signing.md section 4.2, first row).
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from modeltrust.domain import limits
+from modeltrust.domain.digest import ContentDigest, content_digest
+from modeltrust.domain.dsse import IN_TOTO
+from modeltrust.domain.errors import LimitExceededError, MalformedError, UntrustedError, quote
+from modeltrust.domain.evidence import Assurance, RejectedSignature, SignatureEvidence, SignatureForm, SignerKind
+from modeltrust.domain.listing import SourceListing
+from modeltrust.domain.reasons import Reason
+from modeltrust.domain.reference import Identity
+from modeltrust.domain.signer import TrustedSigner
+from modeltrust.signing import approval, manifest
+from modeltrust.signing.bundle import parse_bundle
+from modeltrust.signing.interface import Method, Verified
+from modeltrust.signing.public_key import PublicKeyMethod
+
+
+def verify(
+    data: bytes,
+    listing: SourceListing,
+    *,
+    signers: tuple[TrustedSigner, ...],
+    now: int,
+    content: ContentDigest | None,
+    identity: Identity | None = None,
+) -> SignatureEvidence | RejectedSignature:
+    """Verify a Sigstore bundle over a model and compare it with what the source lists.
+
+    Args:
+        data: the bundle, JSON.
+        listing: every file of the model.
+        signers: keys and trust roots to verify with.
+        now: unix seconds.
+        content: the content digest of the listing, None where the source states too few digests.
+        identity: of the model; without it an approval cannot be checked.
+
+    Returns:
+        The facts, or why there are none. Never raises: anything unexpected is a refusal (facts/signing.md section 4.3 lists twelve
+        kinds of exception that libraries raise for bad input).
+    """
+    try:
+        return _verify(data, listing, signers=signers, now=now, content=content, identity=identity)
+    except UntrustedError as error:
+        return RejectedSignature(Reason(error.reason), str(error))
+    except LimitExceededError as error:
+        return RejectedSignature(Reason.LIMIT_EXCEEDED, str(error))
+    except MalformedError as error:
+        return RejectedSignature(Reason.SIGNATURE_INVALID, str(error))
+    except Exception as error:  # noqa: BLE001 - the one place where anything at all becomes a refusal
+        return RejectedSignature(Reason.SIGNATURE_INVALID, f"cannot be verified: {type(error).__name__}")
+
+
+def _verify(
+    data: bytes,
+    listing: SourceListing,
+    *,
+    signers: tuple[TrustedSigner, ...],
+    now: int,
+    content: ContentDigest | None,
+    identity: Identity | None,
+) -> SignatureEvidence:
+    bundle = parse_bundle(data)
+    _check_payload_type(bundle.envelope.payload_type)
+    _refuse_legacy(bundle.envelope.payload)
+    verified = _methods()[bundle.kind].verify(bundle, signers, now)
+    _check_payload_type(verified.payload_type)  # sigstore-python does not
+    if manifest.predicate_type(verified.payload) == approval.PREDICATE_TYPE:
+        return replace(_approved(verified, content=content, identity=identity, now=now), assurance=_compared_as(listing))
+    return _compared(verified, listing, content)
+
+
+def _methods() -> Mapping[SignerKind, Method]:
+    return {SignerKind.PUBLIC_KEY: PublicKeyMethod()}
+
+
+def _check_payload_type(payload_type: str) -> None:
+    if payload_type != IN_TOTO:
+        raise MalformedError(f"got payload type {quote(payload_type)}, expected {IN_TOTO}")
+
+
+def _refuse_legacy(payload: bytes) -> None:
+    """Before the signature: releases before 1.0 also signed another encoding, and the reader should hear why, not that."""
+    if manifest.predicate_type(payload) == manifest.LEGACY_PREDICATE_TYPE:
+        manifest.parse_manifest(payload)
+
+
+def _compared(verified: Verified, listing: SourceListing, content: ContentDigest | None) -> SignatureEvidence:
+    signed = manifest.parse_manifest(verified.payload)
+    comparison = manifest.compare(signed, listing)
+    _check_comparison(comparison)
+    assurance = _assurance(comparison, listing)
+    if assurance > Assurance.SIGNATURE_ONLY and content is not None and not comparison.unsigned:
+        _check_content(signed, content)
+    return replace(
+        verified.evidence,
+        form=SignatureForm.OMS,
+        assurance=assurance,
+        unsigned_paths=comparison.unsigned,
+    )
+
+
+def _approved(verified: Verified, *, content: ContentDigest | None, identity: Identity | None, now: int) -> SignatureEvidence:
+    approved = approval.parse_approval(verified.payload)
+    approval.check_subject(approved, identity=identity, content=content, now=now)
+    leaf_end = verified.evidence.not_after
+    end = approved.expires_at if leaf_end is None else min(leaf_end, approved.expires_at)
+    return replace(verified.evidence, form=SignatureForm.APPROVAL, not_after=end, ticket=approved.ticket)
+
+
+def _check_comparison(comparison: manifest.Comparison) -> None:
+    wrong = (
+        ("differ from what was signed", comparison.mismatched),
+        ("are signed and missing", comparison.missing),
+    )
+    for what, paths in wrong:
+        if paths:
+            raise UntrustedError(f"{len(paths)} files {what}: {_named(paths)}", reason=Reason.SIGNATURE_INVALID.value)
+    if not comparison.matched and not comparison.unknown_digest:
+        raise UntrustedError("the signature covers no file that counts", reason=Reason.SIGNATURE_INVALID.value)
+    if len(comparison.unsigned) > limits.UNSIGNED_PATHS:
+        # recorded in part they would be judged in part
+        raise UntrustedError(
+            f"got {len(comparison.unsigned)} files that are not signed, expected at most {limits.UNSIGNED_PATHS}",
+            reason=Reason.UNSIGNED_FILES.value,
+        )
+
+
+def _assurance(comparison: manifest.Comparison, listing: SourceListing) -> Assurance:
+    if comparison.unknown_digest:
+        return Assurance.SIGNATURE_ONLY
+    return _compared_as(listing)
+
+
+def _compared_as(listing: SourceListing) -> Assurance:
+    """What equality of every digest in the listing is worth."""
+    return Assurance.BYTES_HASHED if listing.bytes_read else Assurance.SOURCE_DIGESTS
+
+
+def _check_content(signed: manifest.Manifest, content: ContentDigest) -> None:
+    """The same answer on two ways: from the signed manifest and from the listing."""
+    found = content_digest((resource.path, resource.digest) for resource in signed.resources)
+    if found != content:
+        raise UntrustedError(f"the signed files make {found}, expected content {content}", reason=Reason.SIGNATURE_INVALID.value)
+
+
+def _named(paths: tuple[str, ...]) -> str:
+    shown = ", ".join(quote(path) for path in paths[: limits.PATHS_NAMED])
+    return shown if len(paths) <= limits.PATHS_NAMED else f"{shown} and {len(paths) - limits.PATHS_NAMED} more"

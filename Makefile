@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 ARGS ?=
 
-.PHONY: help demo test cover slow lint format generate bench lock clean
+.PHONY: help demo test cover tools slow lint format generate bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,7 +37,10 @@ test: $(DEV) ## unit tests, policies and coverage; no network, no root, about a 
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup --cov --cov-report= $(ARGS)
 	$(BIN)/python tests/coverage_floor.py
 
-slow: $(DEV) ## what needs a network, a real registry or minutes
+tools: $(DEV) ## build the real registries for `make slow` into a cache (needs Go; 90 seconds once)
+	$(BIN)/python -m tests.support.tools
+
+slow: tools ## what needs a network, a real registry or minutes
 	$(BIN)/python -m pytest -m slow -p no:cacheprovider $(ARGS)
 
 lint: $(DEV) ## formatting, lint, types, import contracts, generated files

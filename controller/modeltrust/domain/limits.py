@@ -189,3 +189,16 @@ GRACE_SECONDS = 30 * 24 * 3600  # longest grace after a statement's end: four ti
 MAX_AGE_SECONDS = 366 * 24 * 3600  # longest age of an evaluation that a policy can accept
 API_PROBLEMS = 3  # problems of one object named in one message; the rest is counted
 API_SPEC_NODES = 50_000  # values visited in one object of ours; etcd's limit of 1.5 MiB allows more only as noise
+
+# --- the API server (facts: operations, section 4.2) ---------------------------------------------------------------------------
+KUBECONFIG_BYTES = 1_048_576
+API_CONNECTIONS = 16  # one per reflector, some for requests
+API_CONNECT_SECONDS = 5
+API_SECONDS = 30  # without a byte of an answer that is not a watch
+LIST_PAGE_OBJECTS = 250  # 500 hold the interpreter 6-9 ms a page
+LIST_PAGE_BYTES = 250 * 1_572_864  # etcd's object limit, times a page
+LIST_OBJECTS = 500_000
+WATCH_EVENT_BYTES = 4 * 1024 * 1024  # an object of 1.5 MiB, escaped
+WATCH_SECONDS = (240, 480)  # each watch ends by itself at a random time, so that replicas do not list together
+WATCH_SILENCE_SECONDS = 75  # bookmarks come about every 60 s; load balancers drop idle streams silently
+BACK_OFF_SECONDS = (0.5, 30.0)

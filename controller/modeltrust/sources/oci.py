@@ -1,0 +1,174 @@
+"""A model in an OCI registry, by the digest of its manifest.
+
+The layers' digests are those of the files, so a listing needs no download; the assurance is SourceDigests. What is fetched whole is
+checked against its digest. A part of a large blob cannot be: the registry is believed there, until something reads every byte.
+"""
+
+from dataclasses import dataclass, field
+
+from modeltrust.domain import limits
+from modeltrust.domain.errors import (
+    InvalidReferenceError,
+    LimitExceededError,
+    MalformedError,
+    NotFoundError,
+    UnavailableError,
+    quote,
+)
+from modeltrust.domain.listing import FileEntry, FileKind, SourceListing
+from modeltrust.domain.reference import ModelReference, Revision, RevisionState
+from modeltrust.sources import manifests
+from modeltrust.sources.http import Client
+from modeltrust.sources.interface import Credentials
+from modeltrust.sources.manifests import Descriptor, Manifest
+from modeltrust.sources.registry import Repository
+
+BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"  # cosign v3 (BUNDLE_SPEC), sigstore bundle 0.3
+SIGNATURE_NAME = "model.sig"  # an OMS bundle that was pushed beside the files
+_TAR_BLOCK = 512
+
+
+@dataclass(slots=True)
+class OciSource:
+    """One manifest of one repository; implements ``domain.source.Source``.
+
+    Attributes:
+        reference: scheme ``oci``.
+        revision: a digest.
+        client: does the requests.
+        credentials: of the registry, or None.
+    """
+
+    reference: ModelReference
+    revision: Revision
+    client: Client
+    credentials: Credentials | None = None
+    _repository: Repository = field(init=False, repr=False)
+    _manifest: Manifest | None = field(init=False, repr=False, default=None)
+    _listing: SourceListing | None = field(init=False, repr=False, default=None)
+    _latest: tuple[str, bytes] = field(init=False, repr=False, default=("", b""))
+
+    def __post_init__(self) -> None:
+        if self.reference.scheme != "oci" or self.reference.resolver is not None:
+            raise InvalidReferenceError(f"got {quote(self.reference)}, expected oci://host/repository")
+        if self.revision.state is not RevisionState.DIGEST:
+            raise InvalidReferenceError(f"got {quote(self.reference)} at {quote(self.revision)}, expected @sha256: and a digest")
+        host, _, name = self.reference.path.partition("/")
+        self._repository = Repository(host, name, self.client, self.credentials)
+
+    def list(self) -> SourceListing:
+        """Every layer as a file, with the digest that the manifest states.
+
+        Raises:
+            NotFoundError: no such manifest.
+            UnavailableError: the registry does not answer, or with other bytes than the digest names.
+            MalformedError: no manifest, an index with another number of children than one, or layers that make no files.
+            LimitExceededError: too large or too many.
+        """
+        if self._listing is None:
+            manifest = self._load()
+            undeclared = manifests.undeclared(manifest)
+            files = tuple(self._settled(e) if e.path in undeclared else e for e in manifests.files(manifest))
+            self._listing = SourceListing(self.reference, self.revision, files)
+        return self._listing
+
+    def read(self, path: str, start: int, length: int) -> bytes:
+        """Bytes of a raw layer. Small files, and files read from start to end, are checked against their digest.
+
+        Raises:
+            NotFoundError: the manifest has no such file.
+            UnavailableError: the registry does not answer, or with something else than was asked for.
+            MalformedError: a negative range, or a manifest as in ``list``.
+        """
+        if start < 0 or length < 0:
+            raise MalformedError(f"got start {start} and length {length}, expected none below 0")
+        entry = next((entry for entry in self.list().files if entry.path == path), None)
+        if entry is None or entry.sha256 is None:
+            raise NotFoundError(f"there is no file {quote(path)} in {self.reference}")
+        return self._bytes(entry.sha256, entry.size, start, length)
+
+    def signatures(self) -> tuple[bytes, ...]:
+        """Sigstore bundles that refer to the manifest, then a layer ``model.sig``.
+
+        Raises:
+            UnavailableError: the registry does not answer.
+            MalformedError: an answer makes no sense.
+            LimitExceededError: too many or too large.
+        """
+        found = [self._bundle(layer) for layer in self._bundle_layers()]
+        entry = next((entry for entry in self.list().files if entry.path == SIGNATURE_NAME), None)
+        if entry is not None and entry.sha256 is not None and entry.kind is FileKind.FILE:
+            found.append(self._bundle(Descriptor("", entry.sha256, entry.size, {})))
+        if len(found) > limits.BUNDLES_PER_MODEL:
+            raise LimitExceededError(f"got {len(found)} signature bundles, expected at most {limits.BUNDLES_PER_MODEL}")
+        return tuple(found)
+
+    def _load(self) -> Manifest:
+        if self._manifest is None:
+            parsed = self._parsed(self.revision.value.removeprefix("sha256:"))
+            if isinstance(parsed, tuple):
+                # with several children, which one runs depends on who pulls (attack M7)
+                if len(parsed) != 1:
+                    raise MalformedError(f"got an index of {len(parsed)} manifests, expected one manifest; name it by its digest")
+                parsed = self._parsed(parsed[0].sha256)
+            if isinstance(parsed, tuple):
+                raise MalformedError("got an index inside an index, expected a manifest")
+            self._manifest = parsed
+        return self._manifest
+
+    def _parsed(self, sha256: str) -> Manifest | tuple[Descriptor, ...]:
+        return manifests.parse(self._repository.manifest(f"sha256:{sha256}", accept=manifests.ACCEPTED, sha256=sha256))
+
+    def _settled(self, entry: FileEntry) -> FileEntry:
+        """The entry, as an archive if its bytes are a tar's."""
+        if entry.sha256 is None or entry.size < _TAR_BLOCK:
+            return entry
+        if not manifests.is_tar_header(self._bytes(entry.sha256, entry.size, 0, _TAR_BLOCK)):
+            return entry
+        return FileEntry(entry.path, entry.size, entry.sha256, kind=FileKind.ARCHIVE)
+
+    def _bytes(self, sha256: str, size: int, start: int, length: int) -> bytes:
+        length = min(length, size - start)
+        if length <= 0:
+            return b""
+        try:
+            if size > limits.OCI_WHOLE_BLOB_BYTES:
+                whole = length == size
+                return self._repository.blob(sha256, size) if whole else self._repository.blob_range(sha256, size, start, length)
+            if self._latest[0] != sha256:
+                self._latest = (sha256, self._repository.blob(sha256, size))
+        except (NotFoundError, LimitExceededError) as error:
+            # the manifest lists it, so the registry does not serve what it lists; "absent" would be a lie
+            raise UnavailableError(f"a listed file cannot be read: {error}") from error
+        return self._latest[1][start : start + length]
+
+    def _bundle_layers(self) -> tuple[Descriptor, ...]:
+        found: dict[str, Descriptor] = {}
+        for referrer in self._referrers():
+            try:
+                manifest = self._parsed(referrer)
+            except NotFoundError:
+                continue  # a fallback tag may outlive what it lists; a missing signature vouches for nothing
+            if isinstance(manifest, Manifest) and manifest.subject == self.revision.value.removeprefix("sha256:"):
+                found |= {layer.sha256: layer for layer in manifest.layers if layer.media_type == BUNDLE_TYPE}
+        return tuple(found.values())
+
+    def _referrers(self) -> tuple[str, ...]:
+        # descriptors are hints that registries fill wrongly (go-containerregistry: artifactType), so each manifest is read
+        found: dict[str, None] = {}
+        for page in self._repository.referrers(self.revision.value):
+            parsed = manifests.parse(page)
+            if not isinstance(parsed, tuple):
+                raise MalformedError("got a manifest where an index of referrers was expected")
+            found |= {child.sha256: None for child in parsed}
+        if len(found) > limits.OCI_REFERRERS:
+            raise LimitExceededError(f"got {len(found)} referrers, expected at most {limits.OCI_REFERRERS}")
+        return tuple(found)
+
+    def _bundle(self, layer: Descriptor) -> bytes:
+        if layer.size > limits.BUNDLE_BYTES:
+            raise LimitExceededError(f"got a signature bundle of {layer.size} bytes, expected at most {limits.BUNDLE_BYTES}")
+        try:
+            return self._repository.blob(layer.sha256, layer.size)
+        except NotFoundError as error:
+            raise UnavailableError(f"a signature bundle is listed and missing: {error}") from error

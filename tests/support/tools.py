@@ -58,7 +58,7 @@ def build() -> Path:
 def main() -> int:
     """Build, print the folder; 1 and one line where that is impossible."""
     if shutil.which("go") is None and not all((folder() / name).exists() for name in PROGRAMS):
-        sys.stderr.write("make tools: the real registries are built with Go 1.26 or later (https://go.dev/dl); no `go` on the PATH\n")
+        sys.stderr.write("make tools: needs Go 1.26 or later to build the real registries, and there is no `go` on the PATH\n")
         return 1
     sys.stdout.write(f"{build()}\n")
     return 0

@@ -96,8 +96,8 @@ def parse(data: bytes) -> Manifest | tuple[Descriptor, ...]:
         raise MalformedError(f"got schemaVersion {quote(document.get('schemaVersion'))}, expected 2")
     media_type = document.get("mediaType")
     known = INDEXES if is_index else MANIFESTS
-    if media_type is not None and media_type not in known:
-        raise MalformedError(f"got mediaType {quote(media_type)}, expected one of a {'n index' if is_index else ' manifest'}")
+    if media_type is not None and str(media_type) not in known:
+        raise MalformedError(f"got mediaType {quote(media_type)}, expected that of {'an index' if is_index else 'a manifest'}")
     if is_index:
         return _descriptors(document["manifests"], "manifests")
     return _manifest(document)

@@ -84,7 +84,7 @@ class Repository:
         end, what = start + length, f"blob sha256:{sha256}"
         response = self._get(
             f"blobs/sha256:{sha256}",
-            max_bytes=min(end, limits.OCI_UNRANGED_BYTES),
+            max_bytes=max(length, min(end, limits.OCI_UNRANGED_BYTES)),
             headers={"range": f"bytes={start}-{end - 1}"},
             prefix=True,
         )

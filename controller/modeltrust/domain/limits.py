@@ -58,7 +58,6 @@ SAFETENSORS_PADDING_BYTES = 7  # writers align the header to 8 bytes; more paddi
 SAFETENSORS_INTEGER = 2**53  # exact in every JSON reader; no real tensor is larger
 SHARD_INDEX_BYTES = 16 * 1024 * 1024  # the largest real one measured is about 9 MB (DeepSeek-V3, 91,991 tensors)
 EXAMINED_BYTES = 512 * 1024 * 1024  # small files read and parsed in one model, all together
-JSON_VALUES = 4_000_000  # keys and values walked in one sidecar or tokenizer document
 GGUF_HEADER_BYTES = 120 * 1024 * 1024  # metadata and tensor map of one GGUF file; usually below 16 MB
 GGUF_ENTRIES = 100_000  # keys, or tensors
 GGUF_ARRAY_DEPTH = 4  # arrays inside arrays
@@ -77,6 +76,10 @@ CERTIFICATES_IN_CHAIN = 8
 TIMESTAMPS_PER_BUNDLE = 32  # as sigstore
 KEYS_TRIED = 1_024  # public keys and roots of all TrustedSigners that one bundle is tried with; a key costs about 0.2 ms
 KEY_BYTES = 64 * 1024  # a PEM file with one key
+TRUSTED_ROOT_BYTES = 1024 * 1024  # a trusted_root.json; the public good one has 7 kB
+TRUSTED_ROOT_ENTRIES = 64  # logs, CT logs, CAs or TSAs in it; the public good one has 2 of each
+TRUST_ROOTS_TRIED = 64  # inline trust roots of all TrustedSigners; one costs about 0.3 ms
+CLAIM_CHARACTERS = 2_048  # a subject, issuer or claim in a certificate
 UNSIGNED_PATHS = 64  # files of a model that one signature may leave uncovered; they are recorded, and judged by policy
 PATHS_NAMED = 3  # files named in one message
 APPROVAL_SECONDS = 366 * 24 * 3600  # longest life of an approval: it ends, or it would be a signature
@@ -95,6 +98,14 @@ AUDIENCE_CHARACTERS = 253  # a UID or the name of a fleet
 CLAIMS_PER_SIGNATURE = 32  # Fulcio defines 23 extensions
 VOUCHERS_PER_SIGNATURE = 32  # keys of CA, CT log, log and TSA
 FORMATS_PER_MODEL = 64  # there are fewer formats than that
+GIT_FILE_BYTES = (
+    10 * 1024 * 1024
+)  # a file of a git repository whose sha256 is computed here; larger ones are LFS (facts/signing.md 7.1)
+READ_BYTES = 8 * 1024 * 1024  # one ranged read while hashing: few requests, little memory
+MODEL_BYTES = 4 * 1024**4  # hashed on order, or claimed by a report; the largest open models are below 2 TB
+FINDINGS_BYTES = 64 * 1024  # paths and messages of the findings in one report, so that it fits a statement
+REPORT_BYTES = 256 * 1024  # what the key holder reads from a worker
+ORDER_BYTES = 192 * 1024 * 1024  # BUNDLES_PER_MODEL of BUNDLE_BYTES in base64, and the signers
 ATTESTORS = 64  # entries in the trust file; rotation needs two
 ATTESTOR_SCOPES = 256  # globs of one attestor
 EXEMPTION_SECONDS = 90 * 24 * 3600  # longest exemption, counted from its creation
@@ -102,6 +113,7 @@ EXEMPTION_SECONDS = 90 * 24 * 3600  # longest exemption, counted from its creati
 # --- policy ------------------------------------------------------------------------------------------------------------------
 FINDINGS_PER_REQUIREMENT = 10  # findings of one requirement about one model; a denial shows ten problems at most
 LINEAGE_CLAIMS = 16  # bases that one model may name; the largest real merges name about ten
+JUDGE_STEPS = 4_000  # policies compared and requirements checked about one object: about 10 us each, so below 50 ms
 NAMES_IN_MESSAGE = 3  # patterns, signers or paths listed in one message
 
 # --- sources -----------------------------------------------------------------------------------------------------------------

@@ -1,1 +1,174 @@
-"""The worker's half."""
+"""The worker's half: one order, one source, one report. Holds no key and no token, and decides nothing.
+
+What the source does not tell becomes Unavailable, never Absent: a hub that is down does not make a model unsigned.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from modeltrust.domain import limits
+from modeltrust.domain.digest import ContentDigest
+from modeltrust.domain.errors import LimitExceededError, MalformedError, ModelTrustError, UnavailableError, quote
+from modeltrust.domain.evidence import (
+    Assurance,
+    FormatReport,
+    LineageClaim,
+    RejectedSignature,
+    SignatureEvidence,
+    SignatureFacts,
+)
+from modeltrust.domain.facts import Absent, Fact, Known, Unavailable
+from modeltrust.domain.listing import SourceListing
+from modeltrust.domain.reasons import Reason
+from modeltrust.domain.reference import Identity
+from modeltrust.domain.signer import TrustedSigner
+from modeltrust.domain.source import RangeReader, Source
+from modeltrust.domain.work import Order, Report
+from modeltrust.verification import bounds
+from modeltrust.verification.content import complete, content_of
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What the formats say about one model.
+
+    Attributes:
+        report: the findings.
+        lineage: the bases that it names.
+        weights: sha256 hex of its weight files.
+    """
+
+    report: FormatReport
+    lineage: tuple[LineageClaim, ...]
+    weights: tuple[str, ...]
+
+
+Inspect = Callable[[SourceListing, RangeReader], Inspected]
+"""Looks into the files; raises ModelTrustError where it cannot."""
+
+
+class Verify(Protocol):
+    """Verifies one signature document, and never raises for what is in it."""
+
+    def __call__(
+        self,
+        data: bytes,
+        listing: SourceListing,
+        *,
+        signers: tuple[TrustedSigner, ...],
+        now: int,
+        content: ContentDigest | None,
+        identity: Identity | None,
+    ) -> SignatureEvidence | RejectedSignature:
+        """The facts, or why there are none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Examiner:
+    """Examines models.
+
+    Attributes:
+        inspect: see ``formats.inspect``.
+        verify: see ``signing.verify``.
+    """
+
+    inspect: Inspect
+    verify: Verify
+
+    def examine(self, order: Order, source: Source) -> Report:
+        """Find out everything that the order asks about one model.
+
+        Args:
+            order: what to examine and how.
+            source: the ordered model at the ordered revision; that it is this one is checked as far as its listing says.
+
+        Returns:
+            The report, bounded; its facts are Unavailable where the source did not answer or answered nonsense.
+
+        Raises:
+            LimitExceededError: the model has more weight files than a report may name.
+        """
+        try:
+            listing = complete(source.list(), source, read_bytes=order.read_bytes)
+            content = _content(listing)
+            _check_identity(order.identity, listing, content)
+        except ModelTrustError as error:
+            return _nothing(order, bounds.text(str(error)))
+        inspected = self._inspected(listing, source)
+        return Report(
+            identity=order.identity,
+            nonce=order.nonce,
+            content=content,
+            assurance=Assurance.BYTES_HASHED if listing.bytes_read else Assurance.SOURCE_DIGESTS,
+            files=len(listing.files),
+            bytes=sum(entry.size for entry in listing.files),
+            weights=inspected.value.weights if isinstance(inspected, Known) else (),
+            signatures=self._signatures(order, source, listing, content),
+            formats=Known(bounds.format_report(inspected.value.report)) if isinstance(inspected, Known) else inspected,
+            lineage=Known(bounds.lineage(inspected.value.lineage)) if isinstance(inspected, Known) else inspected,
+        )
+
+    def _inspected(self, listing: SourceListing, source: Source) -> Known[Inspected] | Unavailable:
+        try:
+            inspected = self.inspect(listing, source)
+        except ModelTrustError as error:
+            return Unavailable(bounds.text(f"the files cannot be inspected: {error}"))
+        if len(inspected.weights) > limits.WEIGHT_DIGESTS_PER_STATEMENT:
+            # a shorter list would let a copy of the files that are left out escape a revocation (attack H9)
+            raise LimitExceededError(
+                f"got {len(inspected.weights)} weight files, expected at most {limits.WEIGHT_DIGESTS_PER_STATEMENT}"
+            )
+        return Known(inspected)
+
+    def _signatures(
+        self, order: Order, source: Source, listing: SourceListing, content: Fact[ContentDigest]
+    ) -> Fact[SignatureFacts]:
+        try:
+            documents = dict.fromkeys((*order.bundles, *source.signatures()))
+            found: list[SignatureEvidence | RejectedSignature] = []
+        except MalformedError as error:
+            documents = dict.fromkeys(order.bundles)
+            found = [RejectedSignature(_refusal(error), f"the signatures at the source cannot be read: {error}")]
+        except ModelTrustError as error:
+            return Unavailable(bounds.text(f"the signatures at the source cannot be read: {error}"))
+        found.extend(self._verified(document, order, listing, content) for document in documents)
+        return Known(bounds.signature_facts(found)) if found else Absent()
+
+    def _verified(
+        self, document: bytes, order: Order, listing: SourceListing, content: Fact[ContentDigest]
+    ) -> SignatureEvidence | RejectedSignature:
+        known = content.value if isinstance(content, Known) else None
+        return self.verify(document, listing, signers=order.signers, now=order.now, content=known, identity=order.identity)
+
+
+def _content(listing: SourceListing) -> Fact[ContentDigest]:
+    try:
+        return Known(content_of(listing))
+    except ModelTrustError as error:
+        return Unavailable(bounds.text(str(error)))
+
+
+def _check_identity(identity: Identity, listing: SourceListing, content: Fact[ContentDigest]) -> None:
+    """Refuse a source that shows something else than was ordered: nothing in it is a fact about this identity."""
+    if isinstance(identity.pin, ContentDigest):
+        if isinstance(content, Unavailable):
+            raise UnavailableError(f"the content that pins {quote(identity)} cannot be compared: {content.why}")
+        if content != Known(identity.pin):
+            raise MalformedError(f"the source holds other files than the content digest of {quote(identity)} says")
+    if listing.reference is None:
+        return  # a folder; whoever ordered says what it is
+    if listing.reference != identity.reference:
+        raise MalformedError(f"the source lists {quote(listing.reference)}, expected {quote(identity.reference)}")
+    if not isinstance(identity.pin, ContentDigest) and listing.revision != identity.pin:
+        raise MalformedError(f"the source lists revision {quote(listing.revision)}, expected {quote(identity.pin)}")
+
+
+def _nothing(order: Order, why: str) -> Report:
+    unknown = Unavailable(why)
+    return Report(order.identity, order.nonce, unknown, Assurance.SIGNATURE_ONLY, 0, 0, (), unknown, unknown, unknown)
+
+
+def _refusal(error: MalformedError) -> Reason:
+    return Reason.LIMIT_EXCEEDED if isinstance(error, LimitExceededError) else Reason.SIGNATURE_INVALID

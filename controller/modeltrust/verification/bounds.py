@@ -1,0 +1,69 @@
+"""What a report may hold: foreign texts and lists are cut here, so that no model makes its own statement impossible.
+
+Only what informs is cut. What decides is never shortened into something milder: findings that fall away are counted, signatures
+that do not fit become rejected ones.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+from modeltrust.domain import limits
+from modeltrust.domain.evidence import (
+    FormatFinding,
+    FormatReport,
+    LineageClaim,
+    RejectedSignature,
+    SignatureEvidence,
+    SignatureFacts,
+)
+from modeltrust.domain.reasons import Reason
+
+
+def text(value: str) -> str:
+    """A foreign text, cut with an ellipsis."""
+    return value if len(value) <= limits.STATEMENT_TEXT_CHARACTERS else value[: limits.STATEMENT_TEXT_CHARACTERS - 1] + "…"
+
+
+def format_report(report: FormatReport) -> FormatReport:
+    """The report within the bounds of a statement; findings beyond them are counted as omitted."""
+    kept: list[FormatFinding] = []
+    left = limits.FINDINGS_BYTES
+    for finding in report.findings[: limits.FINDINGS_PER_MODEL]:
+        short = dataclasses.replace(finding, path=text(finding.path), message=text(finding.message))
+        left -= len(short.path.encode("utf-8", "replace")) + len(short.message.encode("utf-8", "replace"))
+        if left < 0:
+            break
+        kept.append(short)
+    formats = tuple(dataclasses.replace(f, example=text(f.example)) for f in report.formats)
+    omitted = report.omitted + len(report.findings) - len(kept)
+    return FormatReport(formats, tuple(kept), report.rules, omitted)
+
+
+def lineage(claims: Sequence[LineageClaim]) -> tuple[LineageClaim, ...]:
+    """The claims with their texts cut; how many there may be is checked when the statement is written."""
+    return tuple(dataclasses.replace(claim, relation=text(claim.relation), base=text(claim.base)) for claim in claims)
+
+
+def signature_facts(found: Sequence[SignatureEvidence | RejectedSignature]) -> SignatureFacts:
+    """Valid and rejected documents, at most ``limits.SIGNATURES_PER_STATEMENT``.
+
+    Documents beyond the bound are not hidden: the last entry says how many there are. Supplied evidence comes first, so nobody
+    who can add documents at the source pushes it out.
+    """
+    bound = limits.SIGNATURES_PER_STATEMENT
+    looked = found if len(found) <= bound else found[: bound - 1]
+    fitting = [_fitting(fact) for fact in looked]
+    if len(found) > bound:
+        message = f"{len(found) - len(looked)} more signature documents were not looked at, expected at most {bound}"
+        fitting.append(RejectedSignature(Reason.LIMIT_EXCEEDED, message))
+    valid = tuple(fact for fact in fitting if isinstance(fact, SignatureEvidence))
+    return SignatureFacts(valid, tuple(fact for fact in fitting if isinstance(fact, RejectedSignature)))
+
+
+def _fitting(fact: SignatureEvidence | RejectedSignature) -> SignatureEvidence | RejectedSignature:
+    if isinstance(fact, RejectedSignature):
+        return dataclasses.replace(fact, message=text(fact.message))
+    claims = [part for claim in fact.claims for part in claim]
+    if any(len(value) > limits.STATEMENT_TEXT_CHARACTERS for value in (fact.issuer, fact.subject, *claims, *fact.unsigned_paths)):
+        return RejectedSignature(Reason.LIMIT_EXCEEDED, "the signature states a name longer than any statement may hold")
+    return fact

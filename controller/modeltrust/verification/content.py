@@ -1,0 +1,84 @@
+"""What a model is, by all its files: from a listing, and from bytes where the listing states too few digests."""
+
+import dataclasses
+import hashlib
+
+from modeltrust.domain import limits
+from modeltrust.domain.digest import ContentDigest, content_digest, is_residue
+from modeltrust.domain.errors import LimitExceededError, MalformedError, UnavailableError, quote
+from modeltrust.domain.listing import FileEntry, FileKind, SourceListing
+from modeltrust.domain.source import RangeReader
+
+_NOT_COUNTED = "0" * 64  # stands for residue without a digest, which never enters; its path is still checked for twins
+
+
+def content_of(listing: SourceListing) -> ContentDigest:
+    """The content digest of a listing.
+
+    Raises:
+        MalformedError: an entry that counts is no ordinary file, a path is not canonical, or nothing counts.
+        UnavailableError: the listing states no sha256 for a file that counts.
+        LimitExceededError: too many files.
+    """
+    return content_digest((entry.path, _digest(entry)) for entry in listing.files)
+
+
+def complete(listing: SourceListing, reader: RangeReader, *, read_bytes: bool) -> SourceListing:
+    """The listing with the digests that reading adds.
+
+    Small files of a git repository are read and compared with their blob id, since their sha256 is stated nowhere (facts/signing.md
+    section 7.1). With ``read_bytes`` every file is read and hashed, and must be what the source states.
+
+    Args:
+        listing: as the source gave it.
+        reader: of the same source at the same revision.
+        read_bytes: whether every byte must be read.
+
+    Raises:
+        MalformedError: bytes differ from the digest that the source states for them.
+        LimitExceededError: more bytes than anybody may order.
+        NotFoundError, UnavailableError: the source does not answer.
+    """
+    if listing.bytes_read:
+        return listing
+    chosen = [entry for entry in listing.files if _is_read(entry, read_bytes=read_bytes)]
+    bound = limits.MODEL_BYTES if read_bytes else limits.EXAMINED_BYTES
+    if sum(entry.size for entry in chosen) > bound:
+        raise LimitExceededError(f"got more than {bound} bytes to hash")
+    hashed = {entry.path: dataclasses.replace(entry, sha256=_hash(entry, reader)) for entry in chosen}
+    files = tuple(hashed.get(entry.path, entry) for entry in listing.files)
+    return dataclasses.replace(listing, files=files, bytes_read=read_bytes)
+
+
+def _digest(entry: FileEntry) -> str:
+    if is_residue(entry.path):
+        return entry.sha256 or _NOT_COUNTED
+    if entry.kind is not FileKind.FILE:
+        raise MalformedError(f"got {quote(entry.path)}, which is a {entry.kind.value}, expected ordinary files only")
+    if entry.sha256 is None:
+        raise UnavailableError(f"the source states no sha256 of {quote(entry.path)}")
+    return entry.sha256
+
+
+def _is_read(entry: FileEntry, *, read_bytes: bool) -> bool:
+    if entry.kind is not FileKind.FILE or is_residue(entry.path):
+        return False
+    return read_bytes or (entry.sha256 is None and entry.git_sha1 is not None and entry.size <= limits.GIT_FILE_BYTES)
+
+
+def _hash(entry: FileEntry, reader: RangeReader) -> str:
+    sha256, blob = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % entry.size, usedforsecurity=False)
+    for start in range(0, entry.size, limits.READ_BYTES):
+        length = min(limits.READ_BYTES, entry.size - start)
+        data = reader.read(entry.path, start, length)
+        if len(data) != length:
+            raise UnavailableError(f"got {len(data)} bytes of {quote(entry.path)} from {start}, expected {length}")
+        sha256.update(data)
+        blob.update(data)
+    if entry.sha256 is None and entry.git_sha1 is None and reader.read(entry.path, entry.size, 1):
+        raise MalformedError(f"got more bytes of {quote(entry.path)} than the {entry.size} listed")
+    if entry.sha256 not in {None, sha256.hexdigest()}:
+        raise MalformedError(f"got bytes of {quote(entry.path)} with another sha256 than the source states")
+    if entry.git_sha1 is not None and entry.sha256 is None and entry.git_sha1 != blob.hexdigest():
+        raise MalformedError(f"got bytes of {quote(entry.path)} with another git blob id than the source states")
+    return sha256.hexdigest()

@@ -12,10 +12,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 ARGS ?=
 
-.PHONY: help demo test cover tools slow lint format generate bench lock clean
+.PHONY: help demo e2e kubernetes test cover tools slow lint format generate bench lock clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(BIN)/python:
 	python3 -m venv $(VENV)
@@ -42,6 +42,24 @@ tools: $(DEV) ## build the real registries for `make slow` into a cache (needs G
 
 slow: tools ## what needs a network, a real registry or minutes
 	$(BIN)/python -m pytest -m slow -p no:cacheprovider $(ARGS)
+
+# A real Kubernetes, built once from Go modules and kept outside the checkout by what it is built from (5 minutes cold).
+KUBERNETES_KEY = $(shell cat e2e/kubernetes/go.sum e2e/kubernetes/main.go | sha256sum | cut -c1-16)
+KUBERNETES = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modeltrust/kubernetes/$(KUBERNETES_KEY)
+KUBERNETES_VERSION = $(shell sed -n 's/^\tk8s.io\/kubernetes v//p' e2e/kubernetes/go.mod)
+STAMP = k8s.io/component-base/version
+
+e2e: $(DEV) ## everything that needs a real Kubernetes control plane; builds it when missing
+	test -x $(KUBERNETES)/kubernetes || $(MAKE) kubernetes
+	MODELTRUST_KUBERNETES=$(KUBERNETES) $(BIN)/python -m pytest e2e -p no:cacheprovider $(ARGS)
+
+kubernetes:
+	command -v go >/dev/null || { echo "make e2e builds Kubernetes and needs Go 1.26 or newer" >&2; exit 1; }
+	mkdir -p $(KUBERNETES)
+	cd e2e/kubernetes && GOFLAGS=-buildvcs=false CGO_ENABLED=0 go build -trimpath -o $(KUBERNETES)/kubernetes.part -ldflags "-s -w \
+	  -X $(STAMP).gitVersion=v$(KUBERNETES_VERSION) -X $(STAMP).gitMajor=1 -X $(STAMP).gitMinor=$(word 2,$(subst ., ,$(KUBERNETES_VERSION)))" .
+	mv $(KUBERNETES)/kubernetes.part $(KUBERNETES)/kubernetes
+	for name in etcd kube-apiserver kube-controller-manager kubectl; do ln -sf kubernetes $(KUBERNETES)/$$name; done
 
 lint: $(DEV) ## formatting, lint, types, import contracts, generated files
 	$(BIN)/ruff format --check .

@@ -1,0 +1,205 @@
+"""One kind, mirrored: a paged list, then a watch, for ever. It feeds the same store as the folders do.
+
+The rules, each learnt from an outage: a list replaces everything at once, so that what was deleted vanishes; a list that failed is
+no empty list; bookmarks prove that silence is not a stall; 410 comes as a status or inside the stream; back-off has full jitter;
+whatever goes wrong, the kind only grows stale, and readiness says so.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from modeltrust.domain import limits
+from modeltrust.domain.errors import LimitExceededError, MalformedError, ModelTrustError, UnavailableError
+from modeltrust.kube.client import ApiServer, GoneError
+from modeltrust.store.sink import Kind, Sink
+
+_GONE = 410
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What is mirrored.
+
+    Attributes:
+        kind: as the store knows it.
+        path: of the collection at the API server.
+    """
+
+    kind: Kind
+    path: str
+
+
+_OURS = "/apis/modeltrust.dev/v1alpha1"
+RESOURCES = (
+    Resource(Kind.NAMESPACES, "/api/v1/namespaces"),
+    Resource(Kind.POLICIES, f"{_OURS}/modelpolicies"),
+    Resource(Kind.SIGNERS, f"{_OURS}/trustedsigners"),
+    Resource(Kind.EXEMPTIONS, f"{_OURS}/policyexemptions"),
+    Resource(Kind.REVOCATIONS, f"{_OURS}/modelrevocations"),
+    Resource(Kind.ATTESTATIONS, f"{_OURS}/modelattestations"),
+)
+
+
+class Watcher(Protocol):
+    """Who wants to know how a reflector fares: for metrics and the log."""
+
+    def confirmed(self, kind: Kind) -> None:
+        """The kind is complete and current as of now."""
+        ...
+
+    def failed(self, kind: Kind, error: Exception) -> None:
+        """One attempt ended; the next one follows."""
+        ...
+
+
+class _ListMeta(msgspec.Struct):
+    resource_version: str = msgspec.field(name="resourceVersion")
+    following: str | None = msgspec.field(name="continue", default=None)
+
+
+class _List(msgspec.Struct):
+    metadata: _ListMeta
+    items: list[dict[str, Any]] | None = None
+
+
+class _Event(msgspec.Struct):
+    type: str
+    object: dict[str, Any]
+
+
+_LIST = msgspec.json.Decoder(_List)
+_EVENT = msgspec.json.Decoder(_Event)
+
+
+class Reflector:
+    """Mirrors one resource into a sink until it is stopped; runs in a thread of its own."""
+
+    def __init__(
+        self,
+        *,
+        api: ApiServer,
+        resource: Resource,
+        sink: Sink,
+        watcher: Watcher,
+        stop: threading.Event,
+        uniform: Callable[[float, float], float],
+    ) -> None:
+        """Begin without contacting anybody.
+
+        Args:
+            api: where to look.
+            resource: what to mirror.
+            sink: where to put it.
+            watcher: told how it goes.
+            stop: ends ``run``, at the next event or time-out at the latest.
+            uniform: a random number between two bounds.
+        """
+        self._api = api
+        self._resource = resource
+        self._sink = sink
+        self._watcher = watcher
+        self._stop = stop
+        self._uniform = uniform
+        self._failures = 0
+        self._version = ""  # where the mirror stands; empty: nowhere, so list
+
+    def run(self) -> None:
+        """List and watch until stopped; never raises."""
+        while not self._stop.is_set():
+            try:
+                if self._version:
+                    self._watch()
+                else:
+                    self._version = self._list()
+            except GoneError as error:
+                self._version = ""
+                self._back_off(error)
+            except Exception as error:  # noqa: BLE001 - a reflector that dies silently would serve old trust for ever
+                if not isinstance(error, ModelTrustError):
+                    self._version = ""  # the sink may have taken half of it: start from a complete list
+                self._back_off(error)
+
+    def _list(self) -> str:
+        """One complete list into the sink; returns the version that it stands at.
+
+        The sink takes the pages one by one, so that no list is ever held whole, and keeps what it has when one fails.
+        """
+        reached = ""
+
+        def pages() -> Iterator[dict[str, Any]]:
+            nonlocal reached
+            parameters, count = {"limit": str(limits.LIST_PAGE_OBJECTS)}, 0
+            while True:
+                page = self._page(parameters)
+                count += len(page.items or ())
+                if count > limits.LIST_OBJECTS:
+                    raise LimitExceededError(f"got more than {limits.LIST_OBJECTS} {self._resource.kind.value}")
+                yield from page.items or ()
+                reached = page.metadata.resource_version
+                if not page.metadata.following:
+                    return
+                parameters["continue"] = page.metadata.following
+
+        self._sink.replace(self._resource.kind, pages())
+        self._well()
+        return reached
+
+    def _page(self, parameters: dict[str, str]) -> _List:
+        body = self._api.get(self._resource.path, parameters)
+        try:
+            return _LIST.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise MalformedError(f"the list of {self._resource.kind.value} makes no sense: {error}") from error
+
+    def _watch(self) -> None:
+        """Events into the sink until the server ends the watch."""
+        seconds = int(self._uniform(*limits.WATCH_SECONDS))
+        parameters = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": self._version,
+            "timeoutSeconds": str(seconds),
+        }
+        told = False
+        for line in self._api.watch(self._resource.path, parameters, silence=limits.WATCH_SILENCE_SECONDS):
+            self._version = self._event(line)
+            self._well()
+            told = True
+            if self._stop.is_set():
+                return
+        if not told:  # a server that ends every watch at once must not be asked in a tight loop
+            raise UnavailableError(f"the watch of {self._resource.kind.value} ended without an event")
+
+    def _event(self, line: bytes) -> str:
+        try:
+            event = _EVENT.decode(line)
+            metadata = event.object.get("metadata") or {}
+            match event.type:
+                case "ADDED" | "MODIFIED":
+                    self._sink.upsert(self._resource.kind, event.object)
+                case "DELETED":
+                    self._sink.delete(self._resource.kind, metadata["name"])
+                case "BOOKMARK":
+                    pass
+                case "ERROR" if event.object.get("code") == _GONE:
+                    raise GoneError(f"the watch of {self._resource.kind.value} has expired")
+                case _:
+                    raise MalformedError(f"got a watch event of type {event.type!r} for {self._resource.kind.value}")
+            return str(metadata["resourceVersion"])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError, AttributeError) as error:
+            raise MalformedError(f"a watch event of {self._resource.kind.value} makes no sense: {error}") from error
+
+    def _well(self) -> None:
+        self._failures = 0
+        self._watcher.confirmed(self._resource.kind)
+
+    def _back_off(self, error: Exception) -> None:
+        self._failures += 1
+        self._watcher.failed(self._resource.kind, error)
+        shortest, longest = limits.BACK_OFF_SECONDS
+        bound = min(longest, shortest * 2 ** min(self._failures, 10))
+        self._stop.wait(self._uniform(0 if self._failures > 1 else shortest / 2, bound))

@@ -47,7 +47,8 @@ class Finding:
         reference: canonical text of the model concerned; empty for the workload.
         role: of the reference; empty for the workload.
         locator: JSON Pointer; empty for statement-wide findings.
-        advisory: the policy only warns or audits: shown, never denying.
+        advisory: never denying: the policy only warns or audits, or says Warn for this kind of finding.
+        silent: advisory and not shown to whoever applies the object: the policy audits. Counted and logged like any other.
         exempted_by: name of the PolicyExemption that excuses it, else empty.
     """
 
@@ -63,6 +64,7 @@ class Finding:
     locator: str = ""
     advisory: bool = False
     exempted_by: str = ""
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,12 +34,33 @@ class Pending(StrEnum):
     WARN = "Warn"
 
 
+class Unmatched(StrEnum):
+    """What follows where no enforcing policy covers a (namespace, reference) pair; a value of the chart."""
+
+    ALLOW = "Allow"  # counted, no warning
+    WARN = "Warn"
+    DENY = "Deny"
+
+
 class UnresolvedAction(StrEnum):
     """What a policy does with something that cannot be named."""
 
     DENY = "Deny"
     ALLOW_DECLARED = "AllowDeclared"
     WARN = "Warn"
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """Where the workload is to run.
+
+    Attributes:
+        name: metadata.name; empty for cluster-scoped objects.
+        labels: its labels; None when they are not known, which matches every selector (H16: unknown is enforced).
+    """
+
+    name: str
+    labels: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +101,8 @@ class Match:
     Attributes:
         namespaces: names, exact.
         selector: over the labels of the namespace; either is enough.
-        models: globs over canonical references.
+        models: globs over canonical references; they fold case however they were compiled: what a policy misses by the case of a
+            letter would be decided by no policy (H8, H9).
         cluster_scoped: whether cluster-scoped objects are covered too.
         everything: the match could not be read, so it matches all (a broken policy denies what it may cover).
     """
@@ -90,6 +112,28 @@ class Match:
     models: tuple[Glob, ...] = ()
     cluster_scoped: bool = False
     everything: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "models", tuple(Glob(glob.pattern, fold_case=True) for glob in self.models))
+
+    def namespace(self, namespace: Namespace) -> bool:
+        """Whether objects in this namespace are covered at all."""
+        if self.everything:
+            return True
+        if not namespace.name:
+            return self.cluster_scoped
+        if namespace.name in self.namespaces:
+            return True
+        return self.selector is not None and (namespace.labels is None or self.selector.matches(namespace.labels))
+
+    def model(self, text: str, key: str) -> bool:
+        """Whether a reference is covered.
+
+        Args:
+            text: canonical, without revision.
+            key: the same with ``@revision`` where one is stated, else equal to ``text``.
+        """
+        return self.everything or any(glob.matches(text) or (key is not text and glob.matches(key)) for glob in self.models)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,148 @@
+"""Where findings are collected: each gets its policy, its mode and its exemption in one place."""
+
+from dataclasses import dataclass, field
+
+from modeltrust.domain import limits
+from modeltrust.domain.decision import Finding, Status
+from modeltrust.domain.reference import Identity
+from modeltrust.domain.workload import FoundReference, Workload
+from modeltrust.policy.exemptions import excusing
+from modeltrust.policy.policy import Exemption, Mode, Namespace, Pending, Policy, Trust, Unmatched
+
+_HOLDS = frozenset({Status.PASS, Status.SKIP})
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A policy as it applies now.
+
+    Attributes:
+        policy: whose namespaces hold this one.
+        advisory: it only warns or audits, or is not to be enforced yet.
+        silent: it audits.
+    """
+
+    policy: Policy
+    advisory: bool
+    silent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a finding is about.
+
+    Attributes:
+        text: canonical reference without revision; empty for the workload.
+        key: the same with ``@revision`` where one is stated.
+        role: of the reference.
+        locator: JSON Pointer.
+    """
+
+    text: str = ""
+    key: str = ""
+    role: str = ""
+    locator: str = ""
+
+    @classmethod
+    def of(cls, found: FoundReference) -> "Subject":
+        """The subject of findings about one reference."""
+        text, value = found.reference.text, found.revision.value
+        return cls(text, f"{text}@{value}" if value else text, found.role.value, found.locator)
+
+
+WORKLOAD = Subject()
+
+
+def applied(policies: tuple[Policy, ...], namespace: Namespace, now: int) -> tuple[Applied, ...]:
+    """The policies whose namespaces hold this one, in their mode of now."""
+    return tuple(
+        Applied(policy, advisory=not _enforced(policy, now), silent=policy.mode is Mode.AUDIT)
+        for policy in policies
+        if policy.match.namespace(namespace)
+    )
+
+
+def _enforced(policy: Policy, now: int) -> bool:
+    return policy.mode is Mode.ENFORCE and (policy.enforce_after is None or now >= policy.enforce_after)
+
+
+@dataclass(slots=True)
+class Court:
+    """One judgement under way.
+
+    Attributes:
+        workload: about what.
+        trust: what may be read.
+        applied: the policies of the namespace.
+        exemptions: those in force here and now.
+        unmatched: what follows where no enforcing policy covers.
+        dry_run: nothing may be asked for, and pending is a warning.
+        findings: collected so far.
+        wanted: identities to ask evidence for, in order.
+        steps: left of the budget.
+    """
+
+    workload: Workload
+    trust: Trust
+    applied: tuple[Applied, ...]
+    exemptions: tuple[Exemption, ...]
+    unmatched: Unmatched
+    dry_run: bool
+    findings: list[Finding] = field(default_factory=list)
+    wanted: dict[Identity, None] = field(default_factory=dict)
+    steps: int = limits.JUDGE_STEPS
+
+    def add(self, finding: Finding, under: Applied, subject: Subject) -> bool:
+        """Record what a policy finds.
+
+        Returns:
+            Whether it holds: passed, not asked or excused.
+        """
+        policy, status, exempted = under.policy, finding.status, ""
+        advisory = under.advisory or finding.advisory
+        if status not in _HOLDS:
+            if self.exemptions:
+                exempted = excusing(self.exemptions, finding, policy.name, subject.key, self.workload)
+            if exempted:
+                status = Status.SKIP
+            elif status is Status.PENDING:
+                advisory = advisory or self.dry_run or policy.pending is Pending.WARN
+        self.findings.append(
+            Finding(
+                finding.requirement,
+                status,
+                finding.reason,
+                finding.message,
+                finding.fix,
+                policy.name,
+                policy.contact,
+                subject.text,
+                subject.role,
+                finding.locator or subject.locator,
+                advisory,
+                exempted,
+                under.silent,
+            )
+        )
+        return status in _HOLDS
+
+    def add_own(self, finding: Finding, subject: Subject, *, advisory: bool = False) -> None:
+        """Record what no policy says: a revocation, or that no policy covers."""
+        self.findings.append(
+            Finding(
+                finding.requirement,
+                finding.status,
+                finding.reason,
+                finding.message,
+                finding.fix,
+                reference=subject.text,
+                role=subject.role,
+                locator=subject.locator,
+                advisory=advisory,
+            )
+        )
+
+    def spend(self, steps: int) -> bool:
+        """Take from the budget; False once it is used up."""
+        self.steps -= steps
+        return self.steps >= 0

@@ -1,0 +1,248 @@
+"""The judgement: every policy that matches, about every reference, the strictest answer wins (design/admission.md, "The answer").
+
+Per (namespace, reference): revocations first, which nothing softens; then what can be decided without evidence; then the statement.
+Nothing is looked up twice, nothing is fetched, nothing reads a clock.
+"""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from modeltrust.domain import limits
+from modeltrust.domain.decision import Finding, Status
+from modeltrust.domain.errors import quote
+from modeltrust.domain.evidence import Statement
+from modeltrust.domain.facts import Absent, Fact, Known, Unavailable
+from modeltrust.domain.reasons import Reason
+from modeltrust.domain.reference import Identity
+from modeltrust.domain.workload import FoundReference, Workload
+from modeltrust.policy import fixes
+from modeltrust.policy.court import WORKLOAD, Applied, Court, Subject, applied
+from modeltrust.policy.exemptions import in_force
+from modeltrust.policy.pinning import pinned_identity
+from modeltrust.policy.policy import Attested, InvalidStatement, Namespace, Policy, Trust, Unmatched
+from modeltrust.policy.requirement import Requirement
+from modeltrust.policy.revocations import revoked
+from modeltrust.policy.unresolved import unresolved_findings
+from modeltrust.policy.wording import moment
+
+__all__ = ["Judgement", "Namespace", "Unmatched", "judge"]
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Everything found about one object.
+
+    Attributes:
+        findings: in the order of judging; ``fold.order`` sorts them.
+        wanted: identities to ask evidence for: pinned, from an allowed source, with no statement; empty on a dry-run.
+    """
+
+    findings: tuple[Finding, ...]
+    wanted: tuple[Identity, ...] = ()
+
+
+def judge(
+    workload: Workload,
+    *,
+    namespace: Namespace,
+    policies: tuple[Policy, ...],
+    trust: Trust,
+    unmatched: Unmatched = Unmatched.ALLOW,
+    dry_run: bool = False,
+) -> Judgement:
+    """Judge one workload.
+
+    Args:
+        workload: everything that it loads and runs.
+        namespace: where; with unknown labels it is treated as matched by every selector.
+        policies: all of them, broken ones included.
+        trust: signers, statements, exemptions and revocations, as of one moment.
+        unmatched: what follows where no enforcing policy covers.
+        dry_run: nothing may be asked for, and pending is a warning.
+
+    Returns:
+        At least one finding for every (policy, reference) pair that matches, and for every reference that no policy covers.
+    """
+    here = applied(policies, namespace, trust.now)
+    court = Court(workload, trust, here, in_force(trust.exemptions, namespace, trust.now), unmatched, dry_run)
+    covered = False
+    for found in workload.references:
+        covered |= _judge_reference(court, found)
+    if workload.unresolved:
+        _judge_unresolved(court)
+    if workload.unresolved or covered or not workload.references:
+        _judge_workload(court)
+    if court.steps < 0:
+        _limit_exceeded(court)
+    return Judgement(tuple(court.findings), tuple(court.wanted))
+
+
+def _judge_reference(court: Court, found: FoundReference) -> bool:
+    """Judge one reference; returns whether any policy covers it."""
+    subject, identity = Subject.of(found), pinned_identity(found)
+    if not court.spend(len(court.applied)):
+        return False
+    covering = [under for under in court.applied if under.policy.match.model(subject.text, subject.key)]
+    fact = _statement(court, identity, covering)
+    known = fact.value if isinstance(fact, Known) and isinstance(fact.value, Statement) else None
+    revocation = revoked(court.trust.revocations, subject.text, subject.key, known)
+    if revocation is not None:
+        court.add_own(revocation, subject)
+        return bool(covering)
+    if all(under.advisory for under in covering):
+        _uncovered(court, subject)
+    holding = [_judge_static(court, under, found, subject) for under in covering]
+    enforced = all(holds for under, holds in zip(covering, holding, strict=True) if not under.advisory)
+    for under, holds in zip(covering, holding, strict=True):
+        if under.policy.on_statement and not under.policy.broken:
+            asking = identity if enforced and holds else None
+            _judge_evidence(court, under, Evidence(found, subject, identity, asking, fact))
+    return bool(covering)
+
+
+def _statement(court: Court, identity: Identity | None, covering: list[Applied]) -> Fact[Statement | InvalidStatement]:
+    """What is known about a reference, looked up once, and only where something reads it."""
+    if identity is None or not (court.trust.revocations or any(under.policy.on_statement for under in covering)):
+        return Absent()
+    try:
+        fact = court.trust.statements(identity)
+    except Exception as error:  # noqa: BLE001 - whatever fails while looking is never read as absence
+        return Unavailable(f"the look-up failed with {type(error).__name__}")
+    if isinstance(fact, Known) and isinstance(fact.value, Statement) and fact.value.identity != identity:
+        # M4: the key of the index must come from the signed identity; a cache that mixes two up must not vouch for either.
+        return Known(InvalidStatement(f"it is about {quote(fact.value.identity)}"))
+    return fact
+
+
+def _uncovered(court: Court, subject: Subject) -> None:
+    status = Status.SKIP if court.unmatched is Unmatched.ALLOW else Status.FAIL
+    finding = Finding("", status, Reason.NO_POLICY, "no enforcing policy covers it in this namespace")
+    court.add_own(finding, subject, advisory=court.unmatched is not Unmatched.DENY)
+
+
+def _judge_static(court: Court, under: Applied, found: FoundReference, subject: Subject) -> bool:
+    """What needs no evidence; returns whether all of it holds."""
+    policy = under.policy
+    if policy.broken:
+        return court.add(_broken(policy), under, subject)
+    holds = True
+    for requirement in policy.on_reference:
+        for finding in _check(court, requirement, found):
+            holds &= court.add(finding, under, subject)
+    if holds and court.workload.runtime_loaded and pinned_identity(found) is None and not _requires(policy, "pinned"):
+        # C4: no Pod will carry a verifier for it, and this object is the only gate.
+        message = "reaches running Pods without a new Pod, and its content can change; expected an immutable revision"
+        finding = Finding("", Status.FAIL, Reason.UNPINNED_REFERENCE, message, fixes.pin(found))
+        holds = court.add(finding, under, subject)
+    return holds
+
+
+def _requires(policy: Policy, name: str) -> bool:
+    return any(requirement.name == name for requirement in policy.on_reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One reference and what is known about it.
+
+    Attributes:
+        found: the reference.
+        subject: the same, for findings.
+        identity: its key, None where its content can change.
+        asking: the identity where evidence may be asked for: nothing that is decided without evidence speaks against it (H1).
+        fact: the statement.
+    """
+
+    found: FoundReference
+    subject: Subject
+    identity: Identity | None
+    asking: Identity | None
+    fact: Fact[Statement | InvalidStatement]
+
+
+def _judge_evidence(court: Court, under: Applied, evidence: Evidence) -> None:
+    fact = evidence.fact
+    if isinstance(fact, Absent):
+        court.add(_not_attested(court, evidence), under, evidence.subject)
+    elif isinstance(fact, Unavailable):
+        finding = Finding("", Status.ERROR, Reason.NOT_ATTESTED, f"its statement could not be looked up: {fact.why}")
+        court.add(finding, under, evidence.subject)
+    elif isinstance(fact.value, InvalidStatement):
+        finding = Finding("", Status.FAIL, Reason.STATEMENT_INVALID, f"its statement does not verify: {fact.value.why}")
+        court.add(finding, under, evidence.subject)
+    elif court.trust.now > fact.value.expires_at + max(0, under.policy.grace_seconds):
+        message = f"its statement ended at {moment(fact.value.expires_at)}"
+        court.add(Finding("", Status.FAIL, Reason.ATTESTATION_EXPIRED, message), under, evidence.subject)
+    else:
+        attested = Attested(evidence.found, fact.value)
+        for requirement in under.policy.on_statement:
+            for finding in _check(court, requirement, attested):
+                court.add(finding, under, evidence.subject)
+
+
+def _not_attested(court: Court, evidence: Evidence) -> Finding:
+    if evidence.asking is not None:
+        if court.dry_run:
+            message = "has not been verified yet; nothing is asked for on a dry-run"
+        else:
+            court.wanted[evidence.asking] = None
+            message = "has not been verified yet; verification is asked for, and controllers retry by themselves"
+        return Finding("", Status.PENDING, Reason.ATTESTATION_PENDING, message)
+    why = "names nothing immutable" if evidence.identity is None else "fails what is decided first"
+    return Finding("", Status.FAIL, Reason.NOT_ATTESTED, f"there is no statement about it, and none is asked for: it {why}")
+
+
+def _judge_unresolved(court: Court) -> None:
+    """What cannot be named may be anything, so it matches every policy of the namespace (H8)."""
+    if all(under.advisory for under in court.applied):
+        _uncovered(court, WORKLOAD)
+    for unresolved in court.workload.unresolved:
+        if not court.spend(len(court.applied)):
+            return
+        subject = Subject(locator=unresolved.locator)
+        for under in court.applied:
+            if not under.policy.broken:
+                court.add(unresolved_findings(unresolved, under.policy, court.workload), under, subject)
+
+
+def _judge_workload(court: Court) -> None:
+    """What concerns the whole object; a policy whose models none of several nameable references match does not apply."""
+    subjects = [Subject.of(found) for found in court.workload.references]
+    anything = bool(court.workload.unresolved) or not subjects
+    for under in court.applied:
+        policy = under.policy
+        if not court.spend(len(subjects) if policy.on_workload else 1):
+            return
+        if policy.broken and anything and (court.workload.unresolved or court.workload.inference):
+            court.add(_broken(policy), under, WORKLOAD)
+        if policy.on_workload and (anything or any(policy.match.model(subject.text, subject.key) for subject in subjects)):
+            for requirement in policy.on_workload:
+                for finding in _check(court, requirement, court.workload):
+                    court.add(finding, under, WORKLOAD)
+
+
+def _broken(policy: Policy) -> Finding:
+    message = f"the policy cannot be understood, so it denies: {policy.broken}"
+    return Finding("", Status.FAIL, Reason.POLICY_INVALID, message, "mend the ModelPolicy; its conditions say what is wrong")
+
+
+def _limit_exceeded(court: Court) -> None:
+    message = f"got more references and policies than {limits.JUDGE_STEPS} steps can judge"
+    for under in court.applied:
+        court.add(Finding("", Status.FAIL, Reason.LIMIT_EXCEEDED, message, "split the object"), under, WORKLOAD)
+
+
+def _check(court: Court, requirement: Requirement[S], subject: S) -> tuple[Finding, ...]:
+    """Ask one requirement. Nothing found and an exception are both errors: neither is ever read as success."""
+    court.spend(1)
+    try:
+        findings = requirement.check(subject, court.trust)
+    except Exception as error:  # noqa: BLE001 - a bug in one requirement is a denial by it, not an answer 500
+        problem = f"failed with {type(error).__name__}"
+    else:
+        if findings:
+            return findings
+        problem = "found nothing to say"
+    return (Finding(requirement.name, Status.ERROR, Reason.INTERNAL_ERROR, f"the requirement {requirement.name} {problem}"),)

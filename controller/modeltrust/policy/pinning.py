@@ -1,0 +1,27 @@
+"""Which references are fixed for ever: by scheme and revision state together, since a digest in a string fixes nothing by itself.
+
+C4: behind ``s3://bucket/model@sha256:…`` the bytes can be swapped after they were attested; only a client that itself resolves the
+revision, or a registry addressed by digest, makes a revision immutable.
+"""
+
+from modeltrust.domain.reference import Identity, RevisionState
+from modeltrust.domain.workload import FoundReference
+
+_PINNED_BY = {
+    "hf": (RevisionState.COMMIT, "a 40-hex commit"),
+    "oci": (RevisionState.DIGEST, "a sha256 digest"),
+}
+
+
+def pinned_identity(found: FoundReference) -> Identity | None:
+    """The key of the facts about a reference, None where its content can change."""
+    rule = _PINNED_BY.get(found.reference.scheme)
+    if rule is None or found.revision.state is not rule[0]:
+        return None
+    return found.identity()
+
+
+def expected_pin(scheme: str) -> str:
+    """What pins references of this scheme, in words; empty where nothing does."""
+    rule = _PINNED_BY.get(scheme)
+    return "" if rule is None else rule[1]

@@ -1,0 +1,72 @@
+"""Revocations: deny-lists that beat exemptions, grace and the modes of policies, in every namespace (H9).
+
+A model is revoked by name (case folded, with and without revision), by content, by any of its weight files, and by its signers.
+"""
+
+from modeltrust.domain.decision import Finding, Status
+from modeltrust.domain.errors import quote
+from modeltrust.domain.evidence import SignatureEvidence, Statement
+from modeltrust.domain.facts import Known
+from modeltrust.domain.reasons import Reason
+from modeltrust.policy.policy import Revocation, RevokedSigner
+
+
+def revoked(revocations: tuple[Revocation, ...], text: str, key: str, statement: Statement | None) -> Finding | None:
+    """The first revocation that concerns a model, as a finding.
+
+    Args:
+        revocations: all of them.
+        text: canonical reference without revision.
+        key: the same with ``@revision``.
+        statement: what is known about it, expired or not; None when nothing is.
+    """
+    for revocation in revocations:
+        what = _by_name(revocation, text, key) or ("" if statement is None else _by_statement(revocation, statement))
+        if what:
+            return _finding(revocation, what)
+    return None
+
+
+def _by_name(revocation: Revocation, text: str, key: str) -> str:
+    return "this model" if any(glob.matches(text) or glob.matches(key) for glob in revocation.models) else ""
+
+
+def _by_statement(revocation: Revocation, statement: Statement) -> str:
+    if revocation.contents and isinstance(statement.content, Known) and statement.content.value.hex in revocation.contents:
+        return "a model with this content"
+    if revocation.files and not revocation.files.isdisjoint(statement.weights):
+        return "a model with one of these weight files"
+    if revocation.signers and isinstance(statement.signatures, Known):
+        valid = statement.signatures.value.valid
+        if any(_signed_by(evidence, signer) for evidence in valid for signer in revocation.signers):
+            return "a signer of this model"
+    return ""
+
+
+def _signed_by(evidence: SignatureEvidence, signer: RevokedSigner) -> bool:
+    if not _is_signer(evidence, signer):
+        return False
+    return signer.signed_after is None or evidence.signed_at is None or evidence.signed_at > signer.signed_after
+
+
+def _is_signer(evidence: SignatureEvidence, signer: RevokedSigner) -> bool:
+    """Every stated field fits. A fingerprint is also compared with the keys that vouched: a lost CA revokes whom it certified."""
+    if not (signer.fingerprint or signer.issuer or signer.subject):
+        return False
+    if signer.fingerprint and signer.fingerprint not in {evidence.fingerprint, *evidence.vouched_by}:
+        return False
+    if signer.issuer and signer.issuer.casefold() != evidence.issuer.casefold():
+        return False
+    return not signer.subject or signer.subject.casefold() == evidence.subject.casefold()
+
+
+def _finding(revocation: Revocation, what: str) -> Finding:
+    incident = f", {quote(revocation.reference)}" if revocation.reference else ""
+    reason = f": {quote(revocation.reason)}" if revocation.reason else ""
+    return Finding(
+        "",
+        Status.FAIL,
+        Reason.MODEL_REVOKED,
+        f"ModelRevocation {revocation.name}{incident} revokes {what}{reason}",
+        "use the last good revision that the revocation lists",
+    )

@@ -1,1 +1,1 @@
-"""The trusted state in memory."""
+"""The trusted state in memory: what a decision reads, and nothing else."""

@@ -1,0 +1,124 @@
+"""The one decision: webhook, command line, audit and operator ask here, and nothing else answers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from modeltrust.domain import limits
+from modeltrust.domain.decision import Decision, Finding, Outcome, Status
+from modeltrust.domain.errors import LimitExceededError, MalformedError, quote
+from modeltrust.domain.reasons import Reason
+from modeltrust.domain.workload import Unresolved, Workload
+from modeltrust.policy.fold import fold, order
+from modeltrust.policy.judge import judge
+from modeltrust.policy.policy import Namespace, Unmatched
+from modeltrust.store.store import Store
+
+CREATE = "CREATE"
+
+
+class Extractor(Protocol):
+    """Who says what an object loads."""
+
+    def extract(self, document: bytes, *, namespace: str = "") -> Workload:
+        """Everything that matters about one object, as JSON bytes.
+
+        Raises:
+            MalformedError: the bytes are no object, or more than can be looked at.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """May this object be created or changed?
+
+    Attributes:
+        document: the object, JSON.
+        namespace: where it goes; empty for a cluster-scoped object.
+        operation: ``CREATE`` or ``UPDATE``.
+        dry_run: nothing may be requested, so a pending model is a warning.
+    """
+
+    document: bytes
+    namespace: str
+    operation: str = CREATE
+    dry_run: bool = False
+
+
+class Admission:
+    """Answers questions from the store and from nothing else: no network, no disk, no clock."""
+
+    def __init__(
+        self,
+        *,
+        extractor: Extractor,
+        store: Store,
+        unmatched: Unmatched = Unmatched.ALLOW,
+        report: Callable[[Exception], str] = lambda error: type(error).__name__,
+    ) -> None:
+        """Join who reads objects with what is trusted.
+
+        Args:
+            extractor: reads objects.
+            store: what is trusted.
+            unmatched: what follows where no enforcing policy covers a model.
+            report: writes an error of ours down; returns the id under which it can be found.
+        """
+        self.extractor = extractor
+        self.store = store
+        self._unmatched = unmatched
+        self._report = report
+
+    def decide(self, question: Question, now: int) -> Decision:
+        """The answer; never raises.
+
+        An object that cannot be looked at is judged as one that loads something unnameable, so that a policy in mode Audit still
+        denies nothing; an error of ours denies whatever the policies say.
+
+        Args:
+            question: about what.
+            now: unix seconds.
+        """
+        try:
+            return self._decide(question, now)
+        except Exception as error:  # noqa: BLE001 - fail closed: whatever went wrong, nothing is admitted by it
+            identifier = self._report(error)
+            message = f"modeltrust failed while judging this object ({type(error).__name__}, id {identifier})"
+            return _refusal(Reason.INTERNAL_ERROR, Status.ERROR, message, Outcome.ERROR)
+
+    def _decide(self, question: Question, now: int) -> Decision:
+        size = len(question.document)
+        if question.operation == CREATE and size > limits.CREATE_OBJECT_BYTES:
+            # An update carries the object twice: what is larger could be created and then neither changed nor deleted (H10).
+            message = f"got an object of {size} bytes of JSON, expected at most {limits.CREATE_OBJECT_BYTES}"
+            return _refusal(Reason.LIMIT_EXCEEDED, Status.FAIL, message, Outcome.DENY)
+        snapshot = self.store.snapshot()
+        judgement = judge(
+            self._extract(question),
+            namespace=Namespace(question.namespace, snapshot.namespaces.get(question.namespace)),
+            policies=snapshot.policies,
+            trust=self.store.trust(snapshot, now),
+            unmatched=self._unmatched,
+            dry_run=question.dry_run,
+        )
+        return Decision(fold(judgement.findings), order(judgement.findings), judgement.wanted)
+
+    def _extract(self, question: Question) -> Workload:
+        try:
+            return self.extractor.extract(question.document, namespace=question.namespace)
+        except LimitExceededError as error:
+            return _unreadable(question, Reason.LIMIT_EXCEEDED, error)
+        except MalformedError as error:
+            return _unreadable(question, Reason.UNRESOLVED_REFERENCE, error)
+
+
+def _unreadable(question: Question, reason: Reason, error: MalformedError) -> Workload:
+    found = Unresolved(reason=reason, locator="", message=f"the object cannot be read: {quote(error, 300)}")
+    return Workload(
+        group="", version="", kind="", namespace=question.namespace, name="", unresolved=(found,), runtime_loaded=True, inference=True
+    )
+
+
+def _refusal(reason: Reason, status: Status, message: str, outcome: Outcome) -> Decision:
+    return Decision(outcome, (Finding(requirement="", status=status, reason=reason, message=message),))

@@ -1,0 +1,189 @@
+"""The words of a decision: denial, warnings, causes for machines, audit annotations.
+
+Whoever reads a denial has a terminal and no access to this system; the first line alone must tell what happened, to which
+object, and whom to ask (design/admission.md, "The text of a denial").
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from modeltrust.admission.plain import cut, field, plain
+from modeltrust.domain import limits
+from modeltrust.domain.decision import Decision, Finding, Outcome, Status
+from modeltrust.domain.reasons import Reason
+
+DOCUMENTATION = "https://modeltrust.dev/requirements"
+_PROBLEMS = frozenset({Status.FAIL, Status.ERROR, Status.PENDING})
+_MESSAGE_CHARACTERS = 360  # one problem; ten of them never fit, so that the first ones stay readable
+_FIX_CHARACTERS = 360
+_NAME_CHARACTERS = 130
+_ROOM_FOR_REST = 120  # bytes kept for the line that counts what did not fit
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The object that a decision is about, as its author knows it.
+
+    Attributes:
+        kind: of the object.
+        namespace: empty for cluster-scoped objects.
+        name: metadata.name, or generateName with a trailing "*".
+    """
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        name = self.name or "(unnamed)"
+        where = f"{self.namespace}/{name}" if self.namespace else name
+        return f"{plain(cut(self.kind, _NAME_CHARACTERS))} {plain(cut(where, _NAME_CHARACTERS))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One entry of ``status.details.causes``."""
+
+    reason: str
+    field: str
+    message: str
+
+
+def problems(decision: Decision) -> tuple[Finding, ...]:
+    """What keeps the object out, worst first, each said once; neither advisory nor excused by an exemption."""
+    return _distinct(_denying(decision))
+
+
+def advice(decision: Decision) -> tuple[Finding, ...]:
+    """What would keep the object out if its policy enforced it, each said once."""
+    return _distinct(finding for finding in decision.findings if _is_problem(finding))
+
+
+def denial(decision: Decision, subject: Subject, *, identifier: str) -> str:
+    """The text of a denial, at most ``limits.DENIAL_BYTES`` bytes of UTF-8.
+
+    Args:
+        decision: not allowed.
+        subject: which object.
+        identifier: of this answer, as in the log.
+    """
+    found = problems(decision)
+    head = f"modeltrust: {_count(len(found))} in {subject}{_by_whom(_denying(decision))}"
+    tail = f"  {_link(found)}  id={plain(identifier)}"
+    room = limits.DENIAL_BYTES - _size(head) - _size(tail)
+    shown, rest = _fitting(found, room)
+    return "\n".join([head, *shown, *_rest(rest), tail])
+
+
+def warnings(decision: Decision) -> tuple[str, ...]:
+    """What ``kubectl`` prints beside an admitted object: few lines of at most ``limits.WARNING_CHARACTERS`` characters.
+
+    The API server cuts all warnings once they pass 4,096 runes together. What a policy in mode Audit finds is in the log and the
+    audit annotations only.
+    """
+    if decision.outcome is not Outcome.WARN:
+        return ()
+    found = tuple(finding for finding in advice(decision) if not finding.silent)
+    lines = [cut(f"modeltrust: [{_reason(finding)}] {plain(finding.message)}", limits.WARNING_CHARACTERS) for finding in found]
+    if len(lines) > limits.WARNINGS:
+        lines[limits.WARNINGS - 1 :] = [f"modeltrust: and {len(lines) - limits.WARNINGS + 1} more"]
+    return tuple(lines)
+
+
+def causes(decision: Decision) -> tuple[Cause, ...]:
+    """One entry for each problem, for machines."""
+    return tuple(
+        Cause(_reason(finding), field(finding.locator), cut(plain(finding.message), _MESSAGE_CHARACTERS))
+        for finding in problems(decision)[: limits.CAUSES]
+    )
+
+
+def audit_annotations(decision: Decision, identifier: str) -> dict[str, str]:
+    """What the API server keeps in its audit log, under our webhook's name; everything found, advice included."""
+    found = advice(decision)
+    annotations = {"outcome": decision.outcome.label, "id": identifier}
+    if found:
+        annotations["reasons"] = ",".join(sorted({_reason(finding) for finding in found}))
+        annotations["policies"] = cut(",".join(sorted({finding.policy for finding in found if finding.policy})), 1024)
+        annotations["models"] = cut(",".join(sorted({finding.reference for finding in found if finding.reference})), 1024)
+    return annotations
+
+
+def _is_problem(finding: Finding) -> bool:
+    return finding.status in _PROBLEMS and not finding.exempted_by
+
+
+def _denying(decision: Decision) -> tuple[Finding, ...]:
+    return tuple(finding for finding in decision.findings if _is_problem(finding) and not finding.advisory)
+
+
+def _distinct(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    # Two policies that demand the same thing are one problem to whoever has to mend it.
+    seen: dict[object, Finding] = {}
+    for finding in findings:
+        seen.setdefault((finding.reason, finding.reference, finding.locator, finding.message), finding)
+    return tuple(seen.values())
+
+
+def _count(number: int) -> str:
+    return "1 problem" if number == 1 else f"{number} problems"
+
+
+def _by_whom(found: tuple[Finding, ...]) -> str:
+    policies = _some({finding.policy: None for finding in found if finding.policy})
+    contacts = _some({finding.contact: None for finding in found if finding.contact})
+    parts = []
+    if policies:
+        parts.append(f"{'policies' if ', ' in policies else 'policy'} {policies}")
+    if contacts:
+        parts.append(f"ask {contacts}")
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _some(values: Iterable[str]) -> str:
+    names = [plain(cut(value, 64)) for value in values]
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")  # noqa: PLR2004 - two fit a line
+
+
+def _fitting(found: tuple[Finding, ...], room: int) -> tuple[list[str], tuple[Finding, ...]]:
+    shown: list[str] = []
+    for index, finding in enumerate(found[: limits.DENIAL_PROBLEMS]):
+        more = _ROOM_FOR_REST if index + 1 < len(found) else 0
+        text = next((text for text in _spellings(finding) if _size(text) <= room - more), None)
+        if text is None:
+            return shown, found[index:]
+        shown.append(text)
+        room -= _size(text)
+    return shown, found[len(shown) :]
+
+
+def _spellings(finding: Finding) -> Iterator[str]:
+    """One problem in full, without its fix, and shortened: the first that fits is taken."""
+    line = f"[{_reason(finding)}] {cut(plain(finding.message), _MESSAGE_CHARACTERS)}"
+    fix = plain(finding.fix, lines=True).strip()
+    if fix and len(fix) <= _FIX_CHARACTERS:  # half a fix is worse than none
+        yield line + "\n  Fix: " + fix.replace("\n", "\n    ")
+    yield line
+    yield cut(line, _MESSAGE_CHARACTERS // 3)
+
+
+def _rest(found: tuple[Finding, ...]) -> list[str]:
+    if not found:
+        return []
+    counts = Counter(_reason(finding) for finding in found).most_common(2)
+    words = ", ".join(f"{reason} ({number})" if number > 1 else reason for reason, number in counts)
+    return [f"and {len(found)} more: {words}{' …' if sum(number for _, number in counts) < len(found) else ''}"]
+
+
+def _link(found: tuple[Finding, ...]) -> str:
+    name = next((finding.requirement for finding in found if finding.requirement), "")
+    return f"{DOCUMENTATION}#{name.lower()}" if name else DOCUMENTATION
+
+
+def _reason(finding: Finding) -> str:
+    return (finding.reason or Reason.INTERNAL_ERROR).value
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "replace")) + 1

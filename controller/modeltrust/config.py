@@ -1,0 +1,70 @@
+"""Settings of each process, as flags and files state them."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from modeltrust.domain import limits
+from modeltrust.domain.errors import InvalidInputError, quote
+
+_SETTINGS_BYTES = 64 * 1024  # a settings file has a dozen lines
+_Address = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):[0-9]{1,5}$")]
+_Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
+
+
+class WebhookSettings(BaseModel):
+    """What `modeltrust webhook` needs to know; a file states the same names in camel case.
+
+    Attributes:
+        trust: folder with policies, signers, attestations … and attestors.yaml.
+        tls_cert: PEM, leaf first; watched.
+        tls_key: PEM, unencrypted; watched.
+        listen: ``host:port`` of the TLS port.
+        metrics_listen: ``host:port`` of the metrics, in the clear; empty turns them off.
+        unmatched: what follows where no enforcing policy covers a model.
+        poll_seconds: between two looks at the trust folder.
+        drain_seconds: still answering after SIGTERM.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    trust: Path
+    tls_cert: Path
+    tls_key: Path
+    listen: _Address = "0.0.0.0:9443"
+    metrics_listen: _Address | Literal[""] = "0.0.0.0:9090"
+    unmatched: Literal["Allow", "Warn", "Deny"] = "Allow"
+    poll_seconds: Annotated[_Seconds, Field(gt=0)] = limits.POLL_SECONDS
+    drain_seconds: _Seconds = limits.DRAIN_SECONDS
+
+    @classmethod
+    def read(cls, flags: dict[str, Any], file: Path | None) -> Self:
+        """Join a settings file with flags; flags win.
+
+        Raises:
+            InvalidInputError: a setting is missing, unknown or makes no sense; names it.
+        """
+        try:
+            return cls.model_validate({**_load(file), **flags})
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            name = ".".join(str(part) for part in first["loc"]) or "settings"
+            raise InvalidInputError(f"{quote(name)}: {first['msg'].lower()}") from error
+
+
+def _load(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(_SETTINGS_BYTES + 1)
+        value = yaml.safe_load(data) if len(data) <= _SETTINGS_BYTES else None
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"cannot read {quote(file)}: {quote(error)}") from error
+    if not isinstance(value, dict):
+        raise InvalidInputError(f"got {quote(file)}, expected a map of settings of at most {_SETTINGS_BYTES} bytes")
+    names = {field.alias or name: name for name, field in WebhookSettings.model_fields.items()}
+    return {names.get(str(key), str(key)): setting for key, setting in value.items()}

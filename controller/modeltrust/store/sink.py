@@ -1,0 +1,45 @@
+"""What a feed may do to the store: three methods, whether it watches folders or an API server."""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any, Protocol
+
+Object = Mapping[str, Any]
+
+
+class Kind(StrEnum):
+    """What the store holds; the values are the words of metrics, logs and ``limits.STALE_SECONDS``."""
+
+    POLICIES = "policies"
+    SIGNERS = "signers"
+    ATTESTATIONS = "attestations"
+    EXEMPTIONS = "exemptions"
+    REVOCATIONS = "revocations"
+    NAMESPACES = "namespaces"
+
+
+KINDS = {
+    ("modeltrust.dev", "ModelPolicy"): Kind.POLICIES,
+    ("modeltrust.dev", "TrustedSigner"): Kind.SIGNERS,
+    ("modeltrust.dev", "ModelAttestation"): Kind.ATTESTATIONS,
+    ("modeltrust.dev", "PolicyExemption"): Kind.EXEMPTIONS,
+    ("modeltrust.dev", "ModelRevocation"): Kind.REVOCATIONS,
+    ("", "Namespace"): Kind.NAMESPACES,
+}
+"""(group, kind) of every object that the store holds."""
+
+
+class Sink(Protocol):
+    """Where a feed puts what it sees. Objects are parsed JSON, whole, as the API server would give them."""
+
+    def replace(self, kind: Kind, objects: Iterable[Object]) -> None:
+        """A complete list; what is not in it is gone. Never called after a list that failed: that is not an empty one (M9)."""
+        ...
+
+    def upsert(self, kind: Kind, value: Object) -> None:
+        """One object, new or changed."""
+        ...
+
+    def delete(self, kind: Kind, name: str) -> None:
+        """One object is gone; deleting what is not there is no error."""
+        ...

@@ -1,0 +1,197 @@
+"""Statements by identity: verified at the first look-up, the rest by a sweep in the background.
+
+100,000 verifications at start would cost 8 s (design/architecture.md, idea 8). Nothing here is locked on the way of a look-up:
+a writer replaces one small tuple, and verifying twice is harmless.
+"""
+
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from modeltrust.domain import limits
+from modeltrust.domain.errors import ModelTrustError
+from modeltrust.domain.evidence import Statement
+from modeltrust.domain.facts import Absent, Fact, Known, Unavailable
+from modeltrust.domain.reference import Identity
+from modeltrust.policy.policy import InvalidStatement
+
+_RECHECK_SECONDS = 60  # what verifying says can change with time alone: an attestor's notAfter, a statement from the near future
+
+
+class Verifier(Protocol):
+    """Who says whether an envelope is signed by a trusted attestor, and what it says."""
+
+    def verify(self, envelope: bytes, *, now: int, expected: Identity | None) -> Statement:
+        """The statement; ``attestation.attestors.Attestors`` is the real one.
+
+        Raises:
+            ModelTrustError: it does not verify.
+        """
+        ...
+
+
+class Record:
+    """One envelope and what verifying it said; mutable, since the answer comes later."""
+
+    __slots__ = ("checked_at", "envelope", "key", "name", "result", "verifier")
+
+    def __init__(self, name: str, key: str, envelope: bytes) -> None:
+        self.name = name
+        self.key = key
+        self.envelope = envelope
+        self.result: Statement | InvalidStatement | None = None
+        self.verifier: Verifier | None = None
+        self.checked_at = 0
+
+    def answer(self, verifier: Verifier, now: int) -> Statement | InvalidStatement:
+        """What this envelope says, verified now unless this verifier has already looked at these bytes."""
+        if self.verifier is verifier and self.result is not None and abs(now - self.checked_at) < _RECHECK_SECONDS:
+            return self.result
+        result = self._verify(verifier, now)
+        self.checked_at, self.result, self.verifier = now, result, verifier
+        return result
+
+    def verified_by(self, verifier: Verifier) -> bool:
+        """Whether this verifier has looked already."""
+        return self.verifier is verifier
+
+    def _verify(self, verifier: Verifier, now: int) -> Statement | InvalidStatement:
+        try:
+            statement = verifier.verify(self.envelope, now=now, expected=None)
+        except ModelTrustError as error:
+            return InvalidStatement(str(error))
+        if statement.identity.key != self.key:
+            # The key comes from the signed bytes, so this is a parser that reads them differently: never a match (M4).
+            return InvalidStatement(f"the statement is about {statement.identity}, expected {self.key}")
+        return statement
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One envelope of one object, with the identity that its signed part names.
+
+    Attributes:
+        key: ``Identity.key``.
+        envelope: bytes of the DSSE envelope.
+    """
+
+    key: str
+    envelope: bytes
+
+
+class Statements:
+    """The index."""
+
+    def __init__(
+        self, read: Callable[[Any], Iterable[Found]], *, problem: Callable[[str, str], None] = lambda _name, _why: None
+    ) -> None:
+        """Begin empty.
+
+        Args:
+            read: finds the envelopes in one ModelAttestation; raises ModelTrustError for one that makes no sense.
+            problem: told (name, why) of an object that cannot be read; it then holds no statement, which denies.
+        """
+        self._read = read
+        self._problem = problem
+        self._verifier: Verifier | None = None
+        self._by_key: dict[str, tuple[Record, ...]] = {}
+        self._by_object: dict[str, tuple[Record, ...]] = {}
+        self._writing = threading.Lock()
+
+    def __len__(self) -> int:
+        return sum(len(records) for records in list(self._by_key.values()))
+
+    def trust(self, verifier: Verifier | None) -> None:
+        """Believe these attestors from now on, or nobody; everything is verified anew when it is next looked up."""
+        self._verifier = verifier
+
+    def look_up(self, identity: Identity, now: int) -> Fact[Statement | InvalidStatement]:
+        """The statement about one model.
+
+        Of several the valid one with the highest serial counts, and a bad one beside a good one hides nothing: whoever can
+        write a ModelAttestation could otherwise deny every model. Only where all are bad is the answer an InvalidStatement.
+        """
+        records = self._by_key.get(identity.key)
+        if records is None:
+            return Absent()
+        verifier = self._verifier
+        if verifier is None:
+            return Unavailable("no attestors are loaded")
+        if len(records) == 1:
+            return Known(records[0].answer(verifier, now))
+        return Known(_best([record.answer(verifier, now) for record in records]))
+
+    def replace(self, objects: Iterable[tuple[str, Any]]) -> None:
+        """All objects by name; verified results of unchanged envelopes are kept."""
+        with self._writing:
+            by_object: dict[str, tuple[Record, ...]] = {}
+            for name, value in objects:
+                by_object[name] = self._records(name, value)
+            by_key: dict[str, tuple[Record, ...]] = {}
+            for records in by_object.values():
+                for record in records:
+                    by_key[record.key] = _with(by_key.get(record.key, ()), record)
+            self._by_object, self._by_key = by_object, by_key
+
+    def upsert(self, name: str, value: Any) -> None:
+        """One object, new or changed."""
+        with self._writing:
+            records = self._records(name, value)
+            self._forget(name)
+            self._by_object[name] = records
+            for record in records:
+                self._by_key[record.key] = _with(self._by_key.get(record.key, ()), record)
+
+    def delete(self, name: str) -> None:
+        """One object is gone."""
+        with self._writing:
+            self._forget(name)
+
+    def unverified(self) -> Iterator[Callable[[int], None]]:
+        """One call for each envelope that the present attestors have not been asked about; for the sweep."""
+        verifier = self._verifier
+        if verifier is None:
+            return
+        for records in list(self._by_key.values()):
+            for record in records:
+                if not record.verified_by(verifier):
+                    yield lambda now, record=record, verifier=verifier: _look(record, verifier, now)
+
+    def _records(self, name: str, value: Any) -> tuple[Record, ...]:
+        before = {(record.key, record.envelope): record for record in self._by_object.get(name, ())}
+        try:
+            envelopes = tuple(self._read(value))
+        except ModelTrustError as error:
+            self._problem(name, str(error))
+            return ()
+        return tuple(
+            before.get((found.key, found.envelope)) or Record(sys.intern(name), sys.intern(found.key), found.envelope)
+            for found in envelopes
+        )
+
+    def _forget(self, name: str) -> None:
+        for record in self._by_object.pop(name, ()):
+            left = tuple(other for other in self._by_key.get(record.key, ()) if other is not record)
+            if left:
+                self._by_key[record.key] = left
+            else:
+                self._by_key.pop(record.key, None)
+
+
+def _look(record: Record, verifier: Verifier, now: int) -> None:
+    record.answer(verifier, now)
+
+
+def _with(records: tuple[Record, ...], record: Record) -> tuple[Record, ...]:
+    if len(records) < limits.STATEMENTS_PER_IDENTITY:
+        return (*records, record)
+    # What is known to be valid stays, so that a pile of copies can neither buy work nor push it out.
+    dropped = next((index for index, other in enumerate(records) if not isinstance(other.result, Statement)), 0)
+    return (*records[:dropped], *records[dropped + 1 :], record)
+
+
+def _best(answers: list[Statement | InvalidStatement]) -> Statement | InvalidStatement:
+    valid = [answer for answer in answers if isinstance(answer, Statement)]
+    return max(valid, key=lambda statement: (statement.serial, statement.issued_at)) if valid else answers[-1]

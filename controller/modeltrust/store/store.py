@@ -1,0 +1,239 @@
+"""The store: everything that a decision may read, as immutable small maps that writers exchange whole.
+
+Readers take no lock: one attribute read gives a snapshot in which policies, signers and revocations belong together.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from modeltrust.domain.errors import InvalidInputError, ModelTrustError, quote
+from modeltrust.domain.signer import TrustedSigner
+from modeltrust.policy.policy import Exemption, Policy, Revocation, Trust
+from modeltrust.store.attestations import found_in
+from modeltrust.store.freshness import Freshness
+from modeltrust.store.sink import Kind, Object
+from modeltrust.store.statements import Statements, Verifier
+
+ATTESTORS = "attestors"  # the mounted trust file: fresh or stale like the kinds
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Compilers:
+    """How objects become what decides; each raises ModelTrustError for what it cannot use.
+
+    Attributes:
+        policy: never raises: a broken policy is quarantined and denies what it matches.
+        signer: of a TrustedSigner.
+        exemption: of a PolicyExemption.
+        revocation: of a ModelRevocation.
+    """
+
+    policy: Callable[[Object], Policy]
+    signer: Callable[[Object], TrustedSigner]
+    exemption: Callable[[Object], Exemption]
+    revocation: Callable[[Object], Revocation]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The small kinds at one moment, by name where names matter."""
+
+    policies: tuple[Policy, ...] = ()
+    signers: Mapping[str, TrustedSigner] = _EMPTY
+    broken_signers: Mapping[str, str] = _EMPTY
+    exemptions: tuple[Exemption, ...] = ()
+    revocations: tuple[Revocation, ...] = ()
+    namespaces: Mapping[str, Mapping[str, str]] = _EMPTY
+
+
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    why: str
+
+
+@dataclass(slots=True)
+class _Tables:
+    policies: dict[str, Policy] = field(default_factory=dict)
+    signers: dict[str, TrustedSigner | _Broken] = field(default_factory=dict)
+    exemptions: dict[str, Exemption] = field(default_factory=dict)
+    revocations: dict[str, Revocation] = field(default_factory=dict)
+    namespaces: dict[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+class Store:
+    """A ``Sink`` for feeds, a snapshot and a statement index for decisions."""
+
+    def __init__(self, compilers: Compilers, *, problem: Callable[[Kind, str, str], None] = lambda _kind, _name, _why: None) -> None:
+        """Begin empty and not ready.
+
+        Args:
+            compilers: how objects become what decides.
+            problem: told (kind, name, why) of an object that cannot be used.
+        """
+        self._compilers = compilers
+        self._problem = problem
+        self._tables = _Tables()
+        self._snapshot = Snapshot()
+        self._unusable: dict[str, str] = {}
+        self._writing = threading.Lock()
+        self.statements = Statements(found_in, problem=lambda name, why: problem(Kind.ATTESTATIONS, name, why))
+        self.freshness = Freshness([*Kind, ATTESTORS])
+
+    # --- reading -------------------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """The small kinds as they are now."""
+        return self._snapshot
+
+    def trust(self, snapshot: Snapshot, now: int) -> Trust:
+        """Everything that a judgement may read, as of now."""
+        look_up = self.statements.look_up
+        return Trust(
+            now=now,
+            statements=lambda identity: look_up(identity, now),
+            signers=snapshot.signers,
+            exemptions=snapshot.exemptions,
+            revocations=snapshot.revocations,
+            broken_signers=snapshot.broken_signers,
+        )
+
+    def unready(self, now: float) -> tuple[str, ...]:
+        """Why nothing may be decided: something is not complete, stale, or a revocation that nobody could ever read (M14)."""
+        broken = tuple(f"revocation {quote(name)}: {why}" for name, why in list(self._unusable.items()))
+        return self.freshness.reasons(now) + broken
+
+    # --- writing: the Sink ---------------------------------------------------------------------------------------------------
+
+    def replace(self, kind: Kind, objects: Iterable[Object]) -> None:
+        """A complete list; what is not in it is gone.
+
+        Raises:
+            InvalidInputError: an object without a name, or two of one name: no list that an API server gives.
+        """
+        named: dict[str, Object] = {}
+        for value in objects:
+            name = name_of(value)
+            if name in named:
+                raise InvalidInputError(f"got two objects of kind {kind} named {quote(name)}")
+            named[name] = value
+        if kind is Kind.ATTESTATIONS:
+            self.statements.replace(named.items())
+            return
+        with self._writing:
+            table: dict[str, Any] = getattr(self._tables, kind)
+            fresh: dict[str, Any] = {}
+            for name, value in named.items():
+                self._put(kind, fresh, name, value, before=table.get(name))
+            if kind is Kind.REVOCATIONS:
+                self._unusable = {name: why for name, why in self._unusable.items() if name in named}
+            setattr(self._tables, kind, fresh)
+            self._publish()
+
+    def upsert(self, kind: Kind, value: Object) -> None:
+        """One object, new or changed.
+
+        Raises:
+            InvalidInputError: it has no name.
+        """
+        name = name_of(value)
+        if kind is Kind.ATTESTATIONS:
+            self.statements.upsert(name, value)
+            return
+        with self._writing:
+            table: dict[str, Any] = getattr(self._tables, kind)
+            self._put(kind, table, name, value, before=table.get(name))
+            self._publish()
+
+    def delete(self, kind: Kind, name: str) -> None:
+        """One object is gone."""
+        if kind is Kind.ATTESTATIONS:
+            self.statements.delete(name)
+            return
+        with self._writing:
+            getattr(self._tables, kind).pop(name, None)
+            if kind is Kind.REVOCATIONS:
+                self._unusable.pop(name, None)
+            self._publish()
+
+    def believe(self, verifier: Verifier | None) -> None:
+        """The attestors from now on, or nobody; every statement is verified anew."""
+        self.statements.trust(verifier)
+
+    def _put(self, kind: Kind, table: dict[str, Any], name: str, value: Object, *, before: Any) -> None:
+        try:
+            table[name] = self._compile(kind, value)
+            if kind is Kind.REVOCATIONS:
+                self._unusable.pop(name, None)
+        except ModelTrustError as error:
+            self._problem(kind, name, str(error))
+            self._put_unusable(kind, table, name, str(error), before)
+
+    def _put_unusable(self, kind: Kind, table: dict[str, Any], name: str, why: str, before: Any) -> None:
+        match kind:
+            case Kind.SIGNERS:
+                table[name] = _Broken(why)  # disables its alternatives; the old key is not believed either
+            case Kind.REVOCATIONS if before is not None:
+                table[name] = before  # what was revoked stays revoked
+            case Kind.REVOCATIONS:
+                self._unusable[name] = why
+            case Kind.NAMESPACES | Kind.EXEMPTIONS:
+                table.pop(name, None)  # unknown is enforced, and what cannot be read excuses nothing
+            case _:
+                raise AssertionError(f"a broken object of kind {kind} has no meaning: {why}")
+
+    def _compile(self, kind: Kind, value: Object) -> Any:
+        match kind:
+            case Kind.POLICIES:
+                policy = self._compilers.policy(value)
+                if policy.broken:
+                    self._problem(kind, policy.name, policy.broken)
+                return policy
+            case Kind.SIGNERS:
+                return self._compilers.signer(value)
+            case Kind.EXEMPTIONS:
+                return self._compilers.exemption(value)
+            case Kind.REVOCATIONS:
+                return self._compilers.revocation(value)
+            case _:
+                return _labels(value)
+
+    def _publish(self) -> None:
+        tables = self._tables
+        signers, broken = {}, {}
+        for name, signer in tables.signers.items():
+            if isinstance(signer, _Broken):
+                broken[name] = signer.why
+            else:
+                signers[name] = signer
+        self._snapshot = Snapshot(
+            policies=tuple(tables.policies.values()),
+            signers=MappingProxyType(signers),
+            broken_signers=MappingProxyType(broken),
+            exemptions=tuple(tables.exemptions.values()),
+            revocations=tuple(tables.revocations.values()),
+            namespaces=MappingProxyType(dict(tables.namespaces)),
+        )
+
+
+def name_of(value: Object) -> str:
+    """metadata.name.
+
+    Raises:
+        InvalidInputError: there is none.
+    """
+    metadata = value.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    if not isinstance(name, str) or not name:
+        raise InvalidInputError(f"got an object without metadata.name: {quote(value.get('kind'))}")
+    return name
+
+
+def _labels(value: Object) -> Mapping[str, str]:
+    labels = value["metadata"].get("labels") or {}
+    if not isinstance(labels, Mapping) or not all(isinstance(item, str) for pair in labels.items() for item in pair):
+        raise InvalidInputError("metadata.labels: expected a map of strings")
+    return MappingProxyType(dict(labels))

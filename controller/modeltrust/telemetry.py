@@ -1,0 +1,96 @@
+"""Metrics and log lines of one process: one Telemetry object, passed to whoever counts.
+
+Labels are bounded: outcomes, operations, reasons and our own kinds of object come from closed sets; whatever an author chooses
+(names, namespaces, other kinds) stands in the log only.
+"""
+
+import logging
+import sys
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from modeltrust.domain.reasons import Reason
+
+# The API server's first bucket ends at 5 ms; more than 99 % of the calls belong below it (facts/performance.md section 2).
+SECONDS_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+OPERATIONS = ("CREATE", "UPDATE", "OTHER")
+OUTCOMES = ("admit", "warn", "pending", "error", "deny")
+_TRACE_FRAMES = 20  # innermost; a RecursionError has a thousand
+_TRACE_CHARACTERS = 8_000
+REFUSALS = ("bad_request", "not_ready", "overloaded", "too_slow")
+
+
+class Telemetry:
+    """Counters, histograms and the JSON log of one webhook process; label sets are bound once."""
+
+    def __init__(self, *, logger: logging.Logger | None = None) -> None:
+        """Register everything in a registry of its own.
+
+        Args:
+            logger: where log lines go; by default a logger that writes lines to stderr.
+        """
+        self.registry = CollectorRegistry()
+        self._logger = logger or stderr_logger()
+        self._encoder = msgspec.json.Encoder()
+        decisions = Counter(
+            "modeltrust_decisions", "Reviews answered with a verdict.", ["operation", "outcome"], registry=self.registry
+        )
+        seconds = Histogram(
+            "modeltrust_decision_seconds",
+            "From the first byte read to the answer.",
+            ["operation"],
+            buckets=SECONDS_BUCKETS,
+            registry=self.registry,
+        )
+        reasons = Counter("modeltrust_reasons", "Problems in decisions, advice included.", ["reason"], registry=self.registry)
+        refused = Counter("modeltrust_refused", "Calls without a verdict.", ["why"], registry=self.registry)
+        self._decisions = {(o, r): decisions.labels(o, r) for o in OPERATIONS for r in OUTCOMES}
+        self._seconds = {operation: seconds.labels(operation) for operation in OPERATIONS}
+        self._reasons = {reason.value: reasons.labels(reason.value) for reason in Reason}
+        self._refused = {why: refused.labels(why) for why in REFUSALS}
+        self.wanted = Counter("modeltrust_wanted", "Models asked for that have no statement.", registry=self.registry)
+        self.ready = Gauge("modeltrust_ready", "1 while verdicts are given.", registry=self.registry)
+        self.statements = Gauge("modeltrust_statements", "Statements in memory.", registry=self.registry)
+        self.certificate_loads = Counter("modeltrust_certificate_loads", "Serving certificates loaded.", registry=self.registry)
+        self.feed_problems = Gauge("modeltrust_feed_problems", "Files that could not be used.", registry=self.registry)
+
+    def decided(self, operation: str, outcome: str, reasons: tuple[str, ...], seconds: float) -> None:
+        """Count one verdict."""
+        known = operation if operation in self._seconds else "OTHER"
+        self._decisions[known, outcome].inc()
+        self._seconds[known].observe(seconds)
+        for reason in reasons:
+            self._reasons[reason].inc()
+
+    def refused(self, why: str) -> None:
+        """Count one call that got no verdict."""
+        self._refused[why].inc()
+
+    def log(self, event: str, **fields: Any) -> None:
+        """One JSON line; control characters are escaped by JSON itself."""
+        self.write({"event": event, **fields})
+
+    def write(self, line: Mapping[str, Any]) -> None:
+        """One JSON line, as given."""
+        self._logger.info(self._encoder.encode(line).decode("utf-8", "replace"))
+
+    def failed(self, event: str, error: BaseException, **fields: Any) -> None:
+        """One JSON line with a traceback, for what must never happen."""
+        trace = "".join(traceback.format_exception(error, limit=-_TRACE_FRAMES))[-_TRACE_CHARACTERS:]
+        self.write({"event": event, "error": type(error).__name__, "trace": trace, **fields})
+
+
+def stderr_logger() -> logging.Logger:
+    """A logger whose lines are written as they are."""
+    logger = logging.getLogger("modeltrust")
+    if not logger.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+        logger.propagate = False
+    logger.setLevel(logging.INFO)
+    return logger

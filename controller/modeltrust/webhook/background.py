@@ -1,0 +1,76 @@
+"""What happens beside the requests: the folder is watched, statements are verified ahead, the certificate is renewed."""
+
+import gc
+import threading
+from collections.abc import Callable
+from time import time
+
+from modeltrust.domain import limits
+from modeltrust.domain.errors import ModelTrustError
+from modeltrust.store.files import Problem
+from modeltrust.telemetry import Telemetry
+from modeltrust.webhook.tls import Certificate
+from modeltrust.wiring.admission import Live
+
+
+class Background:
+    """Three threads that end with the process; an error in one round never ends the thread."""
+
+    def __init__(self, *, live: Live, certificate: Certificate, telemetry: Telemetry, poll_seconds: float) -> None:
+        self._live = live
+        self._certificate = certificate
+        self._telemetry = telemetry
+        self._stopping = threading.Event()
+        self._problems: tuple[Problem, ...] | None = None
+        self._rounds: dict[str, tuple[Callable[[], None], float]] = {
+            "feed": (self.feed, poll_seconds),
+            "sweep": (self.sweep, limits.POLL_SECONDS),
+            "certificate": (self.renew, limits.CERTIFICATE_POLL_SECONDS),
+        }
+
+    def start(self) -> None:
+        """Begin."""
+        for name, (task, pause) in self._rounds.items():
+            threading.Thread(target=self._repeat, args=(name, task, pause), name=name, daemon=True).start()
+
+    def stop(self) -> None:
+        """End after the round under way."""
+        self._stopping.set()
+
+    def feed(self) -> None:
+        """Look at the trust folder once; problems are logged when they change."""
+        first = self._problems is None
+        problems = self._live.folder.poll(time())
+        if problems != self._problems and (problems or not first):
+            self._telemetry.log("trust-folder", problems=[{"file": problem.file, "why": problem.why} for problem in problems])
+        self._problems = problems
+        self._telemetry.feed_problems.set(len(problems))
+        self._telemetry.statements.set(len(self._live.store.statements))
+        self._telemetry.ready.set(not self._live.store.unready(time()))
+        if first:
+            gc.collect()
+            gc.freeze()  # what stays for ever is no work for later collections (facts/performance.md section 3)
+
+    def sweep(self) -> None:
+        """Verify every statement that nobody has asked for yet, slowly."""
+        for verify in self._live.store.statements.unverified():
+            verify(int(time()))
+            if self._stopping.wait(limits.SWEEP_PAUSE_SECONDS):
+                return
+
+    def renew(self) -> None:
+        """Load the serving certificate again if it changed."""
+        try:
+            if self._certificate.refresh():
+                self._telemetry.certificate_loads.inc()
+                self._telemetry.log("certificate-loaded")
+        except ModelTrustError as error:
+            self._telemetry.log("certificate-unusable", why=str(error))
+
+    def _repeat(self, name: str, task: Callable[[], None], pause: float) -> None:
+        while not self._stopping.is_set():
+            try:
+                task()
+            except Exception as error:  # noqa: BLE001 - a thread that dies would leave the store stale for ever
+                self._telemetry.failed("background-error", error, task=name)
+            self._stopping.wait(pause)

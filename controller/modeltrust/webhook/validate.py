@@ -1,0 +1,135 @@
+"""``POST /validate`` as a raw ASGI function, in front of all routing: bounded read, decode, decide, encode.
+
+What comes back (attack H10): a verdict as soon as the uid of the request is known, else HTTP 400, since an HTTP error admits
+under ``failurePolicy: Ignore``. HTTP 503 means that there is no verdict, so that the failurePolicy of each namespace decides.
+Never a 500, and never an allow that was not decided.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
+from time import perf_counter, time
+from typing import Any
+
+from modeltrust.domain import limits
+from modeltrust.telemetry import Telemetry
+from modeltrust.webhook.answer import Answerer
+from modeltrust.webhook.health import Health
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_JSON = (b"content-type", b"application/json")
+_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+_CLOSE = (b"connection", b"close")
+_PREFIX_BYTES = limits.UID_SCAN_BYTES
+
+
+class _TooLargeError(Exception):
+    """The body passed the bound; ``args[0]`` is its start."""
+
+
+class _GoneError(Exception):
+    """Nobody waits for the answer any more."""
+
+
+class Validate:
+    """The endpoint."""
+
+    def __init__(self, *, answerer: Answerer, health: Health, telemetry: Telemetry) -> None:
+        self._answerer = answerer
+        self._health = health
+        self._telemetry = telemetry
+        self._bytes_in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one call; never raises but for cancellation."""
+        started = perf_counter()
+        status, content, body = await self._respond(scope, receive, started)
+        if status is None:
+            return
+        headers = [content, (b"content-length", str(len(body)).encode())]
+        if self._health.draining or status is not HTTPStatus.OK:
+            headers.append(_CLOSE)  # while draining clients move elsewhere; after an error the rest of the body may be unread
+        with contextlib.suppress(OSError):
+            await send({"type": "http.response.start", "status": int(status), "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+    async def _respond(
+        self, scope: Scope, receive: Receive, started: float
+    ) -> tuple[HTTPStatus | None, tuple[bytes, bytes], bytes]:
+        if scope["method"] != "POST":
+            return self._refuse("bad_request", HTTPStatus.METHOD_NOT_ALLOWED, b"expected POST")
+        if self._health.reasons(time()):
+            return self._refuse("not_ready", HTTPStatus.SERVICE_UNAVAILABLE, b"not ready: no verdict")
+        if not _is_json(scope):
+            return self._refuse("bad_request", HTTPStatus.BAD_REQUEST, b"expected content-type application/json")
+        try:
+            async with asyncio.timeout(limits.BODY_SECONDS):
+                body = await self._read(receive)
+        except _GoneError:
+            return None, _TEXT, b""
+        except TimeoutError:
+            return self._refuse("too_slow", HTTPStatus.REQUEST_TIMEOUT, b"the body did not arrive in time")
+        except BlockingIOError:
+            return self._refuse("overloaded", HTTPStatus.SERVICE_UNAVAILABLE, b"too much is being read: no verdict")
+        except _TooLargeError as error:
+            answer = self._answerer.too_large(error.args[0])
+        else:
+            answer = self._answerer.answer(body, now=int(time()), started=started)
+        if answer is None:
+            return self._refuse("bad_request", HTTPStatus.BAD_REQUEST, b"not an AdmissionReview")
+        return HTTPStatus.OK, _JSON, answer
+
+    def _refuse(self, why: str, status: HTTPStatus, text: bytes) -> tuple[HTTPStatus, tuple[bytes, bytes], bytes]:
+        self._telemetry.refused(why)
+        return status, _TEXT, text + b"\n"
+
+    async def _read(self, receive: Receive) -> bytes:
+        message = await receive()
+        if not message.get("more_body") and message["type"] == "http.request":
+            body: bytes = message.get("body", b"")
+            if len(body) > limits.REVIEW_BYTES:
+                raise _TooLargeError(body[:_PREFIX_BYTES])
+            return body
+        return await self._read_parts(receive, message)
+
+    async def _read_parts(self, receive: Receive, message: Message) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        try:
+            while True:
+                if message["type"] != "http.request":
+                    raise _GoneError
+                part = message.get("body", b"")
+                size += len(part)
+                self._bytes_in_flight += len(part)
+                parts.append(part)
+                if size > limits.REVIEW_BYTES:
+                    start = b"".join(parts[:_PREFIX_BYTES])[:_PREFIX_BYTES]
+                    parts.clear()
+                    await _discard(receive, message)
+                    raise _TooLargeError(start)
+                if self._bytes_in_flight > limits.BODIES_BYTES:
+                    raise BlockingIOError
+                if not message.get("more_body"):
+                    return b"".join(parts)
+                message = await receive()
+        finally:
+            self._bytes_in_flight -= size
+
+
+async def _discard(receive: Receive, message: Message) -> None:
+    # A client that is still writing when the connection closes never sees the denial, and `Ignore` admits what failed.
+    discarded = 0
+    while message.get("more_body") and discarded < limits.DISCARD_BYTES:
+        message = await receive()
+        discarded += len(message.get("body", b""))
+
+
+def _is_json(scope: Scope) -> bool:
+    values = [value for name, value in scope["headers"] if name == b"content-type"]
+    return len(values) == 1 and values[0].partition(b";")[0].strip().lower() == b"application/json"

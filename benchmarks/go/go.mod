@@ -1,0 +1,3 @@
+module modeltrust.dev/benchmarks
+
+go 1.25.0

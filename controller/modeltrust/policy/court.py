@@ -8,6 +8,7 @@ from modeltrust.domain.reference import Identity
 from modeltrust.domain.workload import FoundReference, Workload
 from modeltrust.policy.exemptions import excusing
 from modeltrust.policy.policy import Exemption, Mode, Namespace, Pending, Policy, Trust, Unmatched
+from modeltrust.policy.wording import named
 
 _HOLDS = frozenset({Status.PASS, Status.SKIP})
 
@@ -36,18 +37,29 @@ class Subject:
         key: the same with ``@revision`` where one is stated.
         role: of the reference.
         locator: JSON Pointer.
+        found: the reference itself.
     """
 
     text: str = ""
     key: str = ""
     role: str = ""
     locator: str = ""
+    found: FoundReference | None = None
+
+    @property
+    def shown(self) -> str:
+        """The reference with its revision where that one is immutable: what findings carry."""
+        return self.key if self.found is not None and self.found.revision.immutable else self.text
 
     @classmethod
     def of(cls, found: FoundReference) -> "Subject":
         """The subject of findings about one reference."""
         text, value = found.reference.text, found.revision.value
-        return cls(text, f"{text}@{value}" if value else text, found.role.value, found.locator)
+        return cls(text, f"{text}@{value}" if value else text, found.role.value, found.locator, found)
+
+    def sentence(self, message: str) -> str:
+        """A message with what it is about in front, so that each finding can be read alone."""
+        return message if self.found is None else f"{named(self.found)} {message}"
 
 
 WORKLOAD = Subject()
@@ -112,11 +124,11 @@ class Court:
                 finding.requirement,
                 status,
                 finding.reason,
-                finding.message,
+                finding.message and subject.sentence(finding.message),
                 finding.fix,
                 policy.name,
                 policy.contact,
-                subject.text,
+                subject.shown,
                 subject.role,
                 finding.locator or subject.locator,
                 advisory,
@@ -133,9 +145,9 @@ class Court:
                 finding.requirement,
                 finding.status,
                 finding.reason,
-                finding.message,
+                subject.sentence(finding.message),
                 finding.fix,
-                reference=subject.text,
+                reference=subject.shown,
                 role=subject.role,
                 locator=subject.locator,
                 advisory=advisory,

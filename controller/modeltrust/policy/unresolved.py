@@ -1,6 +1,7 @@
 """What a policy makes of something that is loaded and cannot be named."""
 
 from modeltrust.domain.decision import Finding, Status
+from modeltrust.domain.locator import path_of
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.workload import Unresolved, Workload
 from modeltrust.policy.policy import Policy, UnresolvedAction
@@ -24,7 +25,9 @@ def unresolved_findings(unresolved: Unresolved, policy: Policy, workload: Worklo
             status = Status.SKIP
     elif unresolved.reason is Reason.REMOTE_CODE and _allows_remote_code(policy):
         status = Status.SKIP
-    return Finding("", status, unresolved.reason, unresolved.message, unresolved.fix, advisory=advisory)
+    place = path_of(unresolved.locator)
+    message = f"{place}: {unresolved.message}" if place else unresolved.message
+    return Finding("", status, unresolved.reason, message, unresolved.fix, advisory=advisory)
 
 
 def _declared(workload: Workload) -> bool:
@@ -36,4 +39,4 @@ def _declared(workload: Workload) -> bool:
 
 def _allows_remote_code(policy: Policy) -> bool:
     requirements = [requirement for requirement in policy.on_statement if isinstance(requirement, Formats)]
-    return bool(requirements) and all(requirement.remote_code is RemoteCode.ALLOW for requirement in requirements)
+    return bool(requirements) and all(requirement.remote_code == RemoteCode.ALLOW for requirement in requirements)

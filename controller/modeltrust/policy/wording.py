@@ -5,6 +5,9 @@ from datetime import UTC, datetime
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import quote
+from modeltrust.domain.locator import path_of
+from modeltrust.domain.reference import RevisionState
+from modeltrust.domain.workload import FoundReference, Role
 
 _LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that datetime can say
 
@@ -14,6 +17,18 @@ def moment(seconds: int) -> str:
     if not 0 <= seconds <= _LAST_SECOND:
         return f"{seconds} s"
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def named(found: FoundReference) -> str:
+    """A reference and where it stands; long revisions are cut, the finding carries them whole."""
+    pin = f"@{found.revision.value[: _SHOWN[found.revision.state]]}…" if found.revision.immutable else ""
+    place = path_of(found.locator)
+    if found.role is Role.BASE:
+        return f"{found.reference}{pin} at {place}"
+    return f"{found.reference}{pin} ({found.role.value} at {place})"
+
+
+_SHOWN = {RevisionState.COMMIT: 8, RevisionState.DIGEST: len("sha256:") + 8}  # characters
 
 
 def listed(names: Iterable[str], *, quoted: bool = False) -> str:

@@ -1,1 +1,100 @@
-"""The requirement evaluation."""
+"""Evaluation: named suites have been run against the model, recently, and did not fail.
+
+The latest run of each suite decides; its age counts from the run. A run against a server outside our control never satisfies (H15).
+A failed run never ages into anything better. `inconclusive` says what a run that could not decide means.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, TypeAlias
+
+from modeltrust.domain import limits
+from modeltrust.domain.decision import Finding, Status
+from modeltrust.domain.errors import quote
+from modeltrust.domain.evidence import EvaluationVerdict, Verdict
+from modeltrust.domain.reasons import Reason
+from modeltrust.policy.policy import Attested, Trust
+from modeltrust.policy.wording import moment
+
+SuiteName: TypeAlias = str  # metadata.name of an EvaluationSuite
+
+
+class Inconclusive(StrEnum):
+    """What a run means that could not decide."""
+
+    DENY = "Deny"
+    WARN = "Warn"
+    ALLOW = "Allow"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Suites that must have been run, and not have failed.
+
+    Attributes:
+        suites: names; empty is never satisfied.
+        max_age_seconds: oldest run that counts; None sets no age, and the suite's own expiry still holds.
+        inconclusive: see Inconclusive.
+    """
+
+    suites: tuple[SuiteName, ...]
+    max_age_seconds: int | None = None
+    inconclusive: Inconclusive = Inconclusive.DENY
+    name: ClassVar[str] = "evaluation"
+
+    def check(self, subject: Attested, trust: Trust) -> tuple[Finding, ...]:
+        """One finding for each suite."""
+        if not self.suites:
+            return (_finding(Status.FAIL, Reason.EVALUATION_MISSING, "the policy names no suite"),)
+        return tuple(self._suite(suite, subject.statement.evaluations, trust.now) for suite in self.suites)
+
+    def _suite(self, suite: SuiteName, verdicts: tuple[EvaluationVerdict, ...], now: int) -> Finding:
+        runs = [verdict for verdict in verdicts if verdict.suite == suite]
+        ours = [run for run in runs if not run.external]
+        if not ours:
+            seen = "was run against an external server only, which never counts" if runs else "has not been run yet"
+            return _finding(Status.PENDING, Reason.EVALUATION_MISSING, f"the suite {quote(suite)} {seen}")
+        # Of two runs that ended in the same second the worse one counts.
+        latest = max(ours, key=lambda run: (run.finished_at, _SEVERITY[run.verdict]))
+        if latest.verdict is Verdict.FAILED:
+            return _finding(Status.FAIL, Reason.EVALUATION_FAILED, f"failed the suite {quote(suite)}: {quote(latest.claim)}")
+        expired = self._expired(latest, now)
+        if expired:
+            return _finding(Status.FAIL, Reason.EVALUATION_EXPIRED, f"the run of the suite {quote(suite)} {expired}")
+        return self._recent(suite, latest)
+
+    def _expired(self, run: EvaluationVerdict, now: int) -> str:
+        """Why a run is too old, or cannot be dated; empty when it is recent."""
+        ended = f"ended at {moment(run.finished_at)}"
+        if run.finished_at > now + limits.CLOCK_SKEW_SECONDS:
+            return f"{ended}, which has not come yet"
+        if self.max_age_seconds is not None and now - run.finished_at > self.max_age_seconds:
+            return f"{ended}, expected at most {self.max_age_seconds} s ago"
+        if run.expires_at is not None and now > run.expires_at:
+            return f"{ended} and counted until {moment(run.expires_at)}"
+        return ""
+
+    def _recent(self, suite: SuiteName, run: EvaluationVerdict) -> Finding:
+        if run.verdict is Verdict.PASSED:
+            return _finding(Status.PASS, None, f"passed the suite {quote(suite)}")
+        if run.verdict is Verdict.WARNED:
+            message = f"passed the suite {quote(suite)} with a warning: {quote(run.claim)}"
+            return _finding(Status.FAIL, Reason.EVALUATION_INCONCLUSIVE, message, advisory=True)
+        message = f"the suite {quote(suite)} could not decide: {quote(run.claim)}"
+        if self.inconclusive == Inconclusive.ALLOW:
+            return _finding(Status.PASS, None, message)
+        advisory = self.inconclusive == Inconclusive.WARN
+        return _finding(Status.FAIL, Reason.EVALUATION_INCONCLUSIVE, message, advisory=advisory)
+
+
+def _finding(status: Status, reason: Reason | None, message: str, *, advisory: bool = False) -> Finding:
+    fix = "" if reason is None else _FIXES.get(reason, "")
+    return Finding("evaluation", status, reason, message, fix, advisory=advisory)
+
+
+_SEVERITY = {verdict: rank for rank, verdict in enumerate((Verdict.PASSED, Verdict.WARNED, Verdict.INCONCLUSIVE, Verdict.FAILED))}
+_FIXES = {
+    Reason.EVALUATION_FAILED: "do not deploy it; read the report and talk to the publisher",
+    Reason.EVALUATION_EXPIRED: "run the suite again",
+    Reason.EVALUATION_INCONCLUSIVE: "run the suite again with the settings that its report proposes",
+}

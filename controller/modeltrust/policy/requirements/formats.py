@@ -72,7 +72,7 @@ class Formats:
         return (Finding("formats", Status.ERROR, Reason.FORMAT_NOT_ALLOWED, f"its files could not be inspected: {fact.why}"),)
 
     def _problems(self, report: FormatReport, role: Role) -> list[Finding]:
-        weights = [weight for weight in report.formats if weight.loadable or self.scope is Scope.REPOSITORY]
+        weights = [weight for weight in report.formats if weight.loadable or self.scope == Scope.REPOSITORY]
         problems = [self._not_allowed(weight) for weight in weights if weight.name not in self.allowed]
         if not weights and role not in _WITHOUT_WEIGHTS:
             problems.append(_fail(Reason.FORMAT_NOT_ALLOWED, f"holds no weights; expected {listed(sorted(self.allowed))}"))
@@ -93,11 +93,11 @@ class Formats:
         )
 
     def _counts(self, finding: FormatFinding) -> bool:
-        if finding.severity is Severity.WARNING or not (finding.loadable or self.scope is Scope.REPOSITORY):
+        if finding.severity is Severity.WARNING or not (finding.loadable or self.scope == Scope.REPOSITORY):
             return False
         if finding.reason is Reason.REMOTE_CODE:
-            return self.remote_code is not RemoteCode.ALLOW
-        return finding.reason is not Reason.UNSAFE_TEMPLATE or self.templates is not Templates.ANY
+            return self.remote_code != RemoteCode.ALLOW
+        return finding.reason is not Reason.UNSAFE_TEMPLATE or self.templates != Templates.ANY
 
 
 def _bounded(problems: list[Finding]) -> tuple[Finding, ...]:

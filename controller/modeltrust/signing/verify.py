@@ -4,7 +4,6 @@ Facts only. Whether the signer counts today is ``policy.signers``' question. Off
 carried from one model to the next (facts/signing.md section 4.2, first row).
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from modeltrust.domain import limits
@@ -18,6 +17,7 @@ from modeltrust.domain.reference import Identity
 from modeltrust.domain.signer import TrustedSigner
 from modeltrust.signing import approval, manifest
 from modeltrust.signing.bundle import parse_bundle
+from modeltrust.signing.certificate import CertificateMethod
 from modeltrust.signing.interface import Method, Verified
 from modeltrust.signing.public_key import PublicKeyMethod
 
@@ -69,15 +69,21 @@ def _verify(
     bundle = parse_bundle(data)
     _check_payload_type(bundle.envelope.payload_type)
     _refuse_legacy(bundle.envelope.payload)
-    verified = _methods()[bundle.kind].verify(bundle, signers, now)
+    verified = _method(bundle.kind).verify(bundle, signers, now)
     _check_payload_type(verified.payload_type)  # sigstore-python does not
     if manifest.predicate_type(verified.payload) == approval.PREDICATE_TYPE:
         return replace(_approved(verified, content=content, identity=identity, now=now), assurance=_compared_as(listing))
     return _compared(verified, listing, content)
 
 
-def _methods() -> Mapping[SignerKind, Method]:
-    return {SignerKind.PUBLIC_KEY: PublicKeyMethod()}
+def _method(kind: SignerKind) -> Method:
+    if kind is SignerKind.PUBLIC_KEY:
+        return PublicKeyMethod()
+    if kind is SignerKind.CERTIFICATE:
+        return CertificateMethod()
+    from modeltrust.signing.keyless import KeylessMethod  # noqa: PLC0415 - sigstore takes 0.4 s to import; keys need none of it
+
+    return KeylessMethod()
 
 
 def _check_payload_type(payload_type: str) -> None:

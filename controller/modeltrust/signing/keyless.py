@@ -1,0 +1,227 @@
+"""Keyless signatures: a short-lived Fulcio certificate, a log entry, a trusted time. The only importer of sigstore-python.
+
+sigstore-python 4.5.1 verifies the chain, the SCT, the log entry, the times and the signature (facts/signing.md section 5.3).
+Ours are: which entries of the trust root may take part at all, their validity windows, exactly one timestamp, and which time
+counts.
+
+Limits of it: exactly one log entry and one SCT, so instances without a log or without CT cannot be verified.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+
+from cryptography import x509
+from rfc3161_client import TimeStampResponse, decode_timestamp_response
+from sigstore.errors import CertValidationError, Error
+from sigstore.models import Bundle as SigstoreBundle
+from sigstore.models import TrustedRoot
+from sigstore.verify import Verifier
+from sigstore_models.trustroot.v1 import TrustedRoot as TrustedRootModel
+
+from modeltrust.domain import limits
+from modeltrust.domain.errors import LimitExceededError, MalformedError, UntrustedError, quote
+from modeltrust.domain.evidence import PUBLIC_GOOD, SignatureEvidence, SignatureForm, SignerKind
+from modeltrust.domain.reasons import Reason
+from modeltrust.domain.signer import KeylessTrust, TrustedSigner
+from modeltrust.signing import fulcio
+from modeltrust.signing.bundle import Bundle, LogEntry
+from modeltrust.signing.interface import Verified
+from modeltrust.signing.trust_root import Authority, Log, TrustRoot, covering, fingerprint, parse_trust_root
+
+_PUBLIC_GOOD_ROOT = ("https%3A%2F%2Ftuf-repo-cdn.sigstore.dev", "trusted_root.json")
+
+
+class KeylessMethod:
+    """Tries the public good instance and every inline trust root of the signers."""
+
+    def verify(self, bundle: Bundle, signers: tuple[TrustedSigner, ...], now: int) -> Verified:  # noqa: ARG002 - the log's time counts
+        """See ``interface.Method``.
+
+        The evidence says what vouched: ``PublicGood``, or the sorted key fingerprints of the issuing CA certificate, the CT
+        log, the log and (where the time is its) the timestamp authority's certificate. A bundle that verifies under several
+        roots is recorded under the first; roots that signers name come first, the public good one before inline ones.
+
+        Raises:
+            UntrustedError: SignerNotTrusted: no root knows the issuing CA; SignerExpired: the signing time lies outside the
+                certificate's validity or an entry's window; SignatureInvalid: anything else.
+            MalformedError: the certificate cannot be read.
+        """
+        leaf = _leaf(bundle)
+        failure: UntrustedError | None = None
+        for trusted_root, public_good in _roots(signers):
+            root = _issuing(trusted_root, leaf)
+            if root.authorities:
+                try:
+                    return _verify_under(root, bundle, leaf, public_good=public_good)
+                except UntrustedError as error:
+                    failure = failure or error
+        raise failure or UntrustedError(
+            f"no trusted root knows who issued the certificate ({quote(leaf.issuer.rfc4514_string())})",
+            reason=Reason.SIGNER_NOT_TRUSTED.value,
+        )
+
+
+@cache
+def public_good_root() -> bytes:
+    """trusted_root.json of the public good instance, as embedded in the sigstore wheel: no cache folder, no network."""
+    return resources.files("sigstore._store").joinpath(*_PUBLIC_GOOD_ROOT).read_bytes()
+
+
+@dataclass(slots=True)
+class _Recorder:
+    """A sigstore policy that accepts everybody and keeps what sigstore itself verified; ``policy.signers`` judges it."""
+
+    holder: fulcio.Holder | None = None
+
+    def verify(self, cert: x509.Certificate) -> None:
+        """Called with the verified leaf."""
+        self.holder = fulcio.holder(cert)
+
+
+def _leaf(bundle: Bundle) -> x509.Certificate:
+    try:
+        return x509.load_der_x509_certificate(bundle.certificates[0])
+    except ValueError as error:
+        raise MalformedError("got bytes that are no certificate, expected the signer's") from error
+
+
+def _roots(signers: tuple[TrustedSigner, ...]) -> Iterable[tuple[TrustRoot, bool]]:
+    trusts = [signer.trust for signer in signers if isinstance(signer.trust, KeylessTrust)]
+    inline = sorted({trust.trusted_root for trust in trusts if trust.trusted_root is not None})
+    if len(inline) > limits.TRUST_ROOTS_TRIED:
+        raise LimitExceededError(f"got {len(inline)} trust roots, expected at most {limits.TRUST_ROOTS_TRIED}")
+    ordered = [(data, False) for data in inline]
+    named = any(trust.trusted_root is None for trust in trusts)
+    ordered.insert(0 if named else len(ordered), (public_good_root(), True))
+    for data, public_good in ordered:
+        try:
+            yield parse_trust_root(data), public_good
+        except MalformedError:
+            continue  # a signer whose root cannot be read trusts nobody; it must not break the others
+
+
+def _issuing(root: TrustRoot, leaf: x509.Certificate) -> TrustRoot:
+    return replace(root, authorities=tuple(item for item in root.authorities if item.issuer_of(leaf) is not None))
+
+
+def _verify_under(issuing: TrustRoot, bundle: Bundle, leaf: x509.Certificate, *, public_good: bool) -> Verified:
+    entry = _entry(bundle)
+    token = _token(bundle)
+    seconds = _signing_time(entry, token)
+    root = replace(
+        issuing,
+        logs=tuple(log for log in issuing.logs if entry.log_id in log.key_ids),
+        ct_logs=tuple(log for log in issuing.ct_logs if _sct_log_id(leaf) in log.key_ids),
+        timestamp_authorities=tuple(
+            item for item in issuing.timestamp_authorities if token and _stamped(token, item.certificates[0])
+        ),
+    )
+    _check_complete(root, timestamped=token is not None)
+    recorder = _Recorder()
+    payload_type, payload = _sigstore(root, bundle, recorder, leaf, seconds)
+    if recorder.holder is None or payload != bundle.envelope.payload:
+        raise _invalid("sigstore verified something else than this bundle")
+    by_token = entry.integrated_time is None
+    _check_windows(root, seconds, by_token=by_token)
+    evidence = SignatureEvidence(
+        SignatureForm.OMS,
+        SignerKind.KEYLESS,
+        fingerprint(leaf),
+        issuer=recorder.holder.issuer,
+        subject=recorder.holder.subject,
+        claims=recorder.holder.claims,
+        vouched_by=(PUBLIC_GOOD,) if public_good else _vouched_by(root, leaf, by_token=by_token),
+        signed_at=seconds,
+    )
+    return Verified(payload_type, payload, evidence)
+
+
+def _entry(bundle: Bundle) -> LogEntry:
+    if bundle.log_entry is None:
+        raise MalformedError("got no log entry, expected exactly one with a keyless certificate")
+    return bundle.log_entry
+
+
+def _token(bundle: Bundle) -> TimeStampResponse | None:
+    # sigstore tolerates a bad token beside a good one, so with two of them nobody could say whose time it was
+    if len(bundle.timestamps) > 1:
+        raise _invalid(f"got {len(bundle.timestamps)} timestamps, expected at most one")
+    return decode_timestamp_response(bundle.timestamps[0]) if bundle.timestamps else None
+
+
+def _signing_time(entry: LogEntry, token: TimeStampResponse | None) -> int:
+    """Rekor v1: the time that the log promised; v2 keeps none, so the token's. Believed only after sigstore verified both."""
+    if entry.integrated_time is not None:
+        return entry.integrated_time
+    if token is None:
+        raise _invalid("got neither an inclusion promise nor a timestamp, so nothing says when it was signed")
+    return int(token.tst_info.gen_time.timestamp())
+
+
+def _sct_log_id(leaf: x509.Certificate) -> bytes:
+    try:
+        stamps = leaf.extensions.get_extension_for_class(x509.PrecertificateSignedCertificateTimestamps).value
+    except x509.ExtensionNotFound as error:
+        raise _invalid("got a certificate without SCT, expected exactly one") from error
+    if len(stamps) != 1:
+        raise _invalid(f"got {len(stamps)} SCTs, expected exactly one")
+    return bytes(stamps[0].log_id)
+
+
+def _stamped(token: TimeStampResponse, authority: x509.Certificate) -> bool:
+    return any(
+        info.serial_number == authority.serial_number and info.issuer == authority.issuer for info in token.signed_data.signer_infos
+    )
+
+
+def _check_complete(root: TrustRoot, *, timestamped: bool) -> None:
+    missing = [name for name, entries in (("transparency log", root.logs), ("CT log", root.ct_logs)) if not entries]
+    if timestamped and not root.timestamp_authorities:
+        missing.append("timestamp authority")
+    if missing:
+        raise _invalid(f"names a {missing[0]} that the trust root does not list")
+
+
+def _sigstore(root: TrustRoot, bundle: Bundle, recorder: _Recorder, leaf: x509.Certificate, seconds: int) -> tuple[str, bytes]:
+    try:
+        verifier = Verifier(trusted_root=TrustedRoot(TrustedRootModel.from_json(root.narrowed())))
+        return verifier.verify_dsse(SigstoreBundle.from_json(bundle.raw), recorder)
+    except CertValidationError as error:
+        if not leaf.not_valid_before_utc.timestamp() <= seconds <= leaf.not_valid_after_utc.timestamp():
+            raise _expired("the certificate was not valid when it signed") from error
+        raise _invalid(f"the certificate's chain does not verify: {quote(error)}") from error
+    except Error as error:
+        raise _invalid(f"does not verify: {quote(error)}") from error
+
+
+def _check_windows(root: TrustRoot, seconds: int, *, by_token: bool) -> None:
+    """sigstore-python ignores the end of all of these but the timestamp authority's."""
+    windows: dict[str, tuple[Log | Authority, ...]] = {
+        "CA": root.authorities,
+        "CT log": root.ct_logs,
+        "transparency log": root.logs,
+    }
+    if by_token:
+        windows["timestamp authority"] = root.timestamp_authorities
+    for name, entries in windows.items():
+        if not covering(entries, seconds):
+            raise _expired(f"the trust root does not trust the {name} at the signing time")
+
+
+def _vouched_by(root: TrustRoot, leaf: x509.Certificate, *, by_token: bool) -> tuple[str, ...]:
+    issuers = (authority.issuer_of(leaf) for authority in root.authorities)
+    vouched = {fingerprint(issuer) for issuer in issuers if issuer is not None}
+    vouched |= {log.fingerprint for log in (*root.logs, *root.ct_logs)}
+    if by_token:
+        vouched |= {fingerprint(authority.certificates[0]) for authority in root.timestamp_authorities}
+    return tuple(sorted(vouched))
+
+
+def _invalid(message: str) -> UntrustedError:
+    return UntrustedError(message, reason=Reason.SIGNATURE_INVALID.value)
+
+
+def _expired(message: str) -> UntrustedError:
+    return UntrustedError(message, reason=Reason.SIGNER_EXPIRED.value)

@@ -1,1 +1,1 @@
-"""The custom resources, one file per kind."""
+"""modeltrust.dev/v1alpha1: what people write, one file per kind (design/api.md)."""

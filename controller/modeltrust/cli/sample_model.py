@@ -30,7 +30,7 @@ A model of random numbers, made by modeltrust for its demonstration. It has lear
 """
 
 
-def write_sample_model(folder: Path, *, seed: int = 0) -> None:
+def write_model(folder: Path, *, seed: int = 0) -> None:
     """Write the sample model into a folder, which is created if it is not there.
 
     Args:

@@ -109,7 +109,7 @@ def _findings(
     grouped: dict[str, dict[FormatFinding, None]] = {}
     for path, problem in found:
         # What a name or a link does, it does to whoever unpacks the model, loader or not.
-        concerns = loadable.get(path, True) or problem.rule.startswith("names.") and problem.rule != "names.hidden"
+        concerns = loadable.get(path, True) or (problem.rule.startswith("names.") and problem.rule != "names.hidden")
         grouped.setdefault(path, {})[rules.finding(path, problem, loadable=concerns)] = None
     return {path: tuple(group) for path, group in grouped.items()}
 

@@ -1,4 +1,4 @@
-"""Which bases a model names: README front matter, adapter_config.json, config.json. All of it is claims (facts/formats.md section 12)."""
+"""Which bases a model names: README front matter, adapter_config.json, config.json; claims, all (facts/formats.md section 12)."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def claims(readme: str | None, adapter: Any, config: Any, itself: ModelReference
         itself: what was examined; a model often names itself in ``_name_or_path``.
 
     Returns:
-        Claims with canonical references where the text is one, else the text as it stands: a base that cannot be named is still one.
+        Claims with canonical references where the text is one, else the text as it stands: a base without a name is still one.
     """
     found: dict[str, LineageClaim] = {}
     for claim in [*_adapter(adapter), *_readme(readme), *_config(config)]:

@@ -12,13 +12,17 @@ from modeltrust.formats.characters import CONTROL, hidden
 from modeltrust.formats.rules import Problem
 
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\.|\Z)", re.IGNORECASE)
-_VISIBLE_DOT_FILES = frozenset({".gitattributes", ".gitignore"})
+_VISIBLE = frozenset({".gitattributes", ".gitignore", ".", ".."})
 _EXTENSION = re.compile(r"\.([A-Za-z0-9_]+)(?=\.|\Z)")
 # Extensions of formats; two of them in one name are one too many. ".index.json" and ".onnx.data" belong to one format each.
 _FORMAT_EXTENSIONS = frozenset(
-    "safetensors gguf bin pt pth ckpt pkl pickle joblib npy npz keras h5 pb msgpack onnx engine plan trt nemo zip tar gz tgz 7z rar xz"
-    " zst bz2 py pyc so dll exe sh json jinja yaml yml txt md html js png jpg jpeg gif pdf svg csv".split()
-)
+    {
+        "safetensors", "gguf", "bin", "pt", "pth", "ckpt", "pkl", "pickle", "joblib", "npy", "npz", "keras", "h5", "pb",
+        "msgpack", "onnx", "engine", "plan", "trt", "nemo", "zip", "tar", "gz", "tgz", "7z", "rar", "xz", "zst", "bz2",
+        "py", "pyc", "so", "dll", "exe", "sh", "json", "jinja", "yaml", "yml", "txt", "md", "html", "js", "png", "jpg",
+        "jpeg", "gif", "pdf", "svg", "csv",
+    }
+)  # fmt: skip
 _ONE_FORMAT = re.compile(r"(\.(safetensors|bin|pt|pth|h5|msgpack)\.index(\.[A-Za-z0-9_-]+)?\.json|\.onnx\.data|\.tar\.[a-z0-9]+)\Z")
 
 
@@ -47,9 +51,8 @@ def _check_entry(entry: FileEntry) -> Iterator[Problem]:
         yield Problem("names.reserved", f"a part of {quote(path)} is a device name of Windows")
     if ":" in path:
         yield Problem("names.colon", f"{quote(path)} has a colon")
-    if any(part.startswith(".") and part not in _VISIBLE_DOT_FILES and part not in {".", ".."} for part in parts):
-        if not is_residue(path):
-            yield Problem("names.hidden", f"{quote(path)} is hidden")
+    if any(part.startswith(".") and part not in _VISIBLE for part in parts) and not is_residue(path):
+        yield Problem("names.hidden", f"{quote(path)} is hidden")
     yield from _check_extensions(parts[-1])
 
 

@@ -23,7 +23,7 @@ class ZipEnd(Enum):
 def is_tar(head: bytes) -> bool:
     """Whether the first 512 bytes have a valid tar checksum.
 
-    Looking for ``ustar`` at 257 is not enough: Python opens archives without it. A block of zeros is an empty archive, and no header.
+    Looking for ``ustar`` at 257 is not enough: Python opens archives without it.
     """
     if len(head) < _TAR_BYTES:
         return False

@@ -6,7 +6,8 @@ Triton, OpenVINO) are the reason for the scope Repository.
 """
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 
 from modeltrust.formats.rules import FileClass
 
@@ -27,17 +28,15 @@ def is_loadable(path: str, row: FileClass, classes: Mapping[str, FileClass]) -> 
         return row.loadable
     folder, _, name = path.rpartition("/")
     found = _STEM.fullmatch(name)
-    preferred = _PREFERRED.get(found["stem"], "model") if found else None
-    if preferred is None:  # a name that no loader looks for by itself: judged as the repository's own main weights
-        preferred = "model"
+    # A name that no loader looks for by itself is judged like the repository's main weights.
+    preferred = _PREFERRED.get(found["stem"], "model") if found else "model"
     if has_safetensors(folder, preferred, classes.keys()):
         return False
-    return not (
-        _EXPORT_FOLDERS.fullmatch(path) and has_safetensors(_EXPORT_FOLDERS.fullmatch(path)[1] or "", "model", classes.keys())
-    )
+    exported = _EXPORT_FOLDERS.fullmatch(path)
+    return exported is None or not has_safetensors(exported[1] or "", "model", classes.keys())
 
 
-def has_safetensors(folder: str, stem: str, paths: Set[str]) -> bool:
+def has_safetensors(folder: str, stem: str, paths: AbstractSet[str]) -> bool:
     """Whether a folder holds safetensors weights under a name that loaders look for: one file, or an index."""
     prefix = f"{folder.rstrip('/')}/" if folder else ""
     return f"{prefix}{stem}.safetensors" in paths or f"{prefix}{stem}.safetensors.index.json" in paths

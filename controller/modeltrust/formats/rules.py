@@ -248,7 +248,7 @@ def _template_rules(row: Mapping[str, Sequence[str]]) -> TemplateRules:
 def _check_fields(row: Mapping[str, Any], known: frozenset[str] | set[str]) -> None:
     unknown = row.keys() - known
     if unknown:
-        raise ValueError(f"unknown field {sorted(unknown)[0]}")
+        raise ValueError(f"unknown field {min(unknown)}")
 
 
 def _check_named(rules: Mapping[str, Rule], named: Sequence[str]) -> None:

@@ -5,7 +5,8 @@ suffix chooses the loader: a value that ends in ``.bin`` goes to ``torch.load``.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Any
 
@@ -19,7 +20,9 @@ _NUMBERED = re.compile(r"(?P<stem>.+)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5}
 _INDEX = re.compile(r"(?P<stem>.+)\.safetensors\.index(\.(?P<variant>[A-Za-z0-9_-]+))?\.json")
 
 
-def check_index(path: str, document: Any, headers: Mapping[str, SafetensorsHeader | None], paths: Set[str]) -> Iterator[Problem]:
+def check_index(
+    path: str, document: Any, headers: Mapping[str, SafetensorsHeader | None], paths: AbstractSet[str]
+) -> Iterator[Problem]:
     """Judge one index.
 
     Args:
@@ -41,7 +44,7 @@ def _check_values(
     document: Mapping[str, Any],
     weight_map: Mapping[str, str],
     headers: Mapping[str, SafetensorsHeader | None],
-    paths: Set[str],
+    paths: AbstractSet[str],
 ) -> Iterator[Problem]:
     folder = _folder(path)
     shards = sorted(set(weight_map.values()))
@@ -58,7 +61,7 @@ def _check_values(
         yield from _check_total(document, known)
 
 
-def _check_shadow(path: str, shards: list[str], paths: Set[str]) -> Iterator[Problem]:
+def _check_shadow(path: str, shards: list[str], paths: AbstractSet[str]) -> Iterator[Problem]:
     found = _INDEX.fullmatch(path)
     if found is None:
         return
@@ -91,7 +94,7 @@ def _check_total(document: Mapping[str, Any], known: Mapping[str, SafetensorsHea
         yield Problem("index.total-size", f"metadata.total_size is {quote(stated)}, the shards hold {total} bytes")
 
 
-def check_shards(paths: Set[str], indexed: Set[str]) -> Iterator[tuple[str, Problem]]:
+def check_shards(paths: AbstractSet[str], indexed: AbstractSet[str]) -> Iterator[tuple[str, Problem]]:
     """Judge the numbered shards of a model against each other and the indexes.
 
     Args:

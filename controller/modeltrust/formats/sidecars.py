@@ -4,7 +4,8 @@ Key and value are matched, at every depth. Which keys are rows (``rows/sidecars.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -35,7 +36,7 @@ class _Value:
     depth: int
 
 
-def check_sidecar(document: str, content: Any, paths: Set[str], rules: Rules) -> Iterator[Problem]:
+def check_sidecar(document: str, content: Any, paths: AbstractSet[str], rules: Rules) -> Iterator[Problem]:
     """Judge one JSON document by its keys and values.
 
     Args:
@@ -67,7 +68,7 @@ def _check(
     content: Any,
     exact: Mapping[str, list[KeyRule]],
     wild: list[tuple[re.Pattern[str], KeyRule]],
-    paths: Set[str],
+    paths: AbstractSet[str],
 ) -> Iterator[Problem]:
     for item in _walk(content):
         rows = exact.get(item.key, []) + [row for pattern, row in wild if pattern.fullmatch(item.key)]
@@ -118,15 +119,15 @@ def is_path_like(text: str) -> bool:
     return "/" in text or "\\" in text or ".." in text or text.startswith("~") or bool(_DRIVE.match(text))
 
 
-def _present(value: Any, allowed: tuple[str, ...], paths: Set[str]) -> object | None:  # noqa: ARG001 (one signature for all shapes)
+def _present(value: Any, allowed: tuple[str, ...], paths: AbstractSet[str]) -> object | None:  # noqa: ARG001 (one signature for all shapes)
     return None if value is None or value in ({}, [], "") else value
 
 
-def _any(value: Any, allowed: tuple[str, ...], paths: Set[str]) -> object | None:  # noqa: ARG001
+def _any(value: Any, allowed: tuple[str, ...], paths: AbstractSet[str]) -> object | None:  # noqa: ARG001
     return "null" if value is None else value
 
 
-def _not_false(value: Any, allowed: tuple[str, ...], paths: Set[str]) -> object | None:  # noqa: ARG001
+def _not_false(value: Any, allowed: tuple[str, ...], paths: AbstractSet[str]) -> object | None:  # noqa: ARG001
     return None if value is False or value is None else value
 
 
@@ -134,28 +135,28 @@ def _some_string(value: Any, accept: Callable[[str], bool]) -> str | None:
     return next((text for text in strings(value) if accept(text)), None)
 
 
-def _path(value: Any, allowed: tuple[str, ...], paths: Set[str]) -> object | None:  # noqa: ARG001
+def _path(value: Any, allowed: tuple[str, ...], paths: AbstractSet[str]) -> object | None:  # noqa: ARG001
     return _some_string(value, is_path_like)
 
 
-def _kernel(value: Any, allowed: tuple[str, ...], paths: Set[str]) -> object | None:  # noqa: ARG001
+def _kernel(value: Any, allowed: tuple[str, ...], paths: AbstractSet[str]) -> object | None:  # noqa: ARG001
     return _some_string(value, lambda text: bool(_KERNEL.search(text)))
 
 
-def _hub_id(value: Any, allowed: tuple[str, ...], paths: Set[str]) -> object | None:  # noqa: ARG001
+def _hub_id(value: Any, allowed: tuple[str, ...], paths: AbstractSet[str]) -> object | None:  # noqa: ARG001
     return value if isinstance(value, str) and _HUB_ID.fullmatch(value) else None
 
 
-def _dotted(value: Any, allowed: tuple[str, ...], paths: Set[str]) -> object | None:  # noqa: ARG001
+def _dotted(value: Any, allowed: tuple[str, ...], paths: AbstractSet[str]) -> object | None:  # noqa: ARG001
     return value if isinstance(value, str) and _DOTTED.fullmatch(value) else None
 
 
-def _python_tag(value: Any, allowed: tuple[str, ...], paths: Set[str]) -> object | None:  # noqa: ARG001
+def _python_tag(value: Any, allowed: tuple[str, ...], paths: AbstractSet[str]) -> object | None:  # noqa: ARG001
     texts = value if isinstance(value, list) else [value]
     return next((text for text in texts if isinstance(text, str) and "!!python" in text), None)
 
 
-def _not_admitted_weights(value: Any, allowed: tuple[str, ...], paths: Set[str]) -> object | None:  # noqa: ARG001
+def _not_admitted_weights(value: Any, allowed: tuple[str, ...], paths: AbstractSet[str]) -> object | None:  # noqa: ARG001
     if value is None or (isinstance(value, str) and _ADMITTED_WEIGHTS.fullmatch(value) and value in paths):
         return None
     return str(value)
@@ -167,28 +168,28 @@ def _is_module_of(text: str, allowed: tuple[str, ...]) -> bool:
     )
 
 
-def _not_module_of(value: Any, allowed: tuple[str, ...], paths: Set[str]) -> object | None:  # noqa: ARG001
+def _not_module_of(value: Any, allowed: tuple[str, ...], paths: AbstractSet[str]) -> object | None:  # noqa: ARG001
     if value is None or (isinstance(value, str) and _is_module_of(value, allowed)):
         return None
     return str(value)
 
 
-def _dotted_not_module_of(value: Any, allowed: tuple[str, ...], paths: Set[str]) -> object | None:  # noqa: ARG001
+def _dotted_not_module_of(value: Any, allowed: tuple[str, ...], paths: AbstractSet[str]) -> object | None:  # noqa: ARG001
     return _some_string(value, lambda text: "." in text and not _is_module_of(text, allowed))
 
 
-def _leaves_folder(value: Any, allowed: tuple[str, ...], paths: Set[str]) -> object | None:  # noqa: ARG001
+def _leaves_folder(value: Any, allowed: tuple[str, ...], paths: AbstractSet[str]) -> object | None:  # noqa: ARG001
     if not isinstance(value, str):
         return str(value)
     outside = ".." in value or "\\" in value or value.startswith(("/", "~")) or _DRIVE.match(value)
     return value if outside else None
 
 
-def _not_plain_name(value: Any, allowed: tuple[str, ...], paths: Set[str]) -> object | None:  # noqa: ARG001
+def _not_plain_name(value: Any, allowed: tuple[str, ...], paths: AbstractSet[str]) -> object | None:  # noqa: ARG001
     return None if isinstance(value, str) and _PLAIN_NAME.fullmatch(value) else str(value)
 
 
-def _component(value: Any, allowed: tuple[str, ...], paths: Set[str]) -> object | None:  # noqa: ARG001
+def _component(value: Any, allowed: tuple[str, ...], paths: AbstractSet[str]) -> object | None:  # noqa: ARG001
     if not isinstance(value, list):
         return None
     if len(value) == _COMPONENT and (value[0] is None or value[0] in allowed):
@@ -196,7 +197,7 @@ def _component(value: Any, allowed: tuple[str, ...], paths: Set[str]) -> object 
     return str(value) if any(isinstance(item, str) for item in value) else None
 
 
-Shape = Callable[[Any, tuple[str, ...], Set[str]], object | None]
+Shape = Callable[[Any, tuple[str, ...], AbstractSet[str]], object | None]
 SHAPES: Mapping[str, Shape] = {
     "present": _present,
     "any": _any,

@@ -26,10 +26,10 @@ from modeltrust.formats.syntax import spread, walk
 _ALLOWED_NODES: frozenset[type[nodes.Node]] = frozenset(
     {
         nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.For, nodes.Assign, nodes.AssignBlock, nodes.Macro,
-        nodes.CallBlock, nodes.FilterBlock, nodes.Name, nodes.NSRef, nodes.Const, nodes.List, nodes.Dict, nodes.Pair, nodes.Tuple,
-        nodes.Getattr, nodes.Getitem, nodes.Slice, nodes.Filter, nodes.Test, nodes.Call, nodes.Keyword, nodes.Compare, nodes.Operand,
-        nodes.And, nodes.Or, nodes.Not, nodes.Neg, nodes.Pos, nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod,
-        nodes.Concat, nodes.CondExpr, nodes.Break, nodes.Continue, nodes.Scope,
+        nodes.CallBlock, nodes.FilterBlock, nodes.Name, nodes.NSRef, nodes.Const, nodes.List, nodes.Dict, nodes.Pair,
+        nodes.Tuple, nodes.Getattr, nodes.Getitem, nodes.Slice, nodes.Filter, nodes.Test, nodes.Call, nodes.Keyword,
+        nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Neg, nodes.Pos, nodes.Add, nodes.Sub, nodes.Mul,
+        nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Concat, nodes.CondExpr, nodes.Break, nodes.Continue, nodes.Scope,
     }
 )  # fmt: skip
 _ATTRIBUTE_ARGUMENT = {"selectattr": 0, "rejectattr": 0, "sort": 2, "unique": 1, "min": 1, "max": 1}  # position of the attribute
@@ -143,7 +143,7 @@ def _check_keyword(node: Any, tree: _Tree, rules: TemplateRules) -> Iterator[Pro
 # --- rules 4 to 6: filters, tests, calls and their arguments ---
 
 
-def _check_filter(node: Any, tree: _Tree, rules: TemplateRules) -> Iterator[Problem]:
+def _check_filter(node: Any, tree: _Tree, rules: TemplateRules) -> Iterator[Problem]:  # noqa: ARG001
     if node.name not in rules.filters:
         yield _problem("filter", node, f"uses the filter {quote(node.name)}")
     yield from _check_dynamic(node)

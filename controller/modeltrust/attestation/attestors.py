@@ -8,7 +8,7 @@ Rotation is two keys listed; a compromise is a key removed and models verified a
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -28,6 +28,7 @@ from modeltrust.domain.reference import Identity
 
 _REQUIRED = frozenset({"keyId", "pem", "audience", "models", "maximumAssurance"})
 _OPTIONAL = frozenset({"notAfter", "minimumIssuedAt"})
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})")
 
 
@@ -227,10 +228,10 @@ def _time(entry: dict[str, Any], name: str) -> int | None:
     if not _RFC3339.fullmatch(text):
         raise InvalidInputError(f"got {name} {quote(text)}, expected RFC 3339 with whole seconds, as in 2027-01-15T00:00:00Z")
     try:
-        seconds = int(datetime.fromisoformat(text).timestamp())
+        moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise InvalidInputError(f"got {name} {quote(text)}, expected a time that exists") from error
-    return seconds
+    return int((moment - _EPOCH).total_seconds())
 
 
 def _string(entry: dict[str, Any], name: str) -> str:

@@ -51,7 +51,7 @@ class WebhookSettings(BaseModel):
             return cls.model_validate({**_load(file), **flags})
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            name = ".".join(str(part) for part in first["loc"]) or "settings"
+            name = ".".join(to_camel(str(part)) for part in first["loc"]) or "settings"
             raise InvalidInputError(f"{quote(name)}: {first['msg'].lower()}") from error
 
 

@@ -7,9 +7,9 @@ a writer replaces one small tuple, and verifying twice is harmless.
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+from modeltrust.attestation.attestors import peek_identity
 from modeltrust.domain import limits
 from modeltrust.domain.errors import ModelTrustError
 from modeltrust.domain.evidence import Statement
@@ -68,30 +68,17 @@ class Record:
         return statement
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One envelope of one object, with the identity that its signed part names.
-
-    Attributes:
-        key: ``Identity.key``.
-        envelope: bytes of the DSSE envelope.
-    """
-
-    key: str
-    envelope: bytes
-
-
 class Statements:
     """The index."""
 
     def __init__(
-        self, read: Callable[[Any], Iterable[Found]], *, problem: Callable[[str, str], None] = lambda _name, _why: None
+        self, read: Callable[[Any], Iterable[bytes]], *, problem: Callable[[str, str], None] = lambda _name, _why: None
     ) -> None:
         """Begin empty.
 
         Args:
-            read: finds the envelopes in one ModelAttestation; raises ModelTrustError for one that makes no sense.
-            problem: told (name, why) of an object that cannot be read; it then holds no statement, which denies.
+            read: finds the envelopes in one ModelAttestation.
+            problem: told (name, why) of an envelope that cannot be read; it is then as if it were not there, which denies.
         """
         self._read = read
         self._problem = problem
@@ -161,15 +148,15 @@ class Statements:
 
     def _records(self, name: str, value: Any) -> tuple[Record, ...]:
         before = {(record.key, record.envelope): record for record in self._by_object.get(name, ())}
-        try:
-            envelopes = tuple(self._read(value))
-        except ModelTrustError as error:
-            self._problem(name, str(error))
-            return ()
-        return tuple(
-            before.get((found.key, found.envelope)) or Record(sys.intern(name), sys.intern(found.key), found.envelope)
-            for found in envelopes
-        )
+        records = []
+        for envelope in self._read(value):
+            try:
+                key = peek_identity(envelope)
+            except ModelTrustError as error:
+                self._problem(name, str(error))
+            else:
+                records.append(before.get((key, envelope)) or Record(sys.intern(name), sys.intern(key), envelope))
+        return tuple(records)
 
     def _forget(self, name: str) -> None:
         for record in self._by_object.pop(name, ()):

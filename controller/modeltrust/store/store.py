@@ -12,13 +12,15 @@ from typing import Any
 from modeltrust.domain.errors import InvalidInputError, ModelTrustError, quote
 from modeltrust.domain.signer import TrustedSigner
 from modeltrust.policy.policy import Exemption, Policy, Revocation, Trust
-from modeltrust.store.attestations import found_in
 from modeltrust.store.freshness import Freshness
 from modeltrust.store.sink import Kind, Object
 from modeltrust.store.statements import Statements, Verifier
 
 ATTESTORS = "attestors"  # the mounted trust file: fresh or stale like the kinds
-_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+def _empty() -> Mapping[str, Any]:
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,14 @@ class Compilers:
         signer: of a TrustedSigner.
         exemption: of a PolicyExemption.
         revocation: of a ModelRevocation.
+        statements: the envelopes in a ModelAttestation, as JSON bytes.
     """
 
     policy: Callable[[Object], Policy]
     signer: Callable[[Object], TrustedSigner]
     exemption: Callable[[Object], Exemption]
     revocation: Callable[[Object], Revocation]
+    statements: Callable[[Object], Iterable[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +47,11 @@ class Snapshot:
     """The small kinds at one moment, by name where names matter."""
 
     policies: tuple[Policy, ...] = ()
-    signers: Mapping[str, TrustedSigner] = _EMPTY
-    broken_signers: Mapping[str, str] = _EMPTY
+    signers: Mapping[str, TrustedSigner] = field(default_factory=_empty)
+    broken_signers: Mapping[str, str] = field(default_factory=_empty)
     exemptions: tuple[Exemption, ...] = ()
     revocations: tuple[Revocation, ...] = ()
-    namespaces: Mapping[str, Mapping[str, str]] = _EMPTY
+    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=_empty)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ class Store:
         self._snapshot = Snapshot()
         self._unusable: dict[str, str] = {}
         self._writing = threading.Lock()
-        self.statements = Statements(found_in, problem=lambda name, why: problem(Kind.ATTESTATIONS, name, why))
+        self.statements = Statements(compilers.statements, problem=lambda name, why: problem(Kind.ATTESTATIONS, name, why))
         self.freshness = Freshness([*Kind, ATTESTORS])
 
     # --- reading -------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from modeltrust.admission.decide import Admission
-from modeltrust.api.compile import compile_exemption, compile_policy, compile_revocation, compile_signer
+from modeltrust.api.compile import compile_exemption, compile_policy, compile_revocation, compile_signer, statements_of
 from modeltrust.api.manifests import read_manifests
 from modeltrust.attestation.attestors import parse_attestors
 from modeltrust.domain.errors import InvalidInputError
@@ -75,6 +75,7 @@ def live_admission(
             signer=compile_signer,
             exemption=compile_exemption,
             revocation=compile_revocation,
+            statements=statements_of,
         ),
         problem=problem,
     )

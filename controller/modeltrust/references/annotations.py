@@ -1,0 +1,80 @@
+"""Annotations that act: ours, which add, and those that a controller turns into containers."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from modeltrust.domain import limits, strict_json
+from modeltrust.domain.digest import ContentDigest
+from modeltrust.domain.errors import InvalidReferenceError, MalformedError
+from modeltrust.domain.reasons import Reason
+from modeltrust.domain.reference import parse_reference
+from modeltrust.domain.workload import Confidence, FoundReference, Role
+from modeltrust.references.findings import Findings
+from modeltrust.references.mentions import Mention
+from modeltrust.references.paths import escape
+from modeltrust.references.tables import Tables
+
+MODELS = "modeltrust.dev/models"
+CONTENT_DIGESTS = "modeltrust.dev/content-digests"
+_NOTHING: Mapping[str, ContentDigest] = MappingProxyType({})
+
+
+def read_declared(annotations: Mapping[str, str], pointer: str, findings: Findings) -> frozenset[str]:
+    """The annotation modeltrust.dev/models: ``["hf://acme/guard-7b@9f2c…"]``.
+
+    Returns:
+        Canonical text of each reference, without the revision.
+    """
+    text = annotations.get(MODELS)
+    if text is None:
+        return frozenset()
+    locator = f"{pointer}/{escape(MODELS)}"
+    declared: set[str] = set()
+    try:
+        for item in _strings(text):
+            reference, revision = parse_reference(item)
+            declared.add(reference.text)
+            found = FoundReference(item, reference, revision, Role.UNKNOWN, locator, Confidence.DECLARED, "canonical")
+            findings.add(found)
+    except (MalformedError, InvalidReferenceError) as error:
+        findings.problem(Reason.UNRESOLVED_REFERENCE, locator, str(error), fix='write ["hf://owner/name@<40 hex>"]')
+        return frozenset()
+    return frozenset(declared)
+
+
+def read_content_digests(annotations: Mapping[str, str], pointer: str, findings: Findings) -> Mapping[str, ContentDigest]:
+    """The annotation modeltrust.dev/content-digests: ``{"s3://bucket/m": "sha256:…"}``."""
+    text = annotations.get(CONTENT_DIGESTS)
+    if text is None:
+        return _NOTHING
+    locator = f"{pointer}/{escape(CONTENT_DIGESTS)}"
+    try:
+        value = strict_json.loads(text.encode("utf-8", "replace"), max_bytes=limits.ANNOTATION_BYTES)
+        if not isinstance(value, dict) or not all(isinstance(digest, str) for digest in value.values()):
+            raise MalformedError("got another form, expected a JSON object of references and digests")
+        return MappingProxyType({parse_reference(name)[0].text: ContentDigest.parse(digest) for name, digest in value.items()})
+    except (MalformedError, InvalidReferenceError) as error:
+        findings.problem(Reason.UNRESOLVED_REFERENCE, locator, str(error), fix='write {"s3://bucket/model": "sha256:<64 hex>"}')
+        return _NOTHING
+
+
+def read_acting(annotations: Mapping[str, str], pointer: str, tables: Tables, findings: Findings) -> Iterator[tuple[Mention, str]]:
+    """Annotations of other controllers: a mention each, with the path in the container where its content appears."""
+    for key, text in annotations.items():
+        row = tables.annotations.get(key)
+        if row is None:
+            row = next((row for prefix, row in tables.annotation_prefixes if key.startswith(prefix)), None)
+        if row is None or not text:
+            continue
+        locator = f"{pointer}/{escape(key)}"
+        if row.use == "resolver":
+            findings.problem(Reason.UNDECLARED_RESOLVER, locator, f"annotation {key} changes where the bytes come from", value=text)
+        elif row.use != "ignore":
+            yield Mention(Role(row.use), text, row.profile, locator, Confidence.DECLARED), row.destination
+
+
+def _strings(text: str) -> list[str]:
+    value = strict_json.loads(text.encode("utf-8", "replace"), max_bytes=limits.ANNOTATION_BYTES)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise MalformedError("got another form, expected a JSON list of references")
+    return value

@@ -1,0 +1,211 @@
+"""From ``command`` and ``args`` to invocations: wrappers removed, shells opened, the program recognised.
+
+The kubelet's ``$(VAR)`` is expanded before any shell reads the text (facts/workloads.md §10.4).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from modeltrust.domain import limits
+from modeltrust.domain.errors import LimitExceededError
+from modeltrust.references.budget import Budget, bound
+from modeltrust.references.env import Environment
+from modeltrust.references.shell import parse_script
+from modeltrust.references.tables import Program, Tables
+
+_SKIPPED_BETWEEN = 6  # options (with values) between a program and its sub command
+
+
+class Words:
+    """Words of one command line, each with the place it stands in.
+
+    Attributes:
+        items: the words.
+    """
+
+    __slots__ = ("_base", "_split", "items")
+
+    def __init__(self, items: list[str], base: str, split: int | None = None) -> None:
+        self.items = items
+        self._base = base
+        self._split = split
+
+    def locator(self, index: int) -> str:
+        """JSON Pointer of a word; words of a script are numbered after a ``#``."""
+        if self._split is None:
+            return f"{self._base}#word {index}"
+        if index < self._split:
+            return f"{self._base}/command/{index}"
+        return f"{self._base}/args/{index - self._split}"
+
+
+@dataclass(slots=True)
+class Invocation:
+    """One program that is run.
+
+    Attributes:
+        words: its command line.
+        environment: what it sees.
+        program: its row, or None when no row knows it.
+        start: index of the first word after the program's name and sub command.
+        used: indexes of the words that named the sub command.
+        first: index of the program's own word.
+        body: its here-document.
+        output: file its output goes to.
+        piped: whether it reads another command's output.
+    """
+
+    words: Words
+    environment: Environment
+    program: Program | None
+    first: int
+    start: int
+    used: tuple[int, ...] = ()
+    body: str = ""
+    output: str = ""
+    piped: bool = False
+
+    @property
+    def name(self) -> str:
+        """Base name of the program."""
+        return base_name(self.words.items[self.first]) if self.first < len(self.words.items) else ""
+
+
+def base_name(word: str) -> str:
+    """Last component; every ``pythonX.Y`` is ``python``."""
+    name = word.rsplit("/", 1)[-1] if "/" in word else word
+    if name.startswith("python") and not name[6:].strip("0123456789."):
+        return "python"
+    return name
+
+
+class Opener:
+    """Opens command lines. One per extraction, because it spends the budget."""
+
+    __slots__ = ("_budget", "_tables")
+
+    def __init__(self, tables: Tables, budget: Budget) -> None:
+        self._tables = tables
+        self._budget = budget
+
+    def open(self, words: Words, environment: Environment) -> Iterator[Invocation]:
+        """Everything that a command line runs.
+
+        Raises:
+            LimitExceededError: too many words, too deep, too long.
+        """
+        bound(len(words.items), limits.ARGUMENT_WORDS, "words in a command line")
+        return self._open(words, environment, 0)
+
+    def script(
+        self, text: str, environment: Environment, locator: str, *, positional: list[str] | None = None
+    ) -> Iterator[Invocation]:
+        """Everything that a shell program runs."""
+        return self._script(text, environment, locator, positional or [], 0)
+
+    def _open(self, words: Words, environment: Environment, depth: int) -> Iterator[Invocation]:
+        items = words.items
+        self._budget.charge(len(items))
+        if not items:
+            return
+        tables = self._tables
+        name = base_name(items[0])
+        if name in tables.commands and name not in tables.shells:
+            yield self._recognised(words, environment, 0)
+            return
+        index = self._first_program(items, name)
+        name = base_name(items[index])
+        if name in tables.shells or name == "eval":
+            yield from self._shell(words, environment, index, depth, joined=name == "eval")
+            return
+        if index and name not in tables.commands:
+            environment = _with_assignments(items, index, environment)
+        yield self._recognised(words, environment, index)
+
+    def _first_program(self, items: list[str], name: str) -> int:
+        tables = self._tables
+        if name not in tables.wrappers:
+            return 0
+        for index in range(1, len(items)):
+            candidate = base_name(items[index])
+            if candidate in tables.commands or candidate in tables.shells:
+                return index
+        return 0
+
+    def _recognised(self, words: Words, environment: Environment, index: int) -> Invocation:
+        for place in range(index, len(words.items)):
+            rows = self._tables.commands.get(base_name(words.items[place]))
+            for sequence, program in rows or ():
+                if place != index and len(sequence) == 1:
+                    continue  # a single word counts only where a program stands
+                used = _match(words.items, place, sequence)
+                if used is not None:
+                    return Invocation(words, environment, program, place, used[-1] + 1, used)
+            if place == index and base_name(words.items[index]) in self._tables.quiet:
+                break
+        return Invocation(words, environment, None, index, index + 1, (index,))
+
+    def _shell(self, words: Words, environment: Environment, index: int, depth: int, *, joined: bool) -> Iterator[Invocation]:
+        items = words.items
+        if joined:
+            yield from self._script(" ".join(items[index + 1 :]), environment, words.locator(index), [], depth)
+            return
+        place = index + 1
+        while place < len(items):
+            word = items[place]
+            if word.startswith(("-", "+")) and word != "--":
+                if "c" in word[1:] and not word.startswith("--"):
+                    place += 1 + (items[place + 1 : place + 2] == ["--"])
+                    if place < len(items):
+                        rest = items[place + 2 :]
+                        yield from self._script(items[place], environment, words.locator(place), rest, depth)
+                    return
+                place += 1 + (word in {"-o", "+o", "-O"})
+                continue
+            break
+        yield Invocation(words, environment, None, index, place, (index,))
+
+    def _script(self, text: str, environment: Environment, locator: str, positional: list[str], depth: int) -> Iterator[Invocation]:
+        if depth >= limits.SCRIPT_DEPTH:
+            raise LimitExceededError(f"got shells inside shells deeper than {limits.SCRIPT_DEPTH} levels")
+        self._budget.charge(len(text) // 8)
+        commands, inner = parse_script(text, environment.copy(), positional)
+        for command in commands:
+            for found in self._open(Words(command.words, locator), command.environment, depth + 1):
+                found.body, found.output, found.piped = (
+                    command.body or found.body,
+                    command.output or found.output,
+                    command.piped or found.piped,
+                )
+                yield found
+                if found.body and found.name in self._tables.shells:
+                    yield from self._script(found.body, command.environment, locator, [], depth + 1)
+        for part in inner:
+            yield from self._script(part, environment, locator, [], depth + 1)
+
+
+def _match(items: list[str], place: int, sequence: tuple[str, ...]) -> tuple[int, ...] | None:
+    used = [place]
+    position = place + 1
+    for wanted in sequence[1:]:
+        for candidate in range(position, min(position + _SKIPPED_BETWEEN, len(items))):
+            word = items[candidate]
+            if word == wanted or (wanted.endswith(".py") and word.endswith(wanted) and base_name(word) == wanted):
+                used.append(candidate)
+                position = candidate + 1
+                break
+            if not (word.startswith("-") or items[candidate - 1].startswith("-")):
+                return None
+        else:
+            return None
+    return tuple(used)
+
+
+def _with_assignments(items: list[str], index: int, environment: Environment) -> Environment:
+    changed = environment
+    for word in items[:index]:
+        name, equals, value = word.partition("=")
+        if equals and name.isidentifier():
+            changed = environment.copy() if changed is environment else changed
+            changed.values[name] = value
+    return changed

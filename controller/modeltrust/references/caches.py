@@ -1,0 +1,71 @@
+"""Hub caches and local directories that answer in the hub's place (facts/workloads.md §9, numbers 26 and 35).
+
+A hub client that finds a snapshot folder of the wanted commit asks nobody. Whoever can write the volume behind the
+cache decides the bytes.
+"""
+
+from modeltrust.domain.reasons import Reason
+from modeltrust.references.env import Environment
+from modeltrust.references.findings import Findings
+from modeltrust.references.mentions import Mention
+from modeltrust.references.pod import Container, Volume
+from modeltrust.references.tables import Tables
+from modeltrust.references.volumes import Volumes, place_of
+
+_DEFAULT_CACHES = ("/root/.cache/huggingface/hub", "/home/user/.cache/huggingface/hub", "/.cache/huggingface/hub")
+
+
+class Caches:
+    """Looks for caches that outlive the Pod."""
+
+    __slots__ = ("_findings", "_tables")
+
+    def __init__(self, tables: Tables, findings: Findings) -> None:
+        self._tables = tables
+        self._findings = findings
+
+    def check(self, mention: Mention, container: Container, seen: Environment, pointer: str, volumes: Volumes) -> None:
+        """Report a cache or a directory on a volume that others can fill, for a reference to a hub."""
+        mounts = container.volume_mounts
+        if not mounts:
+            return
+        for path in self._paths(seen):
+            place = place_of(container, path)
+            if place is not None and _outlives(volumes.by_name.get(place.volume)):
+                self._problem(pointer, f"the hub cache {path} lies on volume {place.volume}, which others may have filled")
+                return
+        for mount in mounts:
+            path = mount.mount_path.rstrip("/")
+            if (
+                path.endswith(f"/{mention.text}")
+                or path.endswith(f"/{mention.text.partition('/')[0]}")
+                or path == container.working_dir
+            ):
+                if _outlives(volumes.by_name.get(mount.name)):
+                    self._problem(
+                        pointer, f"volume {mount.name} may hold a directory named {mention.text}, which wins over the hub"
+                    )
+                    return
+
+    def _paths(self, seen: Environment) -> tuple[str, ...]:
+        values = seen.values
+        names = [name for name in self._tables.resolver_names & values.keys() if self._tables.resolvers[name].cache]
+        stated = tuple(value for name in names if (value := values[name]))
+        return stated or _DEFAULT_CACHES
+
+    def _problem(self, pointer: str, message: str) -> None:
+        fix = "use an emptyDir for the cache, or download into a volume in an init container of this Pod"
+        self._findings.problem(Reason.OPAQUE_SOURCE, f"{pointer}/volumeMounts", message, fix=fix)
+
+
+def _outlives(known: tuple[Volume, str] | None) -> bool:
+    if known is None:
+        return False
+    volume = known[0]
+    return (
+        volume.persistent_volume_claim is not None
+        or volume.host_path is not None
+        or volume.nfs is not None
+        or volume.csi is not None
+        or volume.ephemeral is not None
+    )

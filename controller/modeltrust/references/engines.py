@@ -1,0 +1,245 @@
+"""Applies a program's row to a command line: options, positionals and environment become mentions and findings."""
+
+from dataclasses import dataclass, field
+
+from modeltrust.domain.reasons import Reason
+from modeltrust.domain.workload import Confidence, Role
+from modeltrust.references.argv import Invocation
+from modeltrust.references.findings import Findings
+from modeltrust.references.mentions import EMBEDDING, Mention, is_true
+from modeltrust.references.options import Hit, Options, read_options
+from modeltrust.references.schema import FlagRow, FlagUse
+from modeltrust.references.tables import Program, Tables
+from modeltrust.references.values import Part, UnreadableValueError, split_value
+
+_MODEL_USES: frozenset[FlagUse] = frozenset({"base", "adapter", "draft", "tokenizer", "code", "config", "projector", "repository"})
+_LITERAL_FIX = "write the value literally"
+
+
+@dataclass(slots=True)
+class Run:
+    """What one run of a program loads.
+
+    Attributes:
+        mentions: strings that name something.
+        destination: where a downloader writes.
+    """
+
+    mentions: list[Mention] = field(default_factory=list)
+    destination: str = ""
+
+
+@dataclass(slots=True)
+class _Draft:
+    program: Program
+    call: Invocation
+    pointer: str
+    mentions: list[Mention] = field(default_factory=list)
+    revisions: dict[Role, str] = field(default_factory=dict)
+    seen: set[tuple[FlagUse, Role]] = field(default_factory=set)
+    unnamed: bool = False  # something may name the base, and cannot be read
+    destination: str = ""
+    endpoint: str = ""
+    other: bool = False  # a data set or a space, no model
+
+
+class Engines:
+    """Reads runs of known programs. One per extraction."""
+
+    __slots__ = ("_findings", "_tables")
+
+    def __init__(self, tables: Tables, findings: Findings) -> None:
+        self._tables = tables
+        self._findings = findings
+
+    def read(self, program: Program, call: Invocation, pointer: str) -> Run:
+        """Read one run.
+
+        Args:
+            program: its row.
+            call: its command line.
+            pointer: of the container.
+        """
+        draft = _Draft(program, call, pointer)
+        options = read_options(program, call, self._tables.opaque_flags)
+        self._options(draft, options)
+        self._bare_words(draft, options)
+        self._environment(draft, options)
+        self._suspicious(draft, options)
+        self._implied(draft)
+        if draft.other:
+            return Run()
+        for mention in draft.mentions:
+            mention.revision = mention.revision or draft.revisions.get(mention.role, "")
+            mention.endpoint = draft.endpoint
+            mention.destination = draft.destination
+        return Run(draft.mentions, draft.destination)
+
+    def _options(self, draft: _Draft, options: Options) -> None:
+        hits: dict[tuple[str, str], Hit] = {}
+        for index, hit in enumerate(options.hits):
+            # The last one wins in argparse; where options accumulate each counts.
+            hits[hit.row.names[0] + hit.key, str(index) if hit.row.append else ""] = hit
+        for hit in hits.values():
+            self._hit(draft, hit, options)
+
+    def _hit(self, draft: _Draft, hit: Hit, options: Options) -> None:
+        row = hit.row
+        if row.use == "ignore":
+            return
+        try:
+            for part in split_value(row, hit.values, hit.key):
+                self._part(draft, hit, part, options)
+        except UnreadableValueError:
+            if row.use in _MODEL_USES:
+                self._unreadable(draft, hit)
+
+    def _unreadable(self, draft: _Draft, hit: Hit) -> None:
+        message = f"the value of {hit.row.names[0]} cannot be read"
+        self._findings.problem(Reason.UNRESOLVED_REFERENCE, hit.locator, message, value=" ".join(hit.values), fix=_LITERAL_FIX)
+        draft.unnamed |= hit.row.use == "base"
+
+    def _part(self, draft: _Draft, hit: Hit, part: Part, options: Options) -> None:
+        use = part.use
+        if use in _MODEL_USES:
+            self._model(draft, hit, part)
+        elif use == "revision":
+            draft.revisions.setdefault(part.of, part.text) if hit.derived else draft.revisions.__setitem__(part.of, part.text)
+        elif use == "destination":
+            draft.destination = part.text
+        elif use == "kind":
+            draft.other = part.text not in {"model", "models"}
+        else:
+            self._side_effect(draft, hit, part, options)
+
+    def _model(self, draft: _Draft, hit: Hit, part: Part) -> None:
+        role = part.role
+        if role is None or part.text in hit.row.harmless:
+            return
+        draft.seen.add((part.use, role))
+        locator = f"{hit.locator}#{part.key}" if part.key else hit.locator
+        derived = hit.derived or "#word" in locator
+        mention = Mention(
+            role=role,
+            text=part.text,
+            profile=hit.row.profile or draft.program.row.profile,
+            locator=locator,
+            confidence=self._confidence(draft, derived=derived),
+            revision=part.revision,
+            weak=draft.program.row.weak,
+            optional=role in EMBEDDING,
+        )
+        draft.mentions.append(mention)
+
+    @staticmethod
+    def _confidence(draft: _Draft, *, derived: bool) -> Confidence:
+        if draft.program.row.weak:
+            return Confidence.INFERRED
+        return Confidence.DERIVED if derived else Confidence.DECLARED
+
+    def _side_effect(self, draft: _Draft, hit: Hit, part: Part, options: Options) -> None:
+        row = hit.row
+        name = row.names[0]
+        if part.use == "resolver":
+            self._resolver(draft, hit, part)
+        elif part.use == "trust" and is_true(part.text):
+            self._findings.problem(
+                Reason.REMOTE_CODE, hit.locator, f"{name} lets the server run Python files of the model repository"
+            )
+        elif part.use == "enabler" and _enables(row, part.text, options):
+            self._findings.problem(Reason.DYNAMIC_LOADING, hit.locator, f"{name} lets requests load models after admission")
+        elif part.use == "file":
+            draft.unnamed = True
+            message = f"{name} names a file that may name models; this object does not show it"
+            fix = "state its options on the command line"
+            self._findings.problem(Reason.UNRESOLVED_REFERENCE, hit.locator, message, value=part.text, fix=fix)
+
+    def _resolver(self, draft: _Draft, hit: Hit, part: Part) -> None:
+        if part.text in hit.row.harmless:
+            return
+        if part.text.startswith("https://"):
+            draft.endpoint = part.text.rstrip("/")
+            return
+        message = f"{hit.row.names[0]} changes where the bytes come from"
+        self._findings.problem(Reason.UNDECLARED_RESOLVER, hit.locator, message, value=part.text)
+
+    def _bare_words(self, draft: _Draft, options: Options) -> None:
+        rows = draft.program.positional
+        if not rows or not options.bare:
+            return
+        command = [draft.call.words.items[index] for index in draft.call.used]
+        command[0] = command[0].rsplit("/", 1)[-1]
+        for row in rows:
+            if row.after and command[: len(row.after)] != row.after:
+                continue
+            chosen = _chosen(options.bare, row.index)
+            for index, text in chosen:
+                flag = FlagRow(names=[command[0]], use=row.use)
+                self._part(draft, Hit(flag, [text], draft.call.words.locator(index)), Part(row.use, text), options)
+            if not _shares(rows, row):
+                return
+
+    def _environment(self, draft: _Draft, options: Options) -> None:
+        values = draft.call.environment.values
+        table = draft.program.env
+        for name in table.keys() & values.keys() if table else ():
+            row = table[name]
+            if (row.use, row.of) in draft.seen or (row.use == "revision" and row.of in draft.revisions):
+                continue  # the command line wins over the environment
+            locator = f"{draft.pointer}/env/{name}"
+            value = values[name]
+            if value is None:
+                self._unknown_variable(draft, row, name, locator)
+            elif value:
+                self._hit(draft, Hit(row, [value], locator, derived=True), options)
+
+    def _unknown_variable(self, draft: _Draft, row: FlagRow, name: str, locator: str) -> None:
+        if row.use in _MODEL_USES or row.use in {"file", "argv"}:
+            draft.unnamed = True
+            message = f"{name} takes its value from another object"
+            self._findings.problem(Reason.UNRESOLVED_REFERENCE, locator, message, value=name, fix=f"state {name} literally")
+
+    def _suspicious(self, draft: _Draft, options: Options) -> None:
+        for index, name, value in options.suspicious:
+            if "/" in value and not draft.program.row.weak:
+                message = f"{name} looks like it names a model and is in no table"
+                self._findings.problem(Reason.UNRESOLVED_REFERENCE, draft.call.words.locator(index), message, value=value)
+
+    def _implied(self, draft: _Draft) -> None:
+        row = draft.program.row
+        if row.dynamic:
+            message = f"{row.name} loads any model that a request names"
+            self._findings.problem(Reason.DYNAMIC_LOADING, draft.pointer, message)
+        if not row.default or draft.unnamed or any(key[0] in {"base", "repository"} for key in draft.seen):
+            return
+        source = next(
+            (name for name, flag in draft.program.env.items() if flag.use == "base" and draft.call.environment.opaque(name)), ""
+        )
+        if source:
+            sources = ", ".join(draft.call.environment.sources)
+            message = f"{source} may come from {sources or 'another object'}"
+            self._findings.problem(
+                Reason.UNRESOLVED_REFERENCE, draft.pointer, message, value=source, fix=f"state {source} literally"
+            )
+            return
+        locator = draft.call.words.locator(draft.call.first)
+        draft.mentions.append(Mention(Role.BASE, row.default, row.profile, locator, Confidence.DERIVED))
+
+
+def _enables(row: FlagRow, value: str, options: Options) -> bool:
+    if row.only:
+        return value in row.only
+    return is_true(value) and not any(name in options.names for name in row.unless)
+
+
+def _chosen(bare: list[tuple[int, str]], index: int | str) -> list[tuple[int, str]]:
+    if index == "all":
+        return bare
+    if index == "even":
+        return bare[::2]
+    return bare[index : index + 1] if isinstance(index, int) else []
+
+
+def _shares(rows: tuple[object, ...], row: object) -> bool:
+    after = getattr(row, "after", None)
+    return sum(getattr(other, "after", None) == after for other in rows) > 1

@@ -1,0 +1,103 @@
+"""The environment of a container, as the kubelet would build it, as far as it can be known.
+
+An explicit entry wins over ``envFrom``; of two entries with one name the last wins; ``$(VAR)`` expands from earlier
+entries only, ``$$`` escapes, an unknown name stays verbatim (facts/workloads.md §10.4).
+"""
+
+import re
+
+from modeltrust.domain import limits
+from modeltrust.domain.errors import LimitExceededError
+from modeltrust.references.budget import bound
+from modeltrust.references.pod import Container, EnvFrom, EnvVar
+
+_REFERENCE = re.compile(r"\$(?:\$|\(([A-Za-z_.-][A-Za-z0-9_.-]*)\))")
+
+
+class Environment:
+    """Names and values.
+
+    Attributes:
+        values: by name; None where a value exists and cannot be known.
+        prefixes: prefixes of the ``envFrom`` entries: any name that starts with one may have any value.
+        sources: what these entries point at, for messages.
+    """
+
+    __slots__ = ("_left", "prefixes", "sources", "values")
+
+    def __init__(self, left: int = limits.ENVIRONMENT_BYTES) -> None:
+        self.values: dict[str, str | None] = {}
+        self.prefixes: list[str] = []
+        self.sources: list[str] = []
+        self._left = left
+
+    def expand(self, text: str) -> str:
+        """Expand ``$(VAR)`` as the kubelet does.
+
+        Raises:
+            LimitExceededError: the results have grown too large together (attack H11).
+        """
+        if "$" not in text:
+            return text
+        start, parts, size = 0, [], 0
+        for match in _REFERENCE.finditer(text):
+            name = match[1]
+            value = "$" if name is None else self.values.get(name)
+            part = text[start : match.start()] + (match[0] if value is None else value)
+            start = match.end()
+            parts.append(part)
+            size += len(part)
+            if size > self._left:
+                raise LimitExceededError(f"got an environment of more than {limits.ENVIRONMENT_BYTES} bytes")
+        if not parts:
+            return text
+        self._left -= size
+        return "".join(parts) + text[start:]
+
+    def opaque(self, name: str) -> bool:
+        """Whether the name may have a value that cannot be known."""
+        if name in self.values:
+            return self.values[name] is None
+        return any(name.startswith(prefix) for prefix in self.prefixes)
+
+    def copy(self) -> "Environment":
+        """The same, for a script that changes it."""
+        twin = Environment(self._left)
+        twin.values = dict(self.values)
+        twin.prefixes, twin.sources = self.prefixes, self.sources
+        return twin
+
+
+def environment(container: Container, *, extra: tuple[EnvVar, ...] = ()) -> Environment:
+    """Build the environment of a container.
+
+    Args:
+        container: whose.
+        extra: entries that a controller puts in front.
+
+    Raises:
+        LimitExceededError: too many entries, or too large after expansion.
+    """
+    built = Environment()
+    for entry in container.env_from or ():
+        _add_source(built, entry)
+    entries = container.env
+    if entries:
+        bound(len(entries), limits.ENVIRONMENT_ENTRIES, "env entries")
+    values = built.values
+    for item in (*extra, *(entries or ())):
+        value = item.value
+        if item.value_from is not None:
+            values[item.name] = None
+        else:
+            values[item.name] = "" if value is None else value if "$" not in value else built.expand(value)
+    return built
+
+
+def _add_source(built: Environment, entry: EnvFrom) -> None:
+    bound(len(built.prefixes), limits.ENVIRONMENT_ENTRIES, "envFrom entries")
+    built.prefixes.append(entry.prefix or "")
+    if entry.config_map_ref is not None:
+        built.sources.append(f"ConfigMap {entry.config_map_ref.name}")
+    elif entry.secret_ref is not None:
+        built.sources.append(f"Secret {entry.secret_ref.name}")

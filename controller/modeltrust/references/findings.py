@@ -1,0 +1,64 @@
+"""The notebook of one extraction: what was found, what could not be named, without duplicates and within bounds."""
+
+from modeltrust.domain import limits
+from modeltrust.domain.errors import LimitExceededError
+from modeltrust.domain.reasons import Reason
+from modeltrust.domain.reference import ModelReference, Revision
+from modeltrust.domain.workload import Confidence, FoundImage, FoundReference, Role, Unresolved
+
+_VALUE_CHARACTERS = limits.QUOTED_CHARACTERS
+
+
+class Findings:
+    """Collects while the walkers walk; read once at the end.
+
+    Attributes:
+        references: what was found, keyed by (reference, revision, role) so that the first place stands for all.
+        unresolved: what cannot be named, keyed by (reason, locator, value).
+        images: container images in order.
+        inference: an engine, a downloader or a serving kind was seen.
+        accelerators: a container asks for an accelerator.
+    """
+
+    __slots__ = ("accelerators", "images", "inference", "references", "unresolved")
+
+    def __init__(self) -> None:
+        self.references: dict[tuple[ModelReference, Revision, Role], FoundReference] = {}
+        self.unresolved: dict[tuple[Reason, str, str], Unresolved] = {}
+        self.images: list[FoundImage] = []
+        self.inference = False
+        self.accelerators = False
+
+    def add(self, found: FoundReference) -> None:
+        """Keep a reference.
+
+        Raises:
+            LimitExceededError: too many.
+        """
+        key = (found.reference, found.revision, found.role)
+        known = self.references.get(key)
+        if known is None:
+            if len(self.references) >= limits.EXTRACT_REFERENCES:
+                raise LimitExceededError(f"got more than {limits.EXTRACT_REFERENCES} references in one object")
+            self.references[key] = found
+        elif known.confidence is Confidence.INFERRED is not found.confidence:
+            self.references[key] = found
+
+    def problem(self, reason: Reason, locator: str, message: str, *, value: str = "", fix: str = "") -> None:
+        """Keep something that cannot be named.
+
+        Raises:
+            LimitExceededError: too many.
+        """
+        shown = value if len(value) <= _VALUE_CHARACTERS else value[: _VALUE_CHARACTERS - 1] + "…"
+        key = (reason, locator, shown)
+        if key in self.unresolved:
+            return
+        if len(self.unresolved) >= limits.EXTRACT_FINDINGS:
+            raise LimitExceededError(f"got more than {limits.EXTRACT_FINDINGS} findings in one object")
+        self.unresolved[key] = Unresolved(reason, locator, message, shown, fix)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing at all was found."""
+        return not self.references and not self.unresolved

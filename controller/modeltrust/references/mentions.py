@@ -1,0 +1,43 @@
+"""A mention: a string that names something, with all that is needed to read it later."""
+
+from dataclasses import dataclass
+
+from modeltrust.domain.workload import Confidence, Role
+
+
+@dataclass(slots=True)
+class Mention:
+    """One string.
+
+    Attributes:
+        role: what it is used for.
+        text: after expansion; may still hold a placeholder.
+        profile: name of the grammar it is read with.
+        locator: where it stands.
+        confidence: how it was found.
+        revision: a revision stated beside it.
+        destination: path in the container where its content is written.
+        endpoint: a server stated beside it.
+        weak: a guess, kept only when it looks like a reference.
+        optional: a path in the image is fine and needs no finding (configuration, code of the image's own).
+    """
+
+    role: Role
+    text: str
+    profile: str
+    locator: str
+    confidence: Confidence
+    revision: str = ""
+    destination: str = ""
+    endpoint: str = ""
+    weak: bool = False
+    optional: bool = False
+
+
+FALSE_WORDS = frozenset({"", "0", "false", "no", "off", "n", "f"})
+EMBEDDING = frozenset({Role.CONFIG, Role.CODE})
+
+
+def is_true(text: str) -> bool:
+    """Whether a switch's value switches it on; what is not clearly false is true."""
+    return text.strip().lower() not in FALSE_WORDS

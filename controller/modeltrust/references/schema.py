@@ -1,0 +1,233 @@
+"""The schema of the rows: what rows/*.yaml may say. Unknown keys are refused, so that a typo cannot switch a row off."""
+
+from typing import Literal
+
+import msgspec
+
+from modeltrust.domain.workload import Role
+
+
+class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", kw_only=True):
+    """Base of all rows: strict."""
+
+
+FlagUse = Literal[
+    "base",
+    "adapter",
+    "draft",
+    "tokenizer",
+    "code",
+    "config",
+    "projector",
+    "repository",
+    "revision",  # pin of another reference (``of``)
+    "resolver",  # changes where bytes come from; any value is a finding unless it is in ``harmless``
+    "file",  # a file that may hold further references
+    "trust",  # code from the model repository is run
+    "enabler",  # models can be loaded later
+    "body",  # an HTTP body
+    "kind",  # repository type: model, dataset or space
+    "destination",
+    "argv",  # more command line words in one string
+    "ignore",
+]
+ValueFormat = Literal[
+    "plain",
+    "csv",  # a,b
+    "named",  # name=value, or a JSON object with a path; lists of words
+    "named-csv",  # name=id@revision,name=id@revision
+    "scaled",  # file:scale, comma separated
+    "json",  # a JSON object: ``keys`` says which members are what
+    "json-map",  # a JSON object: every value is a reference
+    "inline",  # a path, or the content itself
+]
+
+
+class FlagRow(Row):
+    """An option of a program, or an environment variable when it stands in ``env``."""
+
+    names: list[str]
+    use: FlagUse
+    arity: Literal[0, 1, "+"] = 1
+    of: Role = Role.BASE  # for revision: whose
+    format: ValueFormat = "plain"
+    keys: dict[str, FlagUse] = {}
+    profile: str = ""  # the engine's, when empty
+    harmless: list[str] = []  # values that change nothing
+    only: list[str] = []  # an enabler only for these values
+    unless: list[str] = []  # an enabler only when none of these options stands beside it
+    append: bool = False  # a repeated option accumulates
+    hub: str = ""  # for resolver: the hub that a true value selects
+
+
+class PositionalRow(Row):
+    """Bare words after a sub command."""
+
+    after: list[str] = []
+    use: FlagUse = "base"
+    index: int | Literal["all", "even"] = 0
+
+
+class ProgramRow(Row):
+    """A server, a downloader or a client: how it is recognised and which of its words name what."""
+
+    name: str
+    kind: Literal["engine", "downloader", "client"] = "engine"
+    commands: list[list[str]] = []
+    images: list[str] = []  # parts of an image name, with a leading "/" where a path component must start
+    containers: list[str] = []  # container names that a controller gives
+    entrypoint: list[str] = []  # what the image runs when there are args but no command
+    dashes: bool = False  # "_" and "-" are the same in option names
+    abbreviations: bool = False
+    single_dash: bool = False  # long options may have one dash (Go)
+    equals: bool = True  # --flag=value exists
+    dotted: bool = False  # --flag.key value
+    positional: list[PositionalRow] = []
+    flags: list[FlagRow] = []
+    switches: list[str] = []  # options without a value that are known to mean nothing here
+    ignored: list[str] = []  # options with a value that look like models and are none
+    env: list[FlagRow] = []
+    include: list[str] = []  # flags and env of these programs, too
+    default: str = ""  # model that is loaded when none is named
+    profile: str = "bare-hf"
+    dynamic: bool = False  # serves whatever a request names: always a finding
+    image_is_model: bool = False
+    weak: bool = False  # a guess: values count only when they look like references
+    hosts: list[str] = []  # references are models only on these hosts
+
+
+class CallRow(Row):
+    """A Python call that fetches a model."""
+
+    names: list[str]
+    arguments: dict[str, FlagUse]
+    role: Role = Role.BASE
+    profile: str = "bare-hf"
+
+
+class RequestRow(Row):
+    """An HTTP call that makes a server load something."""
+
+    url: str  # end of the path
+    keys: dict[str, FlagUse]
+    profile: str
+    dynamic: bool = False
+
+
+class RefRow(Row):
+    """A field of an object that names a model."""
+
+    path: str
+    role: Role = Role.BASE
+    profile: str = ""
+    compose: list[str] = []  # parts: text, "@.path" (must exist) or "?<text>@.path" (text and value, when it exists)
+    revision: str = ""  # "@.path" from the parent of a composed value
+    destination: str = ""  # path in the container where its content appears
+    runtime_loaded: bool = False
+
+
+class PlaceRow(Row):
+    """Where a container, a Pod spec, an env list … stands."""
+
+    path: str
+    program: str = ""
+
+
+class KindRow(Row):
+    """An API kind."""
+
+    group: str
+    kinds: list[str]
+    versions: list[str]
+    closed: bool = False  # the rows say everything: no generic walk
+    serving: bool = False  # an object of this kind exists to serve a model
+    cluster: bool = False
+    runtime_loaded: bool = False
+    profile: str = ""
+    refs: list[RefRow] = []
+    pod_templates: list[str] = []
+    pod_specs: list[str] = []
+    containers: list[PlaceRow] = []
+    env_lists: list[str] = []
+    env_maps: list[PlaceRow] = []
+    argv: list[PlaceRow] = []
+    flag_maps: list[PlaceRow] = []
+    shell: list[str] = []
+    volumes: list[str] = []
+    annotations: list[str] = []  # maps of annotations that are copied to Pods
+    documents: list[str] = []  # strings that hold YAML or JSON
+    supplied: list[str] = []  # container paths that the controller fills from the model field
+    skip: list[str] = []  # keys the generic walk does not enter: data sets, look-alikes
+
+
+class SchemeRow(Row):
+    """How a scheme is read under a profile."""
+
+    reader: Literal["hub", "image", "ollama", "bucket", "claim", "path", "web", "store", "registry"]
+    separator: Literal["", ":", "@"] = ""  # between a hub id and its revision
+    scheme: str = ""  # canonical scheme
+
+
+class ProfileRow(Row):
+    """How strings of one API group or tool are read."""
+
+    name: str
+    bare: Literal["hub", "path", "image", "ollama", "store", "llamacpp", "rclone", "claim", "none"]
+    schemes: dict[str, SchemeRow] = {}
+    scheme: str = ""  # canonical scheme of a bare string read as "store"
+
+
+class DriverRow(Row):
+    """A CSI driver."""
+
+    driver: str
+    reference: str = ""  # volume attribute that names the content; empty: opaque
+    revision: str = ""
+    resolver: str = ""
+    kind: str = ""  # attribute whose value must be empty or in ``kinds``
+    kinds: list[str] = []
+    profile: str = ""
+    scheme: str = ""  # prefix of the attribute's value
+    live: bool = False
+    ignore: bool = False  # holds no model
+
+
+class AnnotationRow(Row):
+    """An annotation that acts."""
+
+    key: str
+    prefix: bool = False
+    use: FlagUse = "base"
+    profile: str = "kserve"
+    destination: str = ""
+
+
+class ResolverRow(Row):
+    """An environment variable that decides where bytes come from."""
+
+    names: list[str]
+    schemes: list[str] = []  # references that it redirects; empty: all but digests
+    endpoint: bool = False  # a literal URL is its own identity instead of a finding
+    default: str = ""
+    hub: str = ""
+    cache: bool = False  # a directory that is trusted without asking the hub
+
+
+class Rows(Row):
+    """Everything together, as wiring/rows.py reads it."""
+
+    version: str
+    programs: list[ProgramRow]
+    profiles: list[ProfileRow]
+    kinds: list[KindRow]
+    calls: list[CallRow]
+    requests: list[RequestRow]
+    drivers: list[DriverRow]
+    annotations: list[AnnotationRow]
+    resolvers: list[ResolverRow]
+    accelerators: list[str]
+    opaque_flags: list[str]  # parts of an unknown option that make it suspicious
+    quiet_commands: list[str]  # programs that only print or install
+    wrappers: list[str]
+    shells: list[str]
+    watched_labels: list[str]

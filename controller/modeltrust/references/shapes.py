@@ -1,0 +1,114 @@
+"""Closed kinds: their rows compiled into msgspec Structs, so that only what is read is decoded.
+
+The rows' paths form a tree; every node of it becomes a Struct whose fields are the node's children. Where a Pod spec
+or a container stands, the Struct extends ``PodSpec`` or ``Container``.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+import msgspec
+
+from modeltrust.domain import limits
+from modeltrust.domain.errors import InvalidInputError, LimitExceededError
+from modeltrust.references.actions import Action, Do
+from modeltrust.references.pod import Container, Head, PodSpec, PodTemplate, Volume
+from modeltrust.references.schema import KindRow
+
+_LEAVES: dict[Do, Any] = {
+    Do.POD_TEMPLATE: PodTemplate,
+    Do.POD_SPEC: PodSpec,
+    Do.CONTAINER: Container,
+    Do.VOLUME: Volume,
+}
+_MANY = ""  # the child that stands for every element of a list
+
+
+@dataclass(slots=True)
+class _Node:
+    actions: list[Action] = field(default_factory=list)
+    children: dict[str, "_Node"] = field(default_factory=dict)
+    attributes: list[tuple[str, str, "_Node"]] = field(default_factory=list)
+
+
+class Shape:
+    """A closed kind, ready to decode and visit."""
+
+    __slots__ = ("_root", "decoder")
+
+    def __init__(self, row: KindRow, actions: tuple[Action, ...]) -> None:
+        self._root = _Node()
+        for action in actions:
+            _insert(self._root, action)
+        self.decoder = msgspec.json.Decoder(_root_type(row, self._root))
+
+    def visit(self, value: Any) -> Iterator[tuple[Action, str, Any]]:
+        """Every action with what stands at its place, and the JSON Pointer.
+
+        Raises:
+            LimitExceededError: a list is too long.
+        """
+        return _visit(self._root, value, "")
+
+
+def _insert(node: _Node, action: Action) -> None:
+    for step in action.path.steps:
+        if step.deep:
+            raise InvalidInputError(f"got path {action.path.text} in a closed kind, expected no ..")
+    _insert_at(node, action, 0)
+
+
+def _insert_at(node: _Node, action: Action, index: int) -> None:
+    if index == len(action.path.steps):
+        node.actions.append(action)
+        return
+    for name in action.path.steps[index].names or (_MANY,):
+        _insert_at(node.children.setdefault(name, _Node()), action, index + 1)
+
+
+def _root_type(row: KindRow, root: _Node) -> Any:
+    metadata = root.children.pop("metadata", None)
+    if metadata is not None:
+        raise InvalidInputError(f"got a path below metadata in kind {row.kinds[0]}, expected annotations rows")
+    return _struct(root, Head)
+
+
+def _struct(node: _Node, base: Any) -> Any:
+    fields = []
+    for index, (name, child) in enumerate(node.children.items()):
+        attribute = f"child{index}"
+        node.attributes.append((attribute, name, child))
+        fields.append((attribute, Optional[_type(child)], msgspec.field(default=None, name=name)))  # noqa: UP045 - built at run time
+    bases = () if base is None else (base,)
+    return msgspec.defstruct("Shape", fields, bases=bases, gc=False, kw_only=base is Head)
+
+
+def _type(node: _Node) -> Any:
+    if _MANY in node.children:
+        if len(node.children) > 1 or node.actions:
+            raise InvalidInputError("got paths that want a list and a map in one place, expected one of them")
+        return list[_type(node.children[_MANY]) | None]
+    base = next((leaf for action in node.actions if (leaf := _LEAVES.get(action.do)) is not None), None)
+    if not node.children:
+        return Any if base is None else base
+    if node.actions and base is None:
+        raise InvalidInputError(f"got path {node.actions[0].path.text} and paths below it, expected one of them in a closed kind")
+    return _struct(node, base)
+
+
+def _visit(node: _Node, value: Any, pointer: str) -> Iterator[tuple[Action, str, Any]]:
+    for action in node.actions:
+        yield action, pointer, value
+    many = node.children.get(_MANY)
+    if many is not None:
+        if len(value) > limits.PATH_MATCHES:
+            raise LimitExceededError(f"got {len(value)} entries at {pointer}, expected at most {limits.PATH_MATCHES}")
+        for index, item in enumerate(value):
+            if item is not None:
+                yield from _visit(many, item, f"{pointer}/{index}")
+        return
+    for attribute, name, child in node.attributes:
+        item = getattr(value, attribute)
+        if item is not None:
+            yield from _visit(child, item, f"{pointer}/{name}")

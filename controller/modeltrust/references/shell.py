@@ -1,0 +1,264 @@
+"""Shell programs in arguments: split into commands, without running anything.
+
+A single pass of one regular expression whose alternatives do not overlap, so that reading is linear. Quotes are
+removed; ``$VAR`` is expanded whatever the quotes were, because single quotes are often opened again by an inner shell;
+what stays computed keeps its ``$`` and is unresolved later (facts/workloads.md §10.5).
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from modeltrust.domain import limits
+from modeltrust.domain.errors import LimitExceededError
+from modeltrust.references.env import Environment
+
+_TOKEN = re.compile(
+    r"""
+      (?P<space>(?:[\ \t\r]|\\\r?\n)+)
+    | (?P<comment>(?<![^\s;&|(])\#[^\n]*)
+    | (?P<here><<-?[ \t]*(?P<quote>['"]?)(?P<tag>[A-Za-z_][A-Za-z0-9_]*)(?P=quote))
+    | (?P<redirect>[0-9]?(?:>>|>&|>\||<<<|<&|<>|>|<)(?:[0-9](?![0-9A-Za-z/]))?|&>>?)
+    | (?P<end>&&|\|\||;;|[\n;&|()])
+    | (?P<single>'[^']*')
+    | (?P<double>"(?:[^"\\]|\\.)*")
+    | (?P<escape>\\.)
+    | (?P<plain>[^\s'"\\;&|()<>$`]+)
+    | (?P<substitution>\$\(|`)
+    | (?P<variable>\$\{[^}]{0,512}\}|\$[A-Za-z_][A-Za-z0-9_]*|\$.?)
+    | (?P<other>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?-)([^}]{0,512}))?\}|([A-Za-z_][A-Za-z0-9_]*))")
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+_DOUBLE_ESCAPE = re.compile(r"\\([\"\\`\n])")
+_SPECIAL = re.compile(r"[\"'\\;&|()<>$`#\n]")
+_KEYWORDS = frozenset({"if", "then", "else", "elif", "do", "while", "until", "!", "{", "}", "fi", "done", "time", "exec", "export"})
+
+
+@dataclass(slots=True)
+class Command:
+    """One simple command.
+
+    Attributes:
+        words: after expansion, assignments and keywords in front removed.
+        environment: names and values as of this command.
+        body: its here-document, if any.
+        piped: whether its input is the output of another command.
+        output: the file its output is redirected into.
+    """
+
+    words: list[str]
+    environment: Environment
+    body: str = ""
+    piped: bool = False
+    output: str = ""
+
+
+@dataclass(slots=True)
+class _State:
+    environment: Environment
+    positional: list[str]
+    words: list[str] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+    inner: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    piped: bool = False
+    redirected: str = ""
+    output: str = ""
+
+
+def parse_script(text: str, environment: Environment, positional: list[str]) -> tuple[list[Command], list[str]]:
+    """Split a program into its simple commands.
+
+    Args:
+        text: the program.
+        environment: names and values at its start; changed by its assignments.
+        positional: what ``"$@"`` stands for.
+
+    Returns:
+        The commands in order, and the programs found inside ``$(…)`` and backquotes.
+
+    Raises:
+        LimitExceededError: the program is too long.
+    """
+    if len(text) > limits.SCRIPT_BYTES:
+        raise LimitExceededError(f"got a script of {len(text)} characters, expected at most {limits.SCRIPT_BYTES}")
+    state = _State(environment, positional)
+    if _SPECIAL.search(text) is None:
+        state.words = text.split()
+        _finish(state, "")
+        return state.commands, []
+    _scan(text, state)
+    _finish(state, "")
+    return state.commands, state.inner
+
+
+def _scan(text: str, state: _State) -> None:
+    position, size, count = 0, len(text), 0
+    word: list[str] = []
+    open_word = False  # an empty quoted word is a word
+    while position < size:
+        match = _TOKEN.match(text, position)
+        if match is None:  # pragma: no cover - the last alternative matches every character
+            break
+        kind, position = match.lastgroup or "other", match.end()
+        part = _PARTS.get(kind)
+        if part is not None:
+            word.append(part(match[0]))
+            open_word = True
+            if kind == "double" and "$(" in match[0]:
+                _inner_of_quotes(match[0], state)
+            continue
+        if kind == "substitution":
+            position, inner = _substitution(text, match, state)
+            word.append(inner)
+            open_word = True
+            continue
+        count += 1
+        if count > limits.SCRIPT_WORDS:
+            raise LimitExceededError(f"got a script of more than {limits.SCRIPT_WORDS} words")
+        if open_word:
+            _word(state, "".join(word))
+            word, open_word = [], False
+        position = _separator(kind, match, text, position, state)
+    if open_word:
+        _word(state, "".join(word))
+
+
+def _verbatim(text: str) -> str:
+    return text
+
+
+_PARTS: dict[str, Callable[[str], str]] = {
+    "plain": _verbatim,
+    "variable": _verbatim,
+    "other": _verbatim,
+    "single": lambda text: text[1:-1],
+    "double": lambda text: _DOUBLE_ESCAPE.sub(r"\1", text[1:-1]),
+    "escape": lambda text: text[1],
+}
+
+
+def _separator(kind: str, match: re.Match[str], text: str, position: int, state: _State) -> int:
+    if kind == "redirect":
+        state.redirected = match[0]
+    elif kind in {"here", "quote", "tag"}:
+        state.tags.append(match["tag"])
+    elif kind == "end":
+        if match[0] == "\n" and state.tags:
+            body, position = _here_document(text, position, state.tags.pop(0))
+            state.tags.clear()
+            _finish(state, "\n", body)
+        else:
+            _finish(state, match[0])
+    return position
+
+
+def _here_document(text: str, position: int, tag: str) -> tuple[str, int]:
+    start = position
+    while position < len(text):
+        end = text.find("\n", position)
+        line = text[position:] if end < 0 else text[position:end]
+        following = len(text) if end < 0 else end + 1
+        if line.strip() == tag:
+            return text[start:position], following
+        position = following
+    return text[start:], len(text)
+
+
+def _substitution(text: str, match: re.Match[str], state: _State) -> tuple[int, str]:
+    start = match.end()
+    end = text.find("`", start) if match[0] == "`" else _closing(text, start)
+    if end < 0:
+        end = len(text)
+    state.inner.append(text[start:end])
+    return end + 1, f"$({text[start:end]})"
+
+
+def _inner_of_quotes(text: str, state: _State) -> None:
+    start = text.find("$(")
+    while start >= 0:
+        end = _closing(text, start + 2)
+        if end < 0:
+            return
+        state.inner.append(text[start + 2 : end])
+        start = text.find("$(", end)
+
+
+def _closing(text: str, position: int) -> int:
+    depth = 1
+    for index in range(position, len(text)):
+        if text[index] == "(":
+            depth += 1
+        elif text[index] == ")":
+            depth -= 1
+            if not depth:
+                return index
+    return -1
+
+
+def _word(state: _State, word: str) -> None:
+    if state.redirected:
+        if ">" in state.redirected:
+            state.output = expand(word, state.environment)
+        state.redirected = ""
+        return
+    if word == "$@" or word == "$*":
+        state.words.extend(state.positional)
+        return
+    if not state.words and word in _KEYWORDS:
+        return
+    state.words.append(word)
+
+
+def _finish(state: _State, separator: str, body: str = "") -> None:
+    state.redirected = ""
+    if state.words:
+        _command(state, state.words, body)
+    state.words = []
+    state.output = ""
+    state.piped = separator == "|"
+
+
+def _command(state: _State, words: list[str], body: str) -> None:
+    environment = state.environment
+    index = 0
+    assigned: list[tuple[str, str]] = []
+    while index < len(words) and _ASSIGNMENT.match(words[index]):
+        name, _, value = words[index].partition("=")
+        assigned.append((name, expand(value, environment)))
+        index += 1
+    if index == len(words):
+        for name, value in assigned:
+            environment.values[name] = value
+        return
+    own = environment
+    if assigned:
+        own = environment.copy()
+        own.values.update(assigned)
+    expanded = [word if "$" not in word else expand(word, own) for word in words[index:]]
+    state.commands.append(Command(expanded, own if own is not environment else environment.copy(), body, state.piped, state.output))
+
+
+def expand(text: str, environment: Environment) -> str:
+    """Expand ``$VAR``, ``${VAR}`` and ``${VAR:-default}``; what is unknown or computed keeps its ``$``.
+
+    Raises:
+        LimitExceededError: the results have grown too large together.
+    """
+    if "$" not in text:
+        return text
+    parts, start, size = [], 0, 0
+    for match in _VARIABLE.finditer(text):
+        value = environment.values.get(match[1] or match[4])
+        if match[2] and not value and not environment.opaque(match[1]):
+            value = match[3]
+        part = text[start : match.start()] + (match[0] if value is None else value)
+        start = match.end()
+        parts.append(part)
+        size += len(part)
+        if size > limits.ENVIRONMENT_BYTES:
+            raise LimitExceededError(f"got a word of more than {limits.ENVIRONMENT_BYTES} bytes")
+    return "".join(parts) + text[start:] if parts else text

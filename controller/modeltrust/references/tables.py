@@ -1,0 +1,230 @@
+"""The rows, compiled once at start into dictionaries, so that reading one object is a matter of look-ups."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import msgspec
+
+from modeltrust.domain.errors import InvalidInputError
+from modeltrust.references.schema import (
+    AnnotationRow,
+    CallRow,
+    DriverRow,
+    FlagRow,
+    KindRow,
+    PositionalRow,
+    ProfileRow,
+    ProgramRow,
+    RequestRow,
+    ResolverRow,
+    Rows,
+)
+
+_Value = TypeVar("_Value")
+OUR_ANNOTATIONS = "modeltrust.dev/"
+_SHORTEST_ABBREVIATION = 5  # "--mod"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program row, ready for use.
+
+    Attributes:
+        row: as written.
+        flags: option by every exact spelling.
+        prefixes: option by every abbreviation that argparse would take.
+        switches: options without a value.
+        env: variable by name.
+        positional: by sub command, longest first.
+    """
+
+    row: ProgramRow
+    flags: Mapping[str, FlagRow]
+    prefixes: Mapping[str, FlagRow]
+    switches: frozenset[str]
+    ignored: frozenset[str]
+    env: Mapping[str, FlagRow]
+    positional: tuple[PositionalRow, ...]
+
+    @property
+    def name(self) -> str:
+        """The row's name."""
+        return self.row.name
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Everything extraction knows.
+
+    Attributes:
+        version: sha256 over the rows, for reports.
+        commands: programs by the first word of a command, longest sequence first.
+        watched_annotations: annotations that change what is extracted; a trailing ``*`` marks a prefix.
+        watched_labels: the same for labels.
+    """
+
+    version: str
+    programs: Mapping[str, Program]
+    commands: Mapping[str, tuple[tuple[tuple[str, ...], Program], ...]]
+    images: tuple[tuple[str, Program], ...]
+    containers: Mapping[str, Program]
+    profiles: Mapping[str, ProfileRow]
+    kinds: Mapping[tuple[str, str, str], KindRow]
+    calls: Mapping[str, CallRow]
+    requests: tuple[RequestRow, ...]
+    drivers: Mapping[str, DriverRow]
+    annotations: Mapping[str, AnnotationRow]
+    annotation_prefixes: tuple[tuple[str, AnnotationRow], ...]
+    resolvers: Mapping[str, ResolverRow]
+    resolver_names: frozenset[str]
+    accelerators: tuple[str, ...]
+    opaque_flags: tuple[str, ...]
+    quiet: frozenset[str]
+    wrappers: frozenset[str]
+    shells: frozenset[str]
+    generic: Program
+    watched_annotations: frozenset[str] = field(default_factory=frozenset)
+    watched_labels: frozenset[str] = field(default_factory=frozenset)
+
+    def kind(self, group: str, version: str, kind: str) -> KindRow | None:
+        """The row of a kind, if there is one."""
+        return self.kinds.get((group, version, kind)) or self.kinds.get((group, "*", kind))
+
+
+def parse_tables(document: Mapping[str, Any]) -> Tables:
+    """Read the rows strictly and compile them.
+
+    Args:
+        document: the rows of all topics as one mapping, plus ``version``.
+
+    Raises:
+        InvalidInputError: an unknown key, a wrong type, a name that no row defines, two rows for one thing.
+    """
+    try:
+        rows = msgspec.convert(document, Rows)
+    except msgspec.ValidationError as error:
+        raise InvalidInputError(f"extraction tables: {error}") from error
+    programs = _programs(rows.programs)
+    profiles = _unique(((row.name, row) for row in rows.profiles), "profile")
+    _check_profiles(rows, profiles)
+    resolvers = _unique(((name, row) for row in rows.resolvers for name in row.names), "resolver")
+    exact = {row.key: row for row in rows.annotations if not row.prefix}
+    prefixes = tuple((row.key, row) for row in rows.annotations if row.prefix)
+    generic = programs.get("generic")
+    if generic is None:
+        raise InvalidInputError('extraction tables: got no program "generic", expected the fallback')
+    return Tables(
+        version=rows.version,
+        programs=programs,
+        commands=_commands(programs.values()),
+        images=_images(programs.values()),
+        containers={name: program for program in programs.values() for name in program.row.containers},
+        profiles=profiles,
+        kinds=_kinds(rows.kinds),
+        calls=_unique(((name, row) for row in rows.calls for name in row.names), "call"),
+        requests=tuple(rows.requests),
+        drivers=_unique(((row.driver, row) for row in rows.drivers), "driver"),
+        annotations=exact,
+        annotation_prefixes=prefixes,
+        resolvers=resolvers,
+        resolver_names=frozenset(resolvers),
+        accelerators=tuple(rows.accelerators),
+        opaque_flags=tuple(rows.opaque_flags),
+        quiet=frozenset(rows.quiet_commands),
+        wrappers=frozenset(rows.wrappers),
+        shells=frozenset(rows.shells),
+        generic=generic,
+        watched_annotations=frozenset(exact) | {f"{key}*" for key, _ in prefixes} | {f"{OUR_ANNOTATIONS}*"},
+        watched_labels=frozenset(rows.watched_labels),
+    )
+
+
+def _unique(pairs: Iterable[tuple[str, _Value]], what: str) -> dict[str, _Value]:
+    result: dict[str, _Value] = {}
+    for name, value in pairs:
+        if name in result:
+            raise InvalidInputError(f"extraction tables: got {what} {name} twice, expected one row")
+        result[name] = value
+    return result
+
+
+def _programs(rows: list[ProgramRow]) -> dict[str, Program]:
+    by_name = _unique(((row.name, row) for row in rows), "program")
+    return {row.name: _program(row, by_name) for row in rows}
+
+
+def _program(row: ProgramRow, by_name: Mapping[str, ProgramRow]) -> Program:
+    flags: dict[str, FlagRow] = {}
+    env: dict[str, FlagRow] = {}
+    switches, ignored = set(row.switches), set(row.ignored)
+    for name in [*row.include, row.name]:
+        if name not in by_name:
+            raise InvalidInputError(f"extraction tables: got include {name} in program {row.name}, expected a program")
+        source = by_name[name]
+        flags.update((spelling, flag) for flag in source.flags for text in flag.names for spelling in _spellings(text, row))
+        env.update((text, flag) for flag in source.env for text in flag.names)
+        switches.update(source.switches)
+        ignored.update(source.ignored)
+    return Program(
+        row=row,
+        flags=flags,
+        prefixes=_prefixes(flags, switches | ignored) if row.abbreviations else {},
+        switches=frozenset(spelling for text in switches for spelling in _spellings(text, row)),
+        ignored=frozenset(spelling for text in ignored for spelling in _spellings(text, row)),
+        env=env,
+        positional=tuple(sorted(row.positional, key=lambda positional: -len(positional.after))),
+    )
+
+
+def _spellings(name: str, row: ProgramRow) -> set[str]:
+    names = {name}
+    if row.single_dash and name.startswith("--"):
+        names.add(name[1:])
+    if row.dashes:
+        names |= {"--" + text[2:].replace("-", "_") for text in names if text.startswith("--")}
+        names |= {"--" + text[2:].replace("_", "-") for text in names if text.startswith("--")}
+    return names
+
+
+def _prefixes(flags: Mapping[str, FlagRow], known: set[str]) -> dict[str, FlagRow]:
+    result: dict[str, FlagRow] = {}
+    for name in sorted(flags, key=len):
+        for end in range(_SHORTEST_ABBREVIATION, len(name)):
+            prefix = name[:end]
+            if prefix not in flags and prefix not in known:
+                result.setdefault(prefix, flags[name])
+    return result
+
+
+def _commands(programs: Iterable[Program]) -> dict[str, tuple[tuple[tuple[str, ...], Program], ...]]:
+    found: dict[str, list[tuple[tuple[str, ...], Program]]] = {}
+    for program in programs:
+        for sequence in program.row.commands:
+            found.setdefault(sequence[0], []).append((tuple(sequence), program))
+    return {word: tuple(sorted(rows, key=lambda row: -len(row[0]))) for word, rows in found.items()}
+
+
+def _images(programs: Iterable[Program]) -> tuple[tuple[str, Program], ...]:
+    parts = ((part, program) for program in programs for part in program.row.images)
+    return tuple(sorted(parts, key=lambda row: -len(row[0])))
+
+
+def _kinds(rows: list[KindRow]) -> dict[tuple[str, str, str], KindRow]:
+    result: dict[tuple[str, str, str], KindRow] = {}
+    for row in rows:
+        for key in ((row.group, version, kind) for version in row.versions for kind in row.kinds):
+            if key in result:
+                raise InvalidInputError(f"extraction tables: got kind {'/'.join(key)} twice, expected one row")
+            result[key] = row
+    return result
+
+
+def _check_profiles(rows: Rows, profiles: Mapping[str, ProfileRow]) -> None:
+    named: set[str] = {row.profile for row in (*rows.programs, *rows.calls, *rows.requests, *rows.annotations)}
+    named |= {flag.profile for program in rows.programs for flag in (*program.flags, *program.env)}
+    named |= {row.profile for row in (*rows.drivers, *rows.kinds)}
+    named |= {ref.profile for kind in rows.kinds for ref in kind.refs}
+    unknown = sorted(named - set(profiles) - {""})
+    if unknown:
+        raise InvalidInputError(f"extraction tables: got profile {unknown[0]}, expected one that profiles defines")

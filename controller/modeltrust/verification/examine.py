@@ -29,19 +29,23 @@ from modeltrust.verification import bounds
 from modeltrust.verification.content import complete, content_of
 
 
-@dataclass(frozen=True, slots=True)
-class Inspected:
-    """What the formats say about one model.
+class Inspected(Protocol):
+    """What the formats say about one model; ``formats.inspect.Inspection`` is one."""
 
-    Attributes:
-        report: the findings.
-        lineage: the bases that it names.
-        weights: sha256 hex of its weight files.
-    """
+    @property
+    def report(self) -> FormatReport:
+        """The findings."""
+        ...
 
-    report: FormatReport
-    lineage: tuple[LineageClaim, ...]
-    weights: tuple[str, ...]
+    @property
+    def lineage(self) -> tuple[LineageClaim, ...]:
+        """The bases that it names; claims."""
+        ...
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Paths of the files that hold weights."""
+        ...
 
 
 Inspect = Callable[[SourceListing, RangeReader], Inspected]
@@ -104,7 +108,7 @@ class Examiner:
             assurance=Assurance.BYTES_HASHED if listing.bytes_read else Assurance.SOURCE_DIGESTS,
             files=len(listing.files),
             bytes=sum(entry.size for entry in listing.files),
-            weights=inspected.value.weights if isinstance(inspected, Known) else (),
+            weights=_weights(inspected.value.weights, listing) if isinstance(inspected, Known) else (),
             signatures=self._signatures(order, source, listing, content),
             formats=Known(bounds.format_report(inspected.value.report)) if isinstance(inspected, Known) else inspected,
             lineage=Known(bounds.lineage(inspected.value.lineage)) if isinstance(inspected, Known) else inspected,
@@ -115,11 +119,6 @@ class Examiner:
             inspected = self.inspect(listing, source)
         except ModelTrustError as error:
             return Unavailable(bounds.text(f"the files cannot be inspected: {error}"))
-        if len(inspected.weights) > limits.WEIGHT_DIGESTS_PER_STATEMENT:
-            # a shorter list would let a copy of the files that are left out escape a revocation (attack H9)
-            raise LimitExceededError(
-                f"got {len(inspected.weights)} weight files, expected at most {limits.WEIGHT_DIGESTS_PER_STATEMENT}"
-            )
         return Known(inspected)
 
     def _signatures(
@@ -148,6 +147,16 @@ def _content(listing: SourceListing) -> Fact[ContentDigest]:
         return Known(content_of(listing))
     except ModelTrustError as error:
         return Unavailable(bounds.text(str(error)))
+
+
+def _weights(paths: tuple[str, ...], listing: SourceListing) -> tuple[str, ...]:
+    """Their digests, as far as they are known, sorted."""
+    wanted = frozenset(paths)
+    digests = sorted({entry.sha256 for entry in listing.files if entry.path in wanted and entry.sha256 is not None})
+    if len(digests) > limits.WEIGHT_DIGESTS_PER_STATEMENT:
+        # a shorter list would let a copy of what is left out escape a revocation (attack H9)
+        raise LimitExceededError(f"got {len(digests)} weight files, expected at most {limits.WEIGHT_DIGESTS_PER_STATEMENT}")
+    return tuple(digests)
 
 
 def _check_identity(identity: Identity, listing: SourceListing, content: Fact[ContentDigest]) -> None:

@@ -3,15 +3,13 @@
 What takes long to import is imported when it is used, so that commands which examine nothing start fast.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modeltrust.domain.errors import InvalidInputError, quote
-from modeltrust.domain.listing import SourceListing
 from modeltrust.domain.reference import ModelReference, Revision
-from modeltrust.domain.source import RangeReader, Source
-from modeltrust.verification.examine import Examiner, Inspected
+from modeltrust.domain.source import Source
+from modeltrust.verification.examine import Examiner, Inspect
 
 if TYPE_CHECKING:
     from modeltrust.sources.interface import Progress
@@ -56,14 +54,9 @@ def open_reference(reference: ModelReference, revision: Revision, *, plain_http:
     return OciSource(reference, revision, Client(plain_http=plain_http, allow_private=True))
 
 
-def _inspect() -> Callable[[SourceListing, RangeReader], Inspected]:
+def _inspect() -> Inspect:
     from modeltrust.formats.inspect import inspect  # noqa: PLC0415 - heavy
     from modeltrust.wiring.rules import load_rules  # noqa: PLC0415 - heavy
 
     rules = load_rules()
-
-    def inspected(listing: SourceListing, reader: RangeReader) -> Inspected:
-        inspection = inspect(listing, reader, rules)
-        return Inspected(inspection.report, inspection.lineage, inspection.weights)
-
-    return inspected
+    return lambda listing, reader: inspect(listing, reader, rules)

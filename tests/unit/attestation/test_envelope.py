@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from securesystemslib.dsse import Envelope
+from securesystemslib.signer._key import SSlibKey
 
 from modeltrust.attestation import envelope, predicate
 from modeltrust.domain import dsse, limits
@@ -124,9 +126,7 @@ def test_what_is_no_envelope_with_one_signature_is_refused(data: bytes) -> None:
 
 
 def test_securesystemslib_reads_and_verifies_it() -> None:
-    oracle = pytest.importorskip("securesystemslib.dsse")
-    signers = pytest.importorskip("securesystemslib.signer")
-    read = oracle.Envelope.from_dict(json.loads(SIGNED))
-    key = signers.SSlibKey.from_crypto(KEY.public_key(), keyid=SIGNATURES[0]["keyid"])
+    read = Envelope.from_dict(json.loads(SIGNED))
+    key = SSlibKey.from_crypto(KEY.public_key(), keyid=SIGNATURES[0]["keyid"])
     assert read.payload == PAYLOAD
     assert read.verify([key], 1)

@@ -1,6 +1,6 @@
 """Where findings are collected: each gets its policy, its mode and its exemption in one place."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from modeltrust.domain import limits
 from modeltrust.domain.decision import Finding, Status
@@ -9,8 +9,6 @@ from modeltrust.domain.workload import FoundReference, Workload
 from modeltrust.policy.exemptions import excusing
 from modeltrust.policy.policy import Exemption, Mode, Namespace, Pending, Policy, Trust, Unmatched
 from modeltrust.policy.wording import named
-
-_HOLDS = frozenset({Status.PASS, Status.SKIP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +33,7 @@ class Subject:
     Attributes:
         text: canonical reference without revision; empty for the workload.
         key: the same with ``@revision`` where one is stated.
+        shown: what findings carry: with the revision where it is immutable.
         role: of the reference.
         locator: JSON Pointer.
         found: the reference itself.
@@ -42,24 +41,21 @@ class Subject:
 
     text: str = ""
     key: str = ""
+    shown: str = ""
     role: str = ""
     locator: str = ""
     found: FoundReference | None = None
 
-    @property
-    def shown(self) -> str:
-        """The reference with its revision where that one is immutable: what findings carry."""
-        return self.key if self.found is not None and self.found.revision.immutable else self.text
-
     @classmethod
     def of(cls, found: FoundReference) -> "Subject":
         """The subject of findings about one reference."""
-        text, value = found.reference.text, found.revision.value
-        return cls(text, f"{text}@{value}" if value else text, found.role.value, found.locator, found)
+        text, revision = found.reference.text, found.revision
+        key = f"{text}@{revision.value}" if revision.value else text
+        return cls(text, key, key if revision.immutable else text, found.role.value, found.locator, found)
 
     def sentence(self, message: str) -> str:
         """A message with what it is about in front, so that each finding can be read alone."""
-        return message if self.found is None else f"{named(self.found)} {message}"
+        return message if self.found is None or not message else f"{named(self.found)} {message}"
 
 
 WORKLOAD = Subject()
@@ -110,47 +106,42 @@ class Court:
         Returns:
             Whether it holds: passed, not asked or excused.
         """
-        policy, status, exempted = under.policy, finding.status, ""
-        advisory = under.advisory or finding.advisory
-        if status not in _HOLDS:
-            if self.exemptions:
-                exempted = excusing(self.exemptions, finding, policy.name, subject.key, self.workload)
-            if exempted:
-                status = Status.SKIP
-            elif status is Status.PENDING:
-                advisory = advisory or self.dry_run or policy.pending is Pending.WARN
+        if finding.status is Status.PASS or finding.status is Status.SKIP:
+            self._append(finding, under, subject)
+            return True
+        exempted = ""
+        if self.exemptions:
+            exempted = excusing(self.exemptions, finding, under.policy.name, subject.key, self.workload)
+        self._append(finding, under, subject, exempted)
+        return bool(exempted)
+
+    def _append(self, finding: Finding, under: Applied, subject: Subject, exempted: str = "") -> None:
+        policy, status = under.policy, finding.status
+        softened = status is Status.PENDING and (self.dry_run or policy.pending is Pending.WARN)
         self.findings.append(
             Finding(
                 finding.requirement,
-                status,
+                Status.SKIP if exempted else status,
                 finding.reason,
-                finding.message and subject.sentence(finding.message),
+                subject.sentence(finding.message),
                 finding.fix,
                 policy.name,
                 policy.contact,
                 subject.shown,
                 subject.role,
                 finding.locator or subject.locator,
-                advisory,
+                under.advisory or finding.advisory or softened,
                 exempted,
                 under.silent,
             )
         )
-        return status in _HOLDS
 
     def add_own(self, finding: Finding, subject: Subject, *, advisory: bool = False) -> None:
         """Record what no policy says: a revocation, or that no policy covers."""
+        message = subject.sentence(finding.message)
         self.findings.append(
-            Finding(
-                finding.requirement,
-                finding.status,
-                finding.reason,
-                subject.sentence(finding.message),
-                finding.fix,
-                reference=subject.shown,
-                role=subject.role,
-                locator=subject.locator,
-                advisory=advisory,
+            replace(
+                finding, message=message, reference=subject.shown, role=subject.role, locator=subject.locator, advisory=advisory
             )
         )
 

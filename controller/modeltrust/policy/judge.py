@@ -18,7 +18,7 @@ from modeltrust.domain.workload import FoundReference, Workload
 from modeltrust.policy import fixes
 from modeltrust.policy.court import WORKLOAD, Applied, Court, Subject, applied
 from modeltrust.policy.exemptions import in_force
-from modeltrust.policy.pinning import pinned_identity
+from modeltrust.policy.pinning import is_pinned, pinned_identity
 from modeltrust.policy.policy import Attested, InvalidStatement, Namespace, Policy, Trust, Unmatched
 from modeltrust.policy.requirement import Requirement
 from modeltrust.policy.revocations import revoked
@@ -93,12 +93,12 @@ def _judge_reference(court: Court, found: FoundReference) -> bool:
         return bool(covering)
     if all(under.advisory for under in covering):
         _uncovered(court, subject)
-    holding = [_judge_static(court, under, found, subject) for under in covering]
-    enforced = all(holds for under, holds in zip(covering, holding, strict=True) if not under.advisory)
-    for under, holds in zip(covering, holding, strict=True):
+    failing = [under for under in covering if not _judge_static(court, under, found, subject)]
+    evidence = Evidence(found, subject, identity, fact)
+    askable = identity is not None and all(under.advisory for under in failing)
+    for under in covering:
         if under.policy.on_statement and not under.policy.broken:
-            asking = identity if enforced and holds else None
-            _judge_evidence(court, under, Evidence(found, subject, identity, asking, fact))
+            _judge_evidence(court, under, evidence, asking=askable and all(under is not other for other in failing))
     return bool(covering)
 
 
@@ -110,7 +110,7 @@ def _statement(court: Court, identity: Identity | None, covering: list[Applied])
         fact = court.trust.statements(identity)
     except Exception as error:  # noqa: BLE001 - whatever fails while looking is never read as absence
         return Unavailable(f"the look-up failed with {type(error).__name__}")
-    if isinstance(fact, Known) and isinstance(fact.value, Statement) and fact.value.identity != identity:
+    if isinstance(fact, Known) and isinstance(fact.value, Statement) and fact.value.identity.key != identity.key:
         # M4: the key of the index must come from the signed identity; a cache that mixes two up must not vouch for either.
         return Known(InvalidStatement(f"it is about {quote(fact.value.identity)}"))
     return fact
@@ -131,7 +131,7 @@ def _judge_static(court: Court, under: Applied, found: FoundReference, subject: 
     for requirement in policy.on_reference:
         for finding in _check(court, requirement, found):
             holds &= court.add(finding, under, subject)
-    if holds and court.workload.runtime_loaded and pinned_identity(found) is None and not _requires(policy, "pinned"):
+    if holds and court.workload.runtime_loaded and not is_pinned(found) and not _requires(policy, "pinned"):
         # C4: no Pod will carry a verifier for it, and this object is the only gate.
         message = "reaches running Pods without a new Pod, and its content can change; expected an immutable revision"
         finding = Finding("", Status.FAIL, Reason.UNPINNED_REFERENCE, message, fixes.pin(found))
@@ -151,21 +151,20 @@ class Evidence:
         found: the reference.
         subject: the same, for findings.
         identity: its key, None where its content can change.
-        asking: the identity where evidence may be asked for: nothing that is decided without evidence speaks against it (H1).
         fact: the statement.
     """
 
     found: FoundReference
     subject: Subject
     identity: Identity | None
-    asking: Identity | None
     fact: Fact[Statement | InvalidStatement]
 
 
-def _judge_evidence(court: Court, under: Applied, evidence: Evidence) -> None:
+def _judge_evidence(court: Court, under: Applied, evidence: Evidence, *, asking: bool) -> None:
+    """What the statement says. ``asking``: nothing that is decided without evidence speaks against asking for some (H1)."""
     fact = evidence.fact
     if isinstance(fact, Absent):
-        court.add(_not_attested(court, evidence), under, evidence.subject)
+        court.add(_not_attested(court, evidence.identity, asking=asking), under, evidence.subject)
     elif isinstance(fact, Unavailable):
         finding = Finding("", Status.ERROR, Reason.NOT_ATTESTED, f"its statement could not be looked up: {fact.why}")
         court.add(finding, under, evidence.subject)
@@ -182,15 +181,15 @@ def _judge_evidence(court: Court, under: Applied, evidence: Evidence) -> None:
                 court.add(finding, under, evidence.subject)
 
 
-def _not_attested(court: Court, evidence: Evidence) -> Finding:
-    if evidence.asking is not None:
+def _not_attested(court: Court, identity: Identity | None, *, asking: bool) -> Finding:
+    if asking and identity is not None:
         if court.dry_run:
             message = "has not been verified yet; nothing is asked for on a dry-run"
         else:
-            court.wanted[evidence.asking] = None
+            court.wanted[identity] = None
             message = "has not been verified yet; verification is asked for, and controllers retry by themselves"
         return Finding("", Status.PENDING, Reason.ATTESTATION_PENDING, message)
-    why = "names nothing immutable" if evidence.identity is None else "fails what is decided first"
+    why = "names nothing immutable" if identity is None else "fails what is decided first"
     return Finding("", Status.FAIL, Reason.NOT_ATTESTED, f"there is no statement about it, and none is asked for: it {why}")
 
 

@@ -15,10 +15,13 @@ _PINNED_BY = {
 
 def pinned_identity(found: FoundReference) -> Identity | None:
     """The key of the facts about a reference, None where its content can change."""
+    return found.identity() if is_pinned(found) else None
+
+
+def is_pinned(found: FoundReference) -> bool:
+    """Whether the content of a reference can never change."""
     rule = _PINNED_BY.get(found.reference.scheme)
-    if rule is None or found.revision.state is not rule[0]:
-        return None
-    return found.identity()
+    return rule is not None and found.revision.state is rule[0]
 
 
 def expected_pin(scheme: str) -> str:

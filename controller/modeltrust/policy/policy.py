@@ -14,6 +14,7 @@ from modeltrust.domain.globs import Glob
 from modeltrust.domain.reference import Identity
 from modeltrust.domain.signer import TrustedSigner
 from modeltrust.domain.workload import FoundReference, Workload
+from modeltrust.policy.scopes import within
 
 if TYPE_CHECKING:
     from modeltrust.policy.requirement import Requirement
@@ -133,7 +134,7 @@ class Match:
             text: canonical, without revision.
             key: the same with ``@revision`` where one is stated, else equal to ``text``.
         """
-        return self.everything or any(glob.matches(text) or (key is not text and glob.matches(key)) for glob in self.models)
+        return self.everything or within(self.models, text, key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from modeltrust.domain.evidence import SignatureEvidence, Statement
 from modeltrust.domain.facts import Known
 from modeltrust.domain.reasons import Reason
 from modeltrust.policy.policy import Revocation, RevokedSigner
+from modeltrust.policy.scopes import within
 
 
 def revoked(revocations: tuple[Revocation, ...], text: str, key: str, statement: Statement | None) -> Finding | None:
@@ -28,7 +29,7 @@ def revoked(revocations: tuple[Revocation, ...], text: str, key: str, statement:
 
 
 def _by_name(revocation: Revocation, text: str, key: str) -> str:
-    return "this model" if any(glob.matches(text) or glob.matches(key) for glob in revocation.models) else ""
+    return "this model" if within(revocation.models, text, key) else ""
 
 
 def _by_statement(revocation: Revocation, statement: Statement) -> str:

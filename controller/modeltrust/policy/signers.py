@@ -19,9 +19,9 @@ from modeltrust.domain.signer import (
     Purpose,
     TrustedSigner,
 )
+from modeltrust.policy.scopes import within
 from modeltrust.policy.wording import moment
 
-_EVERY_PURPOSE = frozenset(Purpose)
 _APPROVAL_ONLY = frozenset({Purpose.APPROVAL})
 
 
@@ -63,11 +63,11 @@ def match(evidence: SignatureEvidence, signer: TrustedSigner, reference_text: st
     stranger = _stranger(evidence, signer)
     if stranger:
         return NotCounted(Reason.SIGNER_NOT_TRUSTED, stranger)
-    purposes = signer.purposes & (_APPROVAL_ONLY if evidence.form is SignatureForm.APPROVAL else _EVERY_PURPOSE)
+    purposes = signer.purposes & _APPROVAL_ONLY if evidence.form is SignatureForm.APPROVAL else signer.purposes
     if not purposes:
         return NotCounted(Reason.SIGNER_NOT_TRUSTED, f"is an approval, and {signer.name} is not trusted for purpose Approval")
     text = reference_text.partition("@")[0]
-    if not any(glob.matches(text) or glob.matches(reference_text) for glob in signer.scope):
+    if not within(signer.scope, text, reference_text):
         return NotCounted(Reason.SIGNER_OUT_OF_SCOPE, f"is by {signer.name}, whose scope does not hold {quote(text)}")
     expired = _expired(evidence, signer, now)
     return NotCounted(Reason.SIGNER_EXPIRED, expired) if expired else Counted(signer.name, purposes)

@@ -15,7 +15,7 @@ from modeltrust.domain.reasons import Reason
 from modeltrust.domain.reference import RevisionState
 from modeltrust.domain.workload import FoundReference
 from modeltrust.policy import fixes
-from modeltrust.policy.pinning import expected_pin, pinned_identity
+from modeltrust.policy.pinning import expected_pin, is_pinned
 from modeltrust.policy.policy import Trust
 
 _PASS = (Finding("pinned", Status.PASS),)
@@ -29,7 +29,7 @@ class Pinned:
 
     def check(self, subject: FoundReference, trust: Trust) -> tuple[Finding, ...]:  # noqa: ARG002 - the one shape
         """Pass, or UnpinnedReference with the fix in the field's own grammar."""
-        if pinned_identity(subject) is not None:
+        if is_pinned(subject):
             return _PASS
         return (Finding("pinned", Status.FAIL, Reason.UNPINNED_REFERENCE, _message(subject), fixes.pin(subject)),)
 

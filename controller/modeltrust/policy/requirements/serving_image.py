@@ -1,7 +1,7 @@
 """ServingImage: what asks for an accelerator runs an allowed image and loads a model that can be named.
 
-Without it, whoever is free to choose the image is free to load anything (attack C7). Images count by digest only, and the tag beside
-a digest is ignored, as the kubelet does. Pods without accelerators are not judged, and neither are the sidecars of a Pod with them.
+Without it, whoever is free to choose the image is free to load anything (attack C7). Images count by digest only; the tag beside a
+digest is ignored, as the kubelet does. Pods without accelerators are not judged, and neither are the sidecars of a Pod with them.
 """
 
 import re
@@ -15,6 +15,7 @@ from modeltrust.domain.locator import path_of
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.workload import FoundImage, Role, Workload
 from modeltrust.policy.policy import Trust
+from modeltrust.policy.scopes import within
 from modeltrust.policy.wording import listed
 
 _PASS = (Finding("servingImage", Status.PASS),)
@@ -57,7 +58,7 @@ class ServingImage:
         canonical = _canonical(image.reference)
         if canonical is None:
             problem = "is not pinned by digest"
-        elif any(glob.matches(canonical) or glob.matches(canonical.partition("@")[0]) for glob in self.allowed):
+        elif within(self.allowed, canonical.partition("@")[0], canonical):
             return None
         else:
             problem = f"is not allowed; expected {listed((glob.pattern for glob in self.allowed), quoted=True)}"

@@ -25,7 +25,6 @@ _UNSIGNED_NAMES = frozenset({"LICENSE", "LICENSE.txt", "NOTICE", "NOTICE.txt", "
 
 # The most helpful reason wins: the further down, the closer the model came to being trusted.
 _HELPFUL = (
-    Reason.SIGNATURE_INVALID,
     Reason.SIGNER_NOT_TRUSTED,
     Reason.SIGNER_OUT_OF_SCOPE,
     Reason.SIGNER_EXPIRED,
@@ -93,14 +92,16 @@ class Signature:
     def _check_facts(self, facts: SignatureFacts, subject: Attested, trust: Trust) -> tuple[Finding, ...]:
         if not facts.valid:
             return _nothing_valid(facts)
-        best = NotCounted(Reason.SIGNATURE_INVALID, "the policy names no way to satisfy it")
+        failures: list[NotCounted] = []
         for alternative in self.any_of:
-            failure = self._failure(alternative, facts.valid, str(subject.statement.identity), trust)
+            failure = self._failure(alternative, facts.valid, subject.statement.identity.key, trust)
             if failure is None:
                 return _PASS
-            best = max(best, failure, key=_helpfulness)
-        reason = Reason.SIGNER_NOT_TRUSTED if best.reason is Reason.SIGNATURE_INVALID else best.reason
-        return _fail(reason, best.message)
+            failures.append(failure)
+        if not failures:
+            return _fail(Reason.SIGNER_NOT_TRUSTED, "the policy names no signer that could satisfy it")
+        best = max(failures, key=_helpfulness)
+        return _fail(best.reason, best.message)
 
     def _failure(
         self, alternative: Alternative, valid: tuple[SignatureEvidence, ...], reference: str, trust: Trust
@@ -109,20 +110,22 @@ class Signature:
         signers = _signers(alternative, trust)
         if isinstance(signers, NotCounted):
             return signers
-        best = NotCounted(Reason.SIGNER_NOT_TRUSTED, f"expected {listed(signer.name for signer in signers)}")
         counted: list[SignatureEvidence] = []
+        failures: list[NotCounted] = []
         for evidence in valid:
             failure = self._uncounted(evidence, alternative.purpose, signers, reference, trust.now)
-            if failure is None:
-                counted.append(evidence)
+            if failure is not None:
+                failures.append(failure)
+            elif alternative.threshold <= 1:
+                return None
             else:
-                best = max(failure, best, key=_helpfulness)
-        threshold, distinct = max(1, alternative.threshold), distinct_signers(counted)
-        if distinct >= threshold:
-            return None
+                counted.append(evidence)
         if not counted:
-            return best
-        return NotCounted(Reason.THRESHOLD_NOT_MET, f"got {distinct} distinct signers that count, expected {threshold}")
+            return max(failures, key=_helpfulness)
+        distinct = distinct_signers(counted)
+        if distinct >= alternative.threshold:
+            return None
+        return NotCounted(Reason.THRESHOLD_NOT_MET, f"got {distinct} distinct signers that count, expected {alternative.threshold}")
 
     def _uncounted(
         self, evidence: SignatureEvidence, purpose: Purpose, signers: Iterable[TrustedSigner], reference: str, now: int

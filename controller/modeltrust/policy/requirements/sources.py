@@ -13,6 +13,7 @@ from modeltrust.domain.globs import Glob
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.workload import FoundReference
 from modeltrust.policy.policy import Trust
+from modeltrust.policy.scopes import within
 from modeltrust.policy.wording import listed
 
 _PASS = (Finding("sources", Status.PASS),)
@@ -33,7 +34,7 @@ class Sources:
         """Pass, or SourceNotAllowed."""
         text = subject.reference.text
         key = f"{text}@{subject.revision.value}"
-        if any(glob.matches(text) or glob.matches(key) for glob in self.allowed):
+        if within(self.allowed, text, key):
             return _PASS
         expected = listed((glob.pattern for glob in self.allowed), quoted=True)
         return (

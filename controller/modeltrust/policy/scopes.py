@@ -1,0 +1,17 @@
+"""Patterns over references: allowed sources, scopes of signers, matches of policies, revoked models."""
+
+from modeltrust.domain.globs import Glob
+
+
+def within(globs: tuple[Glob, ...], text: str, key: str) -> bool:
+    """Whether any pattern matches a reference, without its revision or with it; no pattern matches nothing.
+
+    Args:
+        globs: the patterns.
+        text: canonical reference without revision.
+        key: the same with ``@revision``; equal to ``text`` where none is stated.
+    """
+    for glob in globs:  # noqa: SIM110 - a generator costs more than the matching, and this runs for every policy and reference
+        if glob.matches(text) or glob.matches(key):
+            return True
+    return False

@@ -9,6 +9,7 @@ JSON_DEPTH = 64  # levels; the deepest real Kubernetes object or model config me
 MANIFEST_BYTES = 32 * 1024 * 1024  # a YAML or JSON manifest file read by the command line
 MANIFEST_DOCUMENTS = 10_000  # documents in one manifest file
 YAML_NODES = 1_000_000  # nodes after anchors are expanded: bounds the "billion laughs"
+NUMBER_CHARACTERS = 400  # digits of one number: Python refuses to read more than 4,300, and no real one has 30
 
 # --- references --------------------------------------------------------------------------------------------------------------
 REFERENCE_CHARACTERS = 1024  # longer strings are refused, not truncated
@@ -45,6 +46,7 @@ SAFETENSORS_HEADER_BYTES = 25_000_000  # as huggingface_hub; 97 % of the top-100
 SAFETENSORS_HEADER_WARNING_BYTES = 10_000_000
 SAFETENSORS_TENSORS = 1_000_000
 SAFETENSORS_METADATA_BYTES = 10_000_000
+SAFETENSORS_METADATA_WARNING_BYTES = 100_000  # notes on a training run are a few kB
 SAFETENSORS_TAIL_BYTES = 65_557  # zip: 22 bytes of end record, 65,535 of comment
 SIDECAR_BYTES = 1_048_576  # JSON beside the weights, tokenizer.json excepted
 TOKENIZER_BYTES = 64 * 1024 * 1024  # tokenizer.json; the largest in use is about 35 MB

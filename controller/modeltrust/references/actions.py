@@ -14,6 +14,7 @@ class Do(StrEnum):
     POD_TEMPLATE = "podTemplate"
     POD_SPEC = "podSpec"
     CONTAINER = "container"
+    VIRTUAL = "virtual"
     ENV_LIST = "envList"
     ENV_MAP = "envMap"
     ARGV = "argv"
@@ -32,7 +33,7 @@ class Action:
         do: what stands there.
         path: where.
         ref: the row, for a reference.
-        program: name of the program whose options or variables stand there.
+        program: name of the program whose options or variables stand there, or of a document's topic.
     """
 
     do: Do
@@ -55,14 +56,15 @@ def actions(row: KindRow) -> tuple[Action, ...]:
         (Do.ENV_LIST, row.env_lists),
         (Do.SHELL, row.shell),
         (Do.VOLUME, row.volumes),
-        (Do.DOCUMENT, row.documents),
     ):
         found += [Action(do, parse_path(path)) for path in paths]
     for do, places in (
         (Do.CONTAINER, row.containers),
+        (Do.VIRTUAL, row.virtual),
         (Do.ENV_MAP, row.env_maps),
         (Do.ARGV, row.argv),
         (Do.FLAG_MAP, row.flag_maps),
     ):
         found += [Action(do, parse_path(place.path), program=place.program) for place in places]
+    found += [Action(Do.DOCUMENT, parse_path(document.path), program=document.topic) for document in row.documents]
     return tuple(found)

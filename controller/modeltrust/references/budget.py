@@ -7,11 +7,12 @@ from modeltrust.domain.errors import LimitExceededError
 class Budget:
     """A counter shared by every loop over one object. Loops charge what they are about to do, before they do it."""
 
-    __slots__ = ("_python", "_steps")
+    __slots__ = ("_python", "_steps", "_yaml")
 
     def __init__(self, steps: int = limits.EXTRACT_STEPS) -> None:
         self._steps = steps
         self._python = limits.PYTHON_BYTES
+        self._yaml = limits.EMBEDDED_BYTES
 
     def charge(self, steps: int) -> None:
         """Spend steps (one step: one visited value, word or row, below 1 µs).
@@ -32,6 +33,16 @@ class Budget:
         self._python -= size
         if self._python < 0:
             raise LimitExceededError(f"got more than {limits.PYTHON_BYTES} bytes of Python in one object")
+
+    def charge_yaml(self, size: int) -> None:
+        """Spend bytes of YAML inside strings.
+
+        Raises:
+            LimitExceededError: nothing is left.
+        """
+        self._yaml -= size
+        if self._yaml < 0:
+            raise LimitExceededError(f"got more than {limits.EMBEDDED_BYTES} bytes of documents inside one object")
 
 
 def bound(count: int, limit: int, what: str) -> None:

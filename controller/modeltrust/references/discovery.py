@@ -13,11 +13,14 @@ _CONTAINER_KEYS = frozenset({"mainContainer", "runner", "container", "script", "
 _CONTENT = frozenset({"image", "command", "args", "env"})
 
 
-def discover(document: dict[str, Any], budget: Budget, skip: frozenset[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def discover(
+    document: dict[str, Any], pointer: str, budget: Budget, skip: frozenset[str]
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Find Pod specs and loose containers.
 
     Args:
         document: the object.
+        pointer: of the object.
         budget: charged a step a node.
         skip: keys that are not entered.
 
@@ -29,7 +32,7 @@ def discover(document: dict[str, Any], budget: Budget, skip: frozenset[str]) -> 
     """
     for name, child in document.items():
         if name not in {"metadata", "status", "apiVersion", "kind"}:
-            yield from _walk(child, f"/{name}", name, budget, skip, 0)
+            yield from _walk(child, f"{pointer}/{name}", name, budget, skip, 0)
 
 
 def _walk(

@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
+from modeltrust.domain import limits
 from modeltrust.domain.digest import ContentDigest
-from modeltrust.domain.errors import LimitExceededError, MalformedError, quote
+from modeltrust.domain.errors import InvalidInputError, LimitExceededError, MalformedError, quote
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.workload import Unresolved, Workload
 from modeltrust.references.actions import Action, actions
@@ -19,7 +20,7 @@ from modeltrust.references.annotations import read_content_digests, read_declare
 from modeltrust.references.budget import Budget
 from modeltrust.references.discovery import discover
 from modeltrust.references.findings import Findings
-from modeltrust.references.kinds import KindReader
+from modeltrust.references.kinds import Document, KindReader
 from modeltrust.references.paths import evaluate
 from modeltrust.references.pod import Head, Metadata
 from modeltrust.references.schema import KindRow
@@ -92,24 +93,61 @@ class Extractor:
         if row is not None and shape is not None:
             value = _decode(shape.decoder, document)
             reader.run(row, list(shape.visit(value)))
-            return
-        self._generic(row, _decode(_ANY, document), reader, budget)
+        else:
+            self._generic(row, _decode(_ANY, document), "", reader, budget)
+        if reader.documents:
+            self._documents(reader, budget, 0)
 
-    def _generic(self, row: KindRow | None, value: dict[str, Any], reader: KindReader, budget: Budget) -> None:
+    def _generic(self, row: KindRow | None, value: dict[str, Any], pointer: str, reader: KindReader, budget: Budget) -> None:
         skip: frozenset[str] = frozenset()
         if row is not None:
             hits = [
-                (action, pointer, item)
+                (action, place, item)
                 for action in self._actions[id(row)]
-                for pointer, item in evaluate(action.path, value, budget)
+                for place, item in evaluate(action.path, value, budget, pointer)
             ]
             reader.run(row, hits)
             skip = frozenset(row.skip)
-        for what, pointer, item in discover(value, budget, skip):
+        for what, place, item in discover(value, pointer, budget, skip):
             if what == "podSpec":
-                reader.pod_spec(item, pointer, [])
+                reader.pod_spec(item, place, [])
             else:
-                reader.container(item, pointer, "")
+                reader.container(item, place, "")
+
+    def _documents(self, reader: KindReader, budget: Budget, depth: int) -> None:
+        documents, reader.documents = reader.documents, []
+        if documents and depth >= limits.EMBEDDED_DEPTH:
+            raise LimitExceededError(f"got objects inside objects deeper than {limits.EMBEDDED_DEPTH} levels")
+        for document in documents:
+            value = self._loaded(document, reader, budget)
+            topic = self._tables.topics[document.topic]
+            if not isinstance(value, dict):
+                continue
+            if topic.manifest:
+                group, _, version = str(value.get("apiVersion", "")).rpartition("/")
+                row = self._tables.kind(group, version, str(value.get("kind", "")))
+                self._generic(row, value, _inside(document), reader, budget)
+            else:
+                reader.topic(topic, value, document.pointer)
+        if reader.documents:
+            self._documents(reader, budget, depth + 1)
+
+    def _loaded(self, document: Document, reader: KindReader, budget: Budget) -> Any:
+        value = document.value
+        if not isinstance(value, str) or not value:
+            return value
+        budget.charge_yaml(len(value))
+        try:
+            if self._load_yaml is not None:
+                return self._load_yaml(value)
+        except InvalidInputError:
+            pass
+        reader.unreadable(document)
+        return None
+
+
+def _inside(document: Document) -> str:
+    return f"{document.pointer}#" if isinstance(document.value, str) else document.pointer
 
 
 def _decode(decoder: "msgspec.json.Decoder[Any]", document: bytes) -> Any:

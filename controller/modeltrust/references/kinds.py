@@ -1,5 +1,6 @@
 """One object of a kind that rows describe: runs their actions."""
 
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,13 +19,28 @@ from modeltrust.references.mentions import Mention
 from modeltrust.references.paths import evaluate, parse_path
 from modeltrust.references.pod import Container, EnvVar, PodSpec, PodTemplate, Volume
 from modeltrust.references.runs import Runs
-from modeltrust.references.schema import KindRow, RefRow
+from modeltrust.references.schema import KindRow, RefRow, TopicRow
 from modeltrust.references.tables import Tables
 from modeltrust.references.walk import Walker
 
 _Typed = TypeVar("_Typed")
 _NO_CONTAINER = Container()
 Hits = list[tuple[Action, str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document inside the object.
+
+    Attributes:
+        pointer: where it stands.
+        value: a string, or the object itself.
+        topic: name of the row that says what it is.
+    """
+
+    pointer: str
+    value: Any
+    topic: str
 
 
 class KindReader:
@@ -37,10 +53,12 @@ class KindReader:
         "_namespace",
         "_pods",
         "_runs",
+        "_skipped",
         "_supplied",
         "_tables",
         "_walker",
         "annotations",
+        "documents",
         "seen",
     )
 
@@ -52,15 +70,11 @@ class KindReader:
         self._walker = Walker(tables, findings, budget)
         self._runs = Runs(tables, findings, budget)
         self._supplied: tuple[str, ...] = ()
+        self._skipped: frozenset[str] = frozenset()
         self._pods = 0
-        self._documents: list[tuple[str, str]] = []
+        self.documents: list[Document] = []
         self.annotations: list[tuple[dict[str, str], str]] = []
         self.seen: set[str] = set()
-
-    @property
-    def documents(self) -> list[tuple[str, str]]:
-        """Strings that hold whole documents, with their JSON Pointers."""
-        return self._documents
 
     def acting(self, annotations: dict[str, str], pointer: str) -> None:
         """Annotations that a controller turns into containers."""
@@ -75,6 +89,7 @@ class KindReader:
             hits: action, JSON Pointer and value of each place.
         """
         self._supplied += tuple(row.supplied)
+        self._skipped = frozenset(row.skip_containers)
         containers = [hit for hit in hits if hit[0].do is Do.CONTAINER]
         parents = {pointer for action, pointer, _ in hits if action.do is Do.POD_SPEC}
         for action, pointer, value in hits:
@@ -95,8 +110,9 @@ class KindReader:
         elif do is Do.ANNOTATIONS:
             self._annotations(value, pointer)
         elif do is Do.DOCUMENT:
-            if isinstance(value, str):
-                self._documents.append((pointer, value))
+            self.documents.append(Document(pointer, value, action.program))
+        elif do is Do.VIRTUAL:
+            self._virtual(value, pointer, action.program)
         else:
             self._loose(action, pointer, value)
 
@@ -122,6 +138,16 @@ class KindReader:
                 self._scripted(value, pointer)
         else:
             self._options(action, pointer, value)
+
+    def _virtual(self, value: Any, pointer: str, program: str) -> None:
+        if not isinstance(value, dict):
+            return
+        fields = {key: value[key] for key in ("command", "args", "env", "envFrom", "resources") if value.get(key) is not None}
+        image = value.get("image")
+        if isinstance(image, dict) and isinstance(image.get("repository"), str):
+            tag = image.get("tag")
+            fields["image"] = f"{image['repository']}:{tag}" if isinstance(tag, str) and tag else image["repository"]
+        self.container(fields, pointer, program)
 
     def _env_map(self, value: Any, pointer: str) -> None:
         if isinstance(value, dict):
@@ -172,6 +198,8 @@ class KindReader:
         spec = self._convert(value, PodSpec, pointer)
         if spec is None:
             return
+        if self._skipped and spec.containers:
+            spec.containers = [item for item in spec.containers if item.name not in self._skipped]
         self._walker.pod(spec, pointer, self._namespace, supplied=self._supplied, beside=self._beside(containers))
 
     def _beside(self, containers: Hits) -> list[tuple[Container, str, str]]:
@@ -210,17 +238,44 @@ class KindReader:
             self._findings.problem(Reason.UNRESOLVED_REFERENCE, pointer, f"this part has an unknown form: {error}")
             return None
 
-    def _reference(self, row: KindRow, ref: RefRow, pointer: str, value: Any) -> None:
-        revision = ""
+    def unreadable(self, document: Document) -> None:
+        """A document that is no YAML, or holds a placeholder that makes it none."""
+        message = "a document inside this field cannot be read"
+        self._findings.problem(
+            Reason.UNRESOLVED_REFERENCE, document.pointer, message, value=str(document.value)[: limits.QUOTED_CHARACTERS]
+        )
+
+    def topic(self, row: TopicRow, value: Any, pointer: str) -> None:
+        """Read a document that is no Kubernetes object."""
+        for ref in row.refs:
+            for where, item in evaluate(parse_path(ref.path), value, self._budget, f"{pointer}#"):
+                self._reference(None, ref, where, item)
+        for path in row.env_maps:
+            for where, item in evaluate(parse_path(path), value, self._budget, f"{pointer}#"):
+                self._env_map(item, where)
+
+    def _reference(self, row: KindRow | None, ref: RefRow, pointer: str, value: Any) -> None:
+        revision = endpoint = ""
         if ref.compose:
+            if ref.unless and self._member(value, f".{ref.unless}"):
+                return
             text, revision = self._composed(ref, value)
+            endpoint = self._member(value, ref.endpoint[1:]) if ref.endpoint else ""
         elif isinstance(value, str):
             text = value
         else:
             text = ""
         if not text:
             return
-        mention = Mention(ref.role, text, ref.profile or row.profile or "bare-hf", pointer, Confidence.DECLARED, revision=revision)
+        mention = Mention(
+            ref.role,
+            text,
+            ref.profile or (row.profile if row is not None else "") or "bare-hf",
+            pointer,
+            Confidence.DECLARED,
+            revision=revision,
+        )
+        mention.endpoint = endpoint.rstrip("/")
         self._mention(mention, ref.destination)
 
     def _composed(self, ref: RefRow, value: Any) -> tuple[str, str]:

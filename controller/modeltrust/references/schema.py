@@ -122,8 +122,9 @@ class RefRow(Row):
     profile: str = ""
     compose: list[str] = []  # parts: text, "@.path" (must exist) or "?<text>@.path" (text and value, when it exists)
     revision: str = ""  # "@.path" from the parent of a composed value
+    endpoint: str = ""  # "@.path" of a server stated beside it
     destination: str = ""  # path in the container where its content appears
-    runtime_loaded: bool = False
+    unless: str = ""  # member of the composed value that takes its place
 
 
 class PlaceRow(Row):
@@ -131,6 +132,22 @@ class PlaceRow(Row):
 
     path: str
     program: str = ""
+
+
+class DocumentRow(Row):
+    """A document inside a string (YAML or JSON), or a whole object inside an object."""
+
+    path: str
+    topic: str
+
+
+class TopicRow(Row):
+    """What stands in such a document."""
+
+    name: str
+    manifest: bool = False  # a Kubernetes object of any kind
+    refs: list[RefRow] = []
+    env_maps: list[str] = []
 
 
 class KindRow(Row):
@@ -155,9 +172,11 @@ class KindRow(Row):
     shell: list[str] = []
     volumes: list[str] = []
     annotations: list[str] = []  # maps of annotations that are copied to Pods
-    documents: list[str] = []  # strings that hold YAML or JSON
+    virtual: list[PlaceRow] = []  # containers whose image is an object, or that are scattered over fields
+    documents: list[DocumentRow] = []
     supplied: list[str] = []  # container paths that the controller fills from the model field
     skip: list[str] = []  # keys the generic walk does not enter: data sets, look-alikes
+    skip_containers: list[str] = []  # containers that fetch data sets
 
 
 class SchemeRow(Row):
@@ -220,6 +239,7 @@ class Rows(Row):
     programs: list[ProgramRow]
     profiles: list[ProfileRow]
     kinds: list[KindRow]
+    topics: list[TopicRow]
     calls: list[CallRow]
     requests: list[RequestRow]
     drivers: list[DriverRow]

@@ -19,6 +19,7 @@ from modeltrust.references.schema import (
     RequestRow,
     ResolverRow,
     Rows,
+    TopicRow,
 )
 
 _Value = TypeVar("_Value")
@@ -71,6 +72,7 @@ class Tables:
     containers: Mapping[str, Program]
     profiles: Mapping[str, ProfileRow]
     kinds: Mapping[tuple[str, str, str], KindRow]
+    topics: Mapping[str, TopicRow]
     calls: Mapping[str, CallRow]
     requests: tuple[RequestRow, ...]
     drivers: Mapping[str, DriverRow]
@@ -122,6 +124,7 @@ def parse_tables(document: Mapping[str, Any]) -> Tables:
         containers={name: program for program in programs.values() for name in program.row.containers},
         profiles=profiles,
         kinds=_kinds(rows.kinds),
+        topics=_unique(((row.name, row) for row in rows.topics), "topic"),
         calls=_unique(((name, row) for row in rows.calls for name in row.names), "call"),
         requests=tuple(rows.requests),
         drivers=_unique(((row.driver, row) for row in rows.drivers), "driver"),

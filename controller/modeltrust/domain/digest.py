@@ -110,11 +110,10 @@ def content_digest(files: Iterable[tuple[str, str]]) -> ContentDigest:
         twin = folded.setdefault(unicodedata.normalize("NFKC", path).casefold(), path)
         if path in counted or twin != path:
             raise MalformedError(f"got {quote(path)} beside {quote(twin)}, expected paths that differ in more than case")
-        if is_residue(path):
-            continue
-        counted[path] = sha256
-        if len(counted) > limits.FILES:
+        if len(folded) > limits.FILES:
             raise LimitExceededError(f"got more than {limits.FILES} files")
+        if not is_residue(path):
+            counted[path] = sha256
     if not counted:
         raise MalformedError("got no files that count, expected at least one")
     entries = [[path, f"sha256:{counted[path]}"] for path in sorted(counted)]

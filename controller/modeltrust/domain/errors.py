@@ -6,11 +6,15 @@ permanent or temporary is decided at the edge, by its type and never by its text
 
 from modeltrust.domain import limits
 
-_ESCAPED = {ord(c): f"\\x{ord(c):02x}" for c in map(chr, range(32))} | {0x7F: "\\x7f"}
+_ESCAPED = {code: f"\\x{code:02x}" for code in (*range(32), 0x7F)} | {ord('"'): '\\"', ord("\\"): "\\\\"}
+_INVISIBLE = frozenset(  # printable by Unicode's rules, and yet shown as nothing: grapheme joiner, fillers, variation selectors
+    {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10)}
+    | set(range(0xE0100, 0xE01F0))
+)
 
 
 def quote(value: object, characters: int = limits.QUOTED_CHARACTERS) -> str:
-    """A foreign value for a message: quoted, truncated, without control, format or bidirectional characters.
+    """A foreign value for a message: quoted and truncated, control, format, bidirectional and invisible characters escaped.
 
     Args:
         value: what was found; its ``str()`` is shown.
@@ -18,13 +22,19 @@ def quote(value: object, characters: int = limits.QUOTED_CHARACTERS) -> str:
     """
     text = str(value)[: characters + 1]
     shown = text if len(text) <= characters else text[: characters - 1] + "…"
-    return '"' + "".join(_visible(character) for character in shown.translate(_ESCAPED)) + '"'
+    if not shown.isascii():
+        shown = "".join(map(_visible, shown))
+        return f'"{shown}"'
+    return f'"{shown.translate(_ESCAPED)}"'
 
 
 def _visible(character: str) -> str:
-    if character.isascii() or character.isprintable():
+    code = ord(character)
+    if character.isascii():
+        return character.translate(_ESCAPED)
+    if character.isprintable() and code not in _INVISIBLE:
         return character
-    return f"\\u{ord(character):04x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - what \\u can say
 
 
 class ModelTrustError(Exception):

@@ -11,7 +11,7 @@ from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidReferenceError, quote
 
 _STARS_IN_COMPONENT = 2
-_TOKENS = re.compile(r"\*+|[^*]+")
+_TOKENS = re.compile("([/@])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,16 @@ def check_glob(pattern: str) -> None:
 
 
 def _compile(pattern: str) -> re.Pattern[str]:
-    return re.compile("".join(_part(token) for token in _TOKENS.findall(pattern)))
+    return re.compile("".join(_part(token) for token in _TOKENS.split(pattern)))
 
 
 def _part(token: str) -> str:
     if token == "**":
         return "[^@]*"
-    return "[^/@]*" if token == "*" else re.escape(token)
+    first, *others = token.split("*")
+    if not others:
+        return re.escape(first)
+    # Between two stars the leftmost place is as good as any, so it is taken for good (an atomic group): a text that fails must not
+    # try every combination of places. Without this "*a*/*a*/*a*/*b" takes 50 s on 1,000 characters.
+    middle = "".join(f"(?>[^/@]*?{re.escape(literal)})" for literal in others[:-1])
+    return f"{re.escape(first)}{middle}[^/@]*{re.escape(others[-1])}"

@@ -17,13 +17,16 @@ from modeltrust.domain.digest import ContentDigest, is_sha256_hex
 from modeltrust.domain.errors import InvalidReferenceError, quote
 
 _SCHEME = re.compile(r"[a-z][a-z0-9]{0,15}")
-_HOST = re.compile(r"(?=.{1,255}\Z)[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
+_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"(?=.{{1,255}}\Z){_LABEL}(?:\.{_LABEL})*(?::([1-9][0-9]{{0,4}}))?")
 _PATH = re.compile(r"[A-Za-z0-9._~:+=,!$&'()-]+(/[A-Za-z0-9._~:+=,!$&'()-]+)*")
 _HUB_PART = re.compile(r"[A-Za-z0-9_.-]{1,96}")
 _OCI_PART = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TEXT_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,254}")
-_HOSTED = frozenset({"oci", "https", "http"})
+_HOSTED = {"oci": "443", "https": "443", "http": "80"}  # schemes whose path starts with a host, and the port that goes unsaid
+_DEFAULT_RESOLVERS = {"hf": "https://huggingface.co"}
+_PORTS = 65_535
 _HUB_PARTS = 2
 _CLAIM_PARTS = 2
 
@@ -102,7 +105,7 @@ class Identity:
 
     def __post_init__(self) -> None:
         if isinstance(self.pin, Revision):
-            if not self.pin.immutable:
+            if not _is_pin(self.pin):
                 raise InvalidReferenceError(f"got revision {quote(self.pin)} of {self.reference}, expected an immutable one")
             object.__setattr__(self, "key", f"{self.reference.text}@{self.pin.value}")
         else:
@@ -177,12 +180,28 @@ def model_reference(scheme: str, path: str, *, resolver: str | None = None) -> M
     """
     if not _SCHEME.fullmatch(scheme):
         raise InvalidReferenceError(f"got scheme {quote(scheme)}, expected lower-case letters and digits")
-    if resolver is not None and not (resolver.startswith("https://") and _HOST.fullmatch(resolver[8:])):
-        raise InvalidReferenceError(f"got resolver {quote(resolver)}, expected https://host in lower case")
+    if resolver is not None and not (resolver.startswith("https://") and _is_host(resolver[8:], "443")):
+        raise InvalidReferenceError(
+            f"got resolver {quote(resolver)}, expected https://host in lower case, without the default port"
+        )
+    if resolver is not None and resolver == _DEFAULT_RESOLVERS.get(scheme):
+        raise InvalidReferenceError(f"got resolver {quote(resolver)}, expected none: it is the default of {scheme}://")
     _check_path(scheme, path)
     if len(scheme) + len(path) + len(resolver or "") + 4 > limits.REFERENCE_CHARACTERS:
         raise InvalidReferenceError(f"got a reference of more than {limits.REFERENCE_CHARACTERS} characters")
     return ModelReference(scheme, path, resolver)
+
+
+def _is_host(text: str, default_port: str) -> bool:
+    # one spelling for one server (attack H9): the default port is left out, a port has no leading zero
+    found = _HOST.fullmatch(text)
+    return found is not None and (found[1] is None or (found[1] != default_port and int(found[1]) <= _PORTS))
+
+
+def _is_pin(revision: Revision) -> bool:
+    if revision.state is RevisionState.COMMIT:
+        return _COMMIT.fullmatch(revision.value) is not None
+    return revision.state is RevisionState.DIGEST and revision.value[:7] == "sha256:" and is_sha256_hex(revision.value[7:])
 
 
 def hub_revision(text: str) -> Revision:
@@ -202,7 +221,7 @@ def _revision(scheme: str, text: str) -> Revision:
     algorithm, _, value = text.partition(":")
     if algorithm == "sha256" and is_sha256_hex(value):
         return Revision(RevisionState.DIGEST, text)
-    if scheme in {"hf", "https"}:
+    if scheme == "hf":
         return hub_revision(text)
     return Revision(RevisionState.TAG, _text_revision(text))
 
@@ -238,7 +257,7 @@ def _is_hub_part(part: str) -> bool:
 
 
 def _check_hosted_path(scheme: str, path: str, parts: list[str]) -> None:
-    if not _HOST.fullmatch(parts[0]):
-        raise InvalidReferenceError(f"got {quote(f'{scheme}://{path}')}, expected a host in lower case")
+    if not _is_host(parts[0], _HOSTED[scheme]):
+        raise InvalidReferenceError(f"got {quote(f'{scheme}://{path}')}, expected a host in lower case, without the default port")
     if scheme == "oci" and (len(parts) < _HUB_PARTS or not all(_OCI_PART.fullmatch(part) for part in parts[1:])):
         raise InvalidReferenceError(f"got {quote(f'oci://{path}')}, expected oci://host/repository")

@@ -1,8 +1,8 @@
 """JSON that two parsers cannot read differently.
 
-Refused: duplicate keys (also those equal only after unescaping), NaN and Infinity, invalid UTF-8, a byte order mark, lone
-surrogates, more than the given bytes or levels. Why: sigstore-python accepts duplicate keys, and ``json.loads(bytes)``
-guesses UTF-16.
+Refused: duplicate keys (also those equal only after unescaping), NaN, Infinity and numbers that become infinite, invalid UTF-8,
+a byte order mark, lone surrogates, more than the given bytes or levels. Why: sigstore-python accepts duplicate keys, and
+``json.loads(bytes)`` guesses UTF-16.
 """
 
 import json
@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError, MalformedError, quote
+
+_LARGEST = 1.7976931348623157e308  # the largest double
 
 
 def loads(
@@ -39,7 +41,7 @@ def loads(
     except UnicodeDecodeError as error:
         raise MalformedError(f"not UTF-8 at byte {error.start}") from error
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=parse_int)
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite, parse_int=parse_int)
     except RecursionError as error:
         raise LimitExceededError(f"JSON is nested deeper than {max_depth} levels") from error
     except json.JSONDecodeError as error:
@@ -68,23 +70,30 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
+def _finite(literal: str) -> float:
+    value = float(literal)
+    if not -_LARGEST <= value <= _LARGEST:
+        raise ValueError(f"{literal} is beyond double precision")
+    return value
+
+
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
 def _check_depth(value: Any, max_depth: int) -> None:
-    level = [value]
-    for _ in range(max_depth + 1):
-        following: list[Any] = []
-        for item in level:
-            if isinstance(item, dict):
-                following.extend(child for child in item.values() if isinstance(child, (dict, list)))
-            elif isinstance(item, list):
-                following.extend(child for child in item if isinstance(child, (dict, list)))
-        if not following:
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(max_depth):
+        if not level:
             return
-        level = following
-    raise LimitExceededError(f"JSON is nested deeper than {max_depth} levels")
+        level = [
+            child
+            for item in level
+            for child in (item.values() if isinstance(item, dict) else item)
+            if isinstance(child, (dict, list))
+        ]
+    if level:
+        raise LimitExceededError(f"JSON is nested deeper than {max_depth} levels")
 
 
 def _check_surrogates(value: Any) -> None:

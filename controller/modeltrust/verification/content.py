@@ -2,12 +2,14 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Iterator, Mapping
 
 from modeltrust.domain import limits
 from modeltrust.domain.digest import ContentDigest, content_digest, is_residue
 from modeltrust.domain.errors import LimitExceededError, MalformedError, UnavailableError, quote
 from modeltrust.domain.listing import FileEntry, FileKind, SourceListing
 from modeltrust.domain.source import RangeReader
+from modeltrust.verification.ranges import Comparison, Range
 
 _NOT_COUNTED = "0" * 64  # stands for residue without a digest, which never enters; its path is still checked for twins
 
@@ -23,7 +25,9 @@ def content_of(listing: SourceListing) -> ContentDigest:
     return content_digest((entry.path, _digest(entry)) for entry in listing.files)
 
 
-def complete(listing: SourceListing, reader: RangeReader, *, read_bytes: bool) -> SourceListing:
+def complete(
+    listing: SourceListing, reader: RangeReader, *, read_bytes: bool, given: Mapping[str, set[Range]] | None = None
+) -> SourceListing:
     """The listing with the digests that reading adds.
 
     Small files of a git repository are read and compared with their blob id, since their sha256 is stated nowhere (facts/signing.md
@@ -33,9 +37,10 @@ def complete(listing: SourceListing, reader: RangeReader, *, read_bytes: bool) -
         listing: as the source gave it.
         reader: of the same source at the same revision.
         read_bytes: whether every byte must be read.
+        given: what was read of the files before, by path; it must be part of what is hashed.
 
     Raises:
-        MalformedError: bytes differ from the digest that the source states for them.
+        MalformedError: bytes differ from the digest that the source states for them, or from those read before.
         LimitExceededError: more bytes than anybody may order.
         NotFoundError, UnavailableError: the source does not answer.
     """
@@ -45,7 +50,10 @@ def complete(listing: SourceListing, reader: RangeReader, *, read_bytes: bool) -
     bound = limits.MODEL_BYTES if read_bytes else limits.EXAMINED_BYTES
     if sum(entry.size for entry in chosen) > bound:
         raise LimitExceededError(f"got more than {bound} bytes to hash")
-    hashed = {entry.path: dataclasses.replace(entry, sha256=_hash(entry, reader)) for entry in chosen}
+    before = given or {}
+    for entry in listing.files:
+        _check_whole(entry, before.get(entry.path, set()))
+    hashed = {e.path: dataclasses.replace(e, sha256=_hash(e, reader, before.get(e.path, set()))) for e in chosen}
     files = tuple(hashed.get(entry.path, entry) for entry in listing.files)
     return dataclasses.replace(listing, files=files, bytes_read=read_bytes)
 
@@ -60,25 +68,41 @@ def _digest(entry: FileEntry) -> str:
     return entry.sha256
 
 
+def _check_whole(entry: FileEntry, given: set[Range]) -> None:
+    """A file that was read in one piece is what the source states, whether or not it is hashed again."""
+    stated = entry.sha256
+    if stated is not None and any(r.start == 0 and r.length >= entry.size and r.sha256.hex() != stated for r in given):
+        raise MalformedError(f"got bytes of {quote(entry.path)} with another sha256 than the source states")
+
+
 def _is_read(entry: FileEntry, *, read_bytes: bool) -> bool:
     if entry.kind is not FileKind.FILE or is_residue(entry.path):
         return False
     return read_bytes or (entry.sha256 is None and entry.git_sha1 is not None and entry.size <= limits.GIT_FILE_BYTES)
 
 
-def _hash(entry: FileEntry, reader: RangeReader) -> str:
+def _hash(entry: FileEntry, reader: RangeReader, given: set[Range]) -> str:
     sha256, blob = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % entry.size, usedforsecurity=False)
-    for start in range(0, entry.size, limits.READ_BYTES):
-        length = min(limits.READ_BYTES, entry.size - start)
-        data = reader.read(entry.path, start, length)
-        if len(data) != length:
-            raise UnavailableError(f"got {len(data)} bytes of {quote(entry.path)} from {start}, expected {length}")
-        sha256.update(data)
-        blob.update(data)
-    if entry.sha256 is None and entry.git_sha1 is None and reader.read(entry.path, entry.size, 1):
-        raise MalformedError(f"got more bytes of {quote(entry.path)} than the {entry.size} listed")
+    comparison = Comparison(given)
+    for data in _chunks(entry, reader):
+        for hasher in (sha256, blob, comparison):
+            hasher.update(data)
+    if not comparison.equal():
+        raise MalformedError(f"got other bytes of {quote(entry.path)} than when it was inspected")
     if entry.sha256 not in {None, sha256.hexdigest()}:
         raise MalformedError(f"got bytes of {quote(entry.path)} with another sha256 than the source states")
     if entry.git_sha1 is not None and entry.sha256 is None and entry.git_sha1 != blob.hexdigest():
         raise MalformedError(f"got bytes of {quote(entry.path)} with another git blob id than the source states")
     return sha256.hexdigest()
+
+
+def _chunks(entry: FileEntry, reader: RangeReader) -> Iterator[bytes]:
+    """The whole file, and proof that it ends where the listing says."""
+    for start in range(0, entry.size, limits.READ_BYTES):
+        length = min(limits.READ_BYTES, entry.size - start)
+        data = reader.read(entry.path, start, length)
+        if len(data) != length:
+            raise UnavailableError(f"got {len(data)} bytes of {quote(entry.path)} from {start}, expected {length}")
+        yield data
+    if entry.sha256 is None and entry.git_sha1 is None and reader.read(entry.path, entry.size, 1):
+        raise MalformedError(f"got more bytes of {quote(entry.path)} than the {entry.size} listed")

@@ -27,6 +27,7 @@ from modeltrust.domain.source import RangeReader, Source
 from modeltrust.domain.work import Order, Report
 from modeltrust.verification import bounds
 from modeltrust.verification.content import complete, content_of
+from modeltrust.verification.ranges import Remembering
 
 
 class Inspected(Protocol):
@@ -94,13 +95,16 @@ class Examiner:
         Raises:
             LimitExceededError: the model has more weight files than a report may name.
         """
+        given = Remembering(source)
         try:
-            listing = complete(source.list(), source, read_bytes=order.read_bytes)
+            listing = source.list()
+            _check_listing(order.identity, listing)
+            inspected = self._inspected(listing, given)
+            listing = complete(listing, source, read_bytes=order.read_bytes, given=given.ranges)
             content = _content(listing)
-            _check_identity(order.identity, listing, content)
+            _check_content(order.identity, content)
         except ModelTrustError as error:
             return _nothing(order, bounds.text(str(error)))
-        inspected = self._inspected(listing, source)
         return Report(
             identity=order.identity,
             nonce=order.nonce,
@@ -114,9 +118,9 @@ class Examiner:
             lineage=Known(bounds.lineage(inspected.value.lineage)) if isinstance(inspected, Known) else inspected,
         )
 
-    def _inspected(self, listing: SourceListing, source: Source) -> Known[Inspected] | Unavailable:
+    def _inspected(self, listing: SourceListing, reader: RangeReader) -> Known[Inspected] | Unavailable:
         try:
-            inspected = self.inspect(listing, source)
+            inspected = self.inspect(listing, reader)
         except ModelTrustError as error:
             return Unavailable(bounds.text(f"the files cannot be inspected: {error}"))
         return Known(inspected)
@@ -159,19 +163,24 @@ def _weights(paths: tuple[str, ...], listing: SourceListing) -> tuple[str, ...]:
     return tuple(digests)
 
 
-def _check_identity(identity: Identity, listing: SourceListing, content: Fact[ContentDigest]) -> None:
-    """Refuse a source that shows something else than was ordered: nothing in it is a fact about this identity."""
-    if isinstance(identity.pin, ContentDigest):
-        if isinstance(content, Unavailable):
-            raise UnavailableError(f"the content that pins {quote(identity)} cannot be compared: {content.why}")
-        if content != Known(identity.pin):
-            raise MalformedError(f"the source holds other files than the content digest of {quote(identity)} says")
+def _check_listing(identity: Identity, listing: SourceListing) -> None:
+    """Refuse a source that lists something else than was ordered: nothing in it is a fact about this identity."""
     if listing.reference is None:
         return  # a folder; whoever ordered says what it is
     if listing.reference != identity.reference:
         raise MalformedError(f"the source lists {quote(listing.reference)}, expected {quote(identity.reference)}")
     if not isinstance(identity.pin, ContentDigest) and listing.revision != identity.pin:
         raise MalformedError(f"the source lists revision {quote(listing.revision)}, expected {quote(identity.pin)}")
+
+
+def _check_content(identity: Identity, content: Fact[ContentDigest]) -> None:
+    """Refuse files that are not those that pin the identity, or that cannot be compared with them."""
+    if not isinstance(identity.pin, ContentDigest):
+        return
+    if isinstance(content, Unavailable):
+        raise UnavailableError(f"the content that pins {quote(identity)} cannot be compared: {content.why}")
+    if content != Known(identity.pin):
+        raise MalformedError(f"the source holds other files than the content digest of {quote(identity)} says")
 
 
 def _nothing(order: Order, why: str) -> Report:

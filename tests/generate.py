@@ -7,8 +7,10 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tests import generated_crds
+
 ROOT = Path(__file__).parent.parent
-GENERATORS: tuple[Callable[[], Mapping[str, str]], ...] = ()
+GENERATORS: tuple[Callable[[], Mapping[str, str]], ...] = (generated_crds.generate,)
 
 
 def main(arguments: list[str]) -> int:

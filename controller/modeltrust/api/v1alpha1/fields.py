@@ -188,12 +188,23 @@ Fingerprint = Annotated[str, Field(min_length=64, max_length=64, pattern=r"^[0-9
 Time = Annotated[
     str, Field(min_length=20, max_length=limits.API_TIME_CHARACTERS, json_schema_extra={"format": "date-time"}), checked(unix_time)
 ]
-ModelGlob = Annotated[str, Field(min_length=1, max_length=limits.GLOB_CHARACTERS), checked(check_model_glob)]
+_GLOB: dict[str, Any] = {"pattern": r"^[A-Za-z0-9._~:+=,!$&'()/@*-]+$"}  # in the schema only: our own sentence says more
+_REFERENCE: dict[str, Any] = {"pattern": r"^[a-z][a-z0-9]*(\+https)?://[A-Za-z0-9._~:+=,!$&'()/@-]+$"}
+_PINNED: dict[str, Any] = {
+    "pattern": r"^[a-z][a-z0-9]*(\+https)?://[A-Za-z0-9._~:+=,!$&'()/-]+@([0-9a-f]{40}|sha256:[0-9a-f]{64})$"
+}
+ModelGlob = Annotated[
+    str, Field(min_length=1, max_length=limits.GLOB_CHARACTERS, json_schema_extra=_GLOB), checked(check_model_glob)
+]
 ModelGlobs = Annotated[
     list[ModelGlob], Field(min_length=1, max_length=limits.API_GLOBS, json_schema_extra=LIST_SET), AfterValidator(unique)
 ]
-Reference = Annotated[str, Field(min_length=4, max_length=limits.REFERENCE_CHARACTERS), checked(check_reference)]
-PinnedReference = Annotated[str, Field(min_length=4, max_length=limits.REFERENCE_CHARACTERS), checked(check_pinned)]
+Reference = Annotated[
+    str, Field(min_length=4, max_length=limits.REFERENCE_CHARACTERS, json_schema_extra=_REFERENCE), checked(check_reference)
+]
+PinnedReference = Annotated[
+    str, Field(min_length=4, max_length=limits.REFERENCE_CHARACTERS, json_schema_extra=_PINNED), checked(check_pinned)
+]
 LabelKey = Annotated[str, Field(min_length=1, max_length=limits.API_LABEL_KEY_CHARACTERS, pattern=_LABEL_KEY)]
 LabelValue = Annotated[str, Field(max_length=limits.API_LABEL_CHARACTERS, pattern=_LABEL_VALUE)]
 Positive = Annotated[int, Field(ge=1, le=2**53)]

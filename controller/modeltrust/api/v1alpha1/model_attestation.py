@@ -26,6 +26,7 @@ from modeltrust.domain import limits
 from modeltrust.domain.errors import quote
 from modeltrust.domain.reference import RevisionState, parse_reference
 
+_NEW, _OLD = "self.contentDigest", "oldSelf.contentDigest"
 Count = Annotated[int, Field(ge=0)]
 Word = Annotated[str, Field(max_length=limits.API_LABEL_CHARACTERS)]
 Sentence = Annotated[str, Field(max_length=limits.API_TEXT_CHARACTERS)]
@@ -57,8 +58,8 @@ class Evidence(Struct):
 class ModelAttestationSpec(Struct):
     """Of which model; immutable. Evidence may be added later."""
 
-    model: Annotated[Reference, Field(json_schema_extra=cel(("self == oldSelf", "model is immutable")))]
-    content_digest: Annotated[Sha256, Field(json_schema_extra=cel(("self == oldSelf", "contentDigest is immutable")))] | None = None
+    model: Reference
+    content_digest: Sha256 | None = None
     evidence: (
         Annotated[
             list[Evidence],
@@ -68,11 +69,16 @@ class ModelAttestationSpec(Struct):
         | None
     ) = None
 
-    # A transition rule on an optional field is skipped when the field comes or goes; hence the rule on both objects.
+    # On the object, not on the fields: a transition rule on an optional field is skipped when the field comes or goes.
     model_config = ConfigDict(
         json_schema_extra=cel(
+            ("self.model == oldSelf.model", "model is immutable"),
             ("has(self.contentDigest) == has(oldSelf.contentDigest)", "contentDigest is immutable"),
-            ("has(self.contentDigest) != self.model.contains('@')", "a revision or contentDigest is required, and not both"),
+            (f"!has({_NEW}) || !has({_OLD}) || {_NEW} == {_OLD}", "contentDigest is immutable"),
+            (
+                "has(self.contentDigest) != self.model.contains('@')",
+                "exactly one of a revision in model and contentDigest is required",
+            ),
         )
     )
 

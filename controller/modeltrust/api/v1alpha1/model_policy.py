@@ -63,6 +63,18 @@ def check_image_glob(pattern: str) -> None:
         raise InvalidReferenceError(f'got {quote(pattern)}, expected an image such as "registry.acme.example/vllm@sha256:*"')
 
 
+def _guarded(member: str, over: str) -> tuple[str, str]:
+    chosen = f"self.selector.{member}"
+    absent = f"!has(self.selector) || !has({chosen})"
+    return (
+        f"{absent} || {chosen}.all(e, {over}.startsWith('{PREFIX}'))",
+        f"labels must begin with {PREFIX}, since those are guarded",
+    )
+
+
+_GUARDED = (_guarded("matchLabels", "e"), _guarded("matchExpressions", "e.key"))
+
+
 class Namespaces(Struct):
     """Which namespaces: named, or by labels with our own, guarded prefix; either is enough."""
 
@@ -74,7 +86,7 @@ class Namespaces(Struct):
     ) = None
     selector: Selector | None = None
 
-    model_config = ConfigDict(json_schema_extra=cel(cel_at_least_one("names", "selector")))
+    model_config = ConfigDict(json_schema_extra=cel(cel_at_least_one("names", "selector"), *_GUARDED))
     _some = model_validator(mode="after")(at_least_one("names", "selector"))
 
     @model_validator(mode="after")

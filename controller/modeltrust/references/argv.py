@@ -3,7 +3,7 @@
 The kubelet's ``$(VAR)`` is expanded before any shell reads the text (facts/workloads.md §10.4).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from modeltrust.domain import limits
@@ -21,14 +21,16 @@ class Words:
 
     Attributes:
         items: the words.
+        scripted: whether they come from a script.
     """
 
-    __slots__ = ("_base", "_split", "items")
+    __slots__ = ("_base", "_split", "items", "scripted")
 
     def __init__(self, items: list[str], base: str, split: int | None = None) -> None:
         self.items = items
         self._base = base
         self._split = split
+        self.scripted = split is None
 
     def locator(self, index: int) -> str:
         """JSON Pointer of a word; words of a script are numbered after a ``#``."""
@@ -88,13 +90,20 @@ class Opener:
         self._tables = tables
         self._budget = budget
 
-    def open(self, words: Words, environment: Environment) -> Iterator[Invocation]:
+    def open(self, words: Words, environment: Environment) -> Iterable[Invocation]:
         """Everything that a command line runs.
 
         Raises:
             LimitExceededError: too many words, too deep, too long.
         """
-        bound(len(words.items), limits.ARGUMENT_WORDS, "words in a command line")
+        items = words.items
+        if not items:
+            return ()
+        bound(len(items), limits.ARGUMENT_WORDS, "words in a command line")
+        name = base_name(items[0])
+        if name in self._tables.commands:
+            self._budget.charge(len(items))
+            return (self._recognised(words, environment, 0),)
         return self._open(words, environment, 0)
 
     def script(
@@ -133,8 +142,9 @@ class Opener:
         return 0
 
     def _recognised(self, words: Words, environment: Environment, index: int) -> Invocation:
+        commands = self._tables.commands
         for place in range(index, len(words.items)):
-            rows = self._tables.commands.get(base_name(words.items[place]))
+            rows = commands.get(base_name(words.items[place]))
             for sequence, program in rows or ():
                 if place != index and len(sequence) == 1:
                     continue  # a single word counts only where a program stands
@@ -185,6 +195,9 @@ class Opener:
 
 
 def _match(items: list[str], place: int, sequence: tuple[str, ...]) -> tuple[int, ...] | None:
+    size = len(sequence)
+    if items[place + 1 : place + size] == list(sequence[1:]):
+        return tuple(range(place, place + size))
     used = [place]
     position = place + 1
     for wanted in sequence[1:]:

@@ -4,29 +4,17 @@ from dataclasses import dataclass, field
 
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.workload import Confidence, Role
-from modeltrust.references.argv import Invocation
+from modeltrust.references.argv import Invocation, Words
 from modeltrust.references.findings import Findings
 from modeltrust.references.mentions import EMBEDDING, Mention, is_true
 from modeltrust.references.options import Hit, Options, read_options
 from modeltrust.references.schema import FlagRow, FlagUse
+from modeltrust.references.shell import parse_script
 from modeltrust.references.tables import Program, Tables
 from modeltrust.references.values import Part, UnreadableValueError, split_value
 
 _MODEL_USES: frozenset[FlagUse] = frozenset({"base", "adapter", "draft", "tokenizer", "code", "config", "projector", "repository"})
 _LITERAL_FIX = "write the value literally"
-
-
-@dataclass(slots=True)
-class Run:
-    """What one run of a program loads.
-
-    Attributes:
-        mentions: strings that name something.
-        destination: where a downloader writes.
-    """
-
-    mentions: list[Mention] = field(default_factory=list)
-    destination: str = ""
 
 
 @dataclass(slots=True)
@@ -52,40 +40,41 @@ class Engines:
         self._tables = tables
         self._findings = findings
 
-    def read(self, program: Program, call: Invocation, pointer: str) -> Run:
+    def read(self, program: Program, call: Invocation, pointer: str, *, implied: bool = True) -> list[Mention]:
         """Read one run.
 
         Args:
             program: its row.
             call: its command line.
             pointer: of the container.
+            implied: whether a model that the program loads by default counts; not where a controller completes the command.
         """
         draft = _Draft(program, call, pointer)
         options = read_options(program, call, self._tables.opaque_flags)
-        self._options(draft, options)
-        self._bare_words(draft, options)
-        self._environment(draft, options)
-        self._suspicious(draft, options)
-        self._implied(draft)
+        for hit in options.hits.values():
+            self._hit(draft, hit, options)
+        if options.bare and program.positional:
+            self._bare_words(draft, options)
+        table, values = program.env, call.environment.values
+        if table and values and not table.keys().isdisjoint(values):
+            self._environment(draft, options)
+        if options.suspicious:
+            self._suspicious(draft, options)
+        if program.row.dynamic or program.row.default:
+            self._implied(draft, implied=implied)
         if draft.other:
-            return Run()
+            return []
         for mention in draft.mentions:
             mention.revision = mention.revision or draft.revisions.get(mention.role, "")
             mention.endpoint = draft.endpoint
             mention.destination = draft.destination
-        return Run(draft.mentions, draft.destination)
-
-    def _options(self, draft: _Draft, options: Options) -> None:
-        hits: dict[tuple[str, str], Hit] = {}
-        for index, hit in enumerate(options.hits):
-            # The last one wins in argparse; where options accumulate each counts.
-            hits[hit.row.names[0] + hit.key, str(index) if hit.row.append else ""] = hit
-        for hit in hits.values():
-            self._hit(draft, hit, options)
+        return draft.mentions
 
     def _hit(self, draft: _Draft, hit: Hit, options: Options) -> None:
         row = hit.row
-        if row.use == "ignore":
+        if row.format == "plain" and not hit.key:
+            for text in hit.values:
+                self._part(draft, hit, Part(row.use, text, row.of), options)
             return
         try:
             for part in split_value(row, hit.values, hit.key):
@@ -118,7 +107,7 @@ class Engines:
             return
         draft.seen.add((part.use, role))
         locator = f"{hit.locator}#{part.key}" if part.key else hit.locator
-        derived = hit.derived or "#word" in locator
+        derived = hit.derived or draft.call.words.scripted
         mention = Mention(
             role=role,
             text=part.text,
@@ -146,6 +135,8 @@ class Engines:
             self._findings.problem(
                 Reason.REMOTE_CODE, hit.locator, f"{name} lets the server run Python files of the model repository"
             )
+        elif part.use == "argv":
+            self._more_words(draft, hit, part)
         elif part.use == "enabler" and _enables(row, part.text, options):
             self._findings.problem(Reason.DYNAMIC_LOADING, hit.locator, f"{name} lets requests load models after admission")
         elif part.use == "file":
@@ -153,6 +144,17 @@ class Engines:
             message = f"{name} names a file that may name models; this object does not show it"
             fix = "state its options on the command line"
             self._findings.problem(Reason.UNRESOLVED_REFERENCE, hit.locator, message, value=part.text, fix=fix)
+
+    def _more_words(self, draft: _Draft, hit: Hit, part: Part) -> None:
+        # KServe's templates expand the variable with eval into the server's command line.
+        commands, _ = parse_script(f": {part.text}", draft.call.environment.copy(), [])
+        for command in commands:
+            words = Words(command.words, hit.locator)
+            call = Invocation(words, draft.call.environment, draft.program, 0, 1, (0,))
+            options = read_options(draft.program, call, self._tables.opaque_flags)
+            for found in options.hits.values():
+                if found.row.use != "argv":
+                    self._hit(draft, found, options)
 
     def _resolver(self, draft: _Draft, hit: Hit, part: Part) -> None:
         if part.text in hit.row.harmless:
@@ -182,9 +184,9 @@ class Engines:
     def _environment(self, draft: _Draft, options: Options) -> None:
         values = draft.call.environment.values
         table = draft.program.env
-        for name in table.keys() & values.keys() if table else ():
+        for name in sorted(table.keys() & values.keys()):
             row = table[name]
-            if (row.use, row.of) in draft.seen or (row.use == "revision" and row.of in draft.revisions):
+            if row.use == "ignore" or (row.use, row.of) in draft.seen or (row.use == "revision" and row.of in draft.revisions):
                 continue  # the command line wins over the environment
             locator = f"{draft.pointer}/env/{name}"
             value = values[name]
@@ -201,16 +203,16 @@ class Engines:
 
     def _suspicious(self, draft: _Draft, options: Options) -> None:
         for index, name, value in options.suspicious:
-            if "/" in value and not draft.program.row.weak:
+            if not draft.program.row.weak:
                 message = f"{name} looks like it names a model and is in no table"
                 self._findings.problem(Reason.UNRESOLVED_REFERENCE, draft.call.words.locator(index), message, value=value)
 
-    def _implied(self, draft: _Draft) -> None:
+    def _implied(self, draft: _Draft, *, implied: bool) -> None:
         row = draft.program.row
         if row.dynamic:
             message = f"{row.name} loads any model that a request names"
             self._findings.problem(Reason.DYNAMIC_LOADING, draft.pointer, message)
-        if not row.default or draft.unnamed or any(key[0] in {"base", "repository"} for key in draft.seen):
+        if not implied or not row.default or draft.unnamed or any(key[0] in {"base", "repository"} for key in draft.seen):
             return
         source = next(
             (name for name, flag in draft.program.env.items() if flag.use == "base" and draft.call.environment.opaque(name)), ""
@@ -229,7 +231,7 @@ class Engines:
 def _enables(row: FlagRow, value: str, options: Options) -> bool:
     if row.only:
         return value in row.only
-    return is_true(value) and not any(name in options.names for name in row.unless)
+    return is_true(value) and not any(name in options.hits for name in row.unless)
 
 
 def _chosen(bare: list[tuple[int, str]], index: int | str) -> list[tuple[int, str]]:

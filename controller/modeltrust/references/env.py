@@ -21,15 +21,17 @@ class Environment:
         values: by name; None where a value exists and cannot be known.
         prefixes: prefixes of the ``envFrom`` entries: any name that starts with one may have any value.
         sources: what these entries point at, for messages.
+        resolving: names of those that decide where bytes come from, once somebody has looked.
     """
 
-    __slots__ = ("_left", "prefixes", "sources", "values")
+    __slots__ = ("_left", "prefixes", "resolving", "sources", "values")
 
     def __init__(self, left: int = limits.ENVIRONMENT_BYTES) -> None:
         self.values: dict[str, str | None] = {}
         self.prefixes: list[str] = []
         self.sources: list[str] = []
         self._left = left
+        self.resolving: list[str] | None = None
 
     def expand(self, text: str) -> str:
         """Expand ``$(VAR)`` as the kubelet does.

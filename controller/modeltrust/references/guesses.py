@@ -31,10 +31,10 @@ class Guesses:
 
     __slots__ = ("_engines", "_findings", "_tables")
 
-    def __init__(self, tables: Tables, findings: Findings) -> None:
+    def __init__(self, tables: Tables, findings: Findings, engines: Engines) -> None:
         self._tables = tables
         self._findings = findings
-        self._engines = Engines(tables, findings)
+        self._engines = engines
 
     def of(
         self, program: Program, words: Words, seen: Environment, pointer: str, call: Invocation | None = None
@@ -42,7 +42,7 @@ class Guesses:
         """Options of an unknown program, read with the generic table."""
         if call is None:
             call = Invocation(words, seen, program, 0, 1, (0,) if words.items else ())
-        for mention in self._engines.read(program, call, pointer).mentions:
+        for mention in self._engines.read(program, call, pointer):
             yield mention, seen
         for name, value in seen.values.items():
             if name.endswith(_MODEL_VARIABLE) and name not in program.env:
@@ -54,18 +54,17 @@ class Guesses:
 
     def everywhere(self, seen: Environment, pointer: str) -> Iterator[_Seen]:
         """Variables that name a model whatever the program is: KServe's STORAGE_URI and the like."""
-        table = self._tables.programs.get("any")
-        if table is None or table.env.keys().isdisjoint(seen.values):
-            return
-        call = Invocation(Words([], pointer), seen, table, 0, 0)
-        for mention in self._engines.read(table, call, pointer).mentions:
+        call = Invocation(Words([], pointer), seen, self._tables.anywhere, 0, 0)
+        for mention in self._engines.read(self._tables.anywhere, call, pointer):
             yield mention, seen
 
-    def web(self, program: Program, call: Invocation, pointer: str) -> Iterator[_Seen]:
+    def web(self, program: Program, call: Invocation) -> Iterator[_Seen]:
         """``curl`` and ``wget``: a load request to a server, or a download of weights; everything else is a health check."""
         options = read_options(program, call, ())
-        bodies = [text for hit in options.hits if hit.row.use == "body" for text in hit.values]
-        destination = next((hit.values[0] for hit in options.hits if hit.row.use == "destination" and hit.values), call.output)
+        bodies = [text for hit in options.hits.values() if hit.row.use == "body" for text in hit.values]
+        destination = next(
+            (hit.values[0] for hit in options.hits.values() if hit.row.use == "destination" and hit.values), call.output
+        )
         for index, text in options.bare:
             locator = call.words.locator(index)
             request = self._request(text)

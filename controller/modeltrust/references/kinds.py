@@ -52,7 +52,6 @@ class KindReader:
         "_findings",
         "_namespace",
         "_pods",
-        "_runs",
         "_skipped",
         "_supplied",
         "_tables",
@@ -68,7 +67,6 @@ class KindReader:
         self._budget = budget
         self._namespace = namespace
         self._walker = Walker(tables, findings, budget)
-        self._runs = Runs(tables, findings, budget)
         self._supplied: tuple[str, ...] = ()
         self._skipped: frozenset[str] = frozenset()
         self._pods = 0
@@ -89,6 +87,8 @@ class KindReader:
             hits: action, JSON Pointer and value of each place.
         """
         self._supplied += tuple(row.supplied)
+        # Elsewhere a controller completes the command, and the Pod shows what comes out.
+        self._walker.implied = row.closed and not row.serving and not row.supplied
         self._skipped = frozenset(row.skip_containers)
         containers = [hit for hit in hits if hit[0].do is Do.CONTAINER]
         parents = {pointer for action, pointer, _ in hits if action.do is Do.POD_SPEC}
@@ -157,7 +157,8 @@ class KindReader:
 
     def _scripted(self, text: str, pointer: str) -> None:
         pod = self._walker.open(self._namespace, self._supplied)
-        for mention, seen in self._runs.script(text, Environment(), pointer):
+        runs = Runs(self._tables, self._findings, self._budget)
+        for mention, seen in runs.script(text, Environment(), pointer):
             self._walker.mention(mention, seen, _NO_CONTAINER, pointer, pod, accelerated=False)
         self._walker.close(pod)
 
@@ -174,7 +175,7 @@ class KindReader:
         words = Words(["", *items], pointer)
         call = Invocation(words, Environment(), program, 0, 1, (0,))
         pod = self._walker.open(self._namespace, self._supplied)
-        for mention in Engines(self._tables, self._findings).read(program, call, pointer).mentions:
+        for mention in Engines(self._tables, self._findings).read(program, call, pointer, implied=False):
             self._walker.mention(mention, call.environment, _NO_CONTAINER, pointer, pod, accelerated=False)
         self._walker.close(pod)
 

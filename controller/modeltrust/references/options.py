@@ -18,7 +18,7 @@ class Hit:
         values: its words.
         locator: where it stands.
         key: member of a dotted option (``--speculative-config.model``).
-        derived: whether an environment variable carried it.
+        derived: whether an environment variable or a script carried it.
     """
 
     row: FlagRow
@@ -33,15 +33,13 @@ class Options:
     """What stands on a command line.
 
     Attributes:
-        hits: options that the table knows, in order.
+        hits: options that the table knows; of a repeated one the last wins, unless it accumulates.
         bare: index and text of bare words.
-        names: every option's name as the table spells it.
         suspicious: index, name and value of unknown options that look like models.
     """
 
-    hits: list[Hit] = field(default_factory=list)
+    hits: dict[str, Hit] = field(default_factory=dict)
     bare: list[tuple[int, str]] = field(default_factory=list)
-    names: set[str] = field(default_factory=set)
     suspicious: list[tuple[int, str, str]] = field(default_factory=list)
 
 
@@ -54,9 +52,8 @@ def read_options(program: Program, call: Invocation, opaque_flags: tuple[str, ..
         opaque_flags: parts of an unknown option's name that make it suspicious.
     """
     options = Options()
-    items, words = call.words.items, call.words
-    flags, switches = program.flags, program.switches
-    position, end, used = call.first + 1, len(items), call.used
+    items, used, table = call.words.items, call.used, program.flags
+    position, end = call.first + 1, len(items)
     while position < end:
         word = items[position]
         index = position
@@ -66,35 +63,47 @@ def read_options(program: Program, call: Invocation, opaque_flags: tuple[str, ..
         if word[:1] != "-" or word == "-":
             options.bare.append((index, word))
             continue
-        row = flags.get(word)
+        row = table.get(word)
+        key, value = "", None
         if row is None:
-            if word in switches:
-                continue
             found = _lookup(program, word)
             if found is None:
-                position = _unknown(program, options, items, index, opaque_flags)
+                position = _unknown(options, items, index, opaque_flags)
                 continue
             row, key, value = found
+        if row.arity == 1 and value is None and position < end and items[position][:1] != "-":
+            values = [items[position]]
+            position += 1
         else:
-            key, value = "", None
-        values, position = _values(row, value, items, position)
-        options.names.add(row.names[0])
-        options.hits.append(Hit(row, values, words.locator(index), key))
+            values, position = _values(row, value, items, position)
+        if row.use != "ignore":
+            _keep(options, Hit(row, values, call.words.locator(index), key), index)
     return options
 
 
+def _keep(options: Options, hit: Hit, index: int) -> None:
+    name = hit.row.names[0]
+    if hit.row.append:
+        name = f"{name}#{index}"
+    elif hit.key:
+        name = f"{name}.{hit.key}"
+    options.hits[name] = hit
+
+
 def _lookup(program: Program, word: str) -> tuple[FlagRow, str, str | None] | None:
+    row = program.row
     name, equals, text = word.partition("=")
-    if equals and not program.row.equals:
+    if equals and not row.equals:
         return None
-    value = text if equals else None
+    found = program.flags.get(name) if equals else None
     key = ""
-    if program.row.dotted:
-        name, _, key = name.partition(".")
-    if program.row.dashes and "_" in name:
-        name = "--" + name[2:].replace("_", "-")
-    row = program.flags.get(name) or program.prefixes.get(name)
-    return None if row is None else (row, key.removesuffix("+"), value)
+    if found is None:
+        if row.dotted and "." in name:
+            name, _, key = name.partition(".")
+        if row.dashes and "_" in name:
+            name = "--" + name[2:].replace("_", "-")
+        found = program.flags.get(name) or program.prefixes.get(name)
+    return None if found is None else (found, key.removesuffix("+"), text if equals else None)
 
 
 def _values(row: FlagRow, value: str | None, items: list[str], position: int) -> tuple[list[str], int]:
@@ -115,12 +124,12 @@ def _is_option(word: str) -> bool:
     return word[:1] == "-" and len(word) > 1 and not word[1].isdigit()
 
 
-def _unknown(program: Program, options: Options, items: list[str], index: int, opaque_flags: tuple[str, ...]) -> int:
+def _unknown(options: Options, items: list[str], index: int, opaque_flags: tuple[str, ...]) -> int:
     name, equals, value = items[index].partition("=")
     position = index + 1
     if not equals and position < len(items) and not _is_option(items[position]):
         value = items[position]
         position += 1
-    if program.ignored.isdisjoint((name, name.replace("_", "-"))) and any(part in name for part in opaque_flags):
+    if "/" in value and any(part in name for part in opaque_flags):
         options.suspicious.append((index, name, value))
     return position

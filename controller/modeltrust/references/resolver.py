@@ -41,8 +41,10 @@ class Resolvers:
         reference = named.reference
         if reference.scheme == "oci" and named.revision.state is RevisionState.DIGEST:
             return reference  # the client itself compares the digest
-        names = self._tables.resolver_names & environment.values.keys()
-        for name in sorted(names) if len(names) > 1 else names:
+        names = environment.resolving
+        if names is None:
+            names = environment.resolving = sorted(self._tables.resolver_names & environment.values.keys())
+        for name in names:
             row = self._tables.resolvers[name]
             if not row.schemes or reference.scheme in row.schemes:
                 reference = self._variable(row, name, reference, environment, pointer)

@@ -1,6 +1,7 @@
 """Everything a container runs: its command line, its hooks and probes, the Python and HTTP calls inside."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.workload import Confidence, Role
@@ -20,10 +21,28 @@ _Seen = tuple[Mention, Environment]
 _MODEL_SCRIPT = ("model", "download", "weight", "checkpoint")
 
 
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known of a container besides itself.
+
+    Attributes:
+        hint: its program when neither command nor image tell.
+        accelerated: whether it asks for an accelerator.
+        implied: whether its command is complete, so that a program's default model counts.
+    """
+
+    hint: Program | None = None
+    accelerated: bool = False
+    implied: bool = True
+
+
+_NO_CONTEXT = Context()
+
+
 class Runs:
     """Reads what containers run. One per extraction."""
 
-    __slots__ = ("_budget", "_engines", "_findings", "_guesses", "_opener", "_tables")
+    __slots__ = ("_anywhere", "_budget", "_engines", "_findings", "_guesses", "_opener", "_tables")
 
     def __init__(self, tables: Tables, findings: Findings, budget: Budget) -> None:
         self._tables = tables
@@ -31,41 +50,53 @@ class Runs:
         self._budget = budget
         self._opener = Opener(tables, budget)
         self._engines = Engines(tables, findings)
-        self._guesses = Guesses(tables, findings)
+        self._guesses = Guesses(tables, findings, self._engines)
+        self._anywhere = tables.anywhere.env
 
-    def of(
-        self, container: Container, known: Environment, pointer: str, hint: Program | None, *, accelerated: bool
-    ) -> Iterator[_Seen]:
+    def of(self, container: Container, known: Environment, pointer: str, context: Context) -> list[_Seen]:
         """Mentions of a container, each with the environment of the program that reads it.
 
         Args:
             container: what runs.
             known: its environment.
             pointer: of the container.
-            hint: its program when neither command nor image tell.
-            accelerated: whether it asks for an accelerator.
+            context: what else is known of it.
         """
         command, args = container.command or [], container.args or []
-        items = [word if "$" not in word else known.expand(word) for word in (*command, *args)]
+        items = [word if "$" not in word else known.expand(word) for word in command + args]
         words = Words(items, pointer, len(command))
+        seen: list[_Seen] = []
         recognised = False
         for call in self._opener.open(words, known):
             recognised |= call.program is not None
-            yield from self._call(call, pointer, accelerated=accelerated)
+            self._call(call, pointer, context, seen)
         if not recognised:
-            program = self._entrypoint(container, hint)
-            if program is not None and not command:
-                yield from self._engine(program, _implied_call(program, items, pointer, known), pointer)
-                recognised = True
-        yield from self._hooks(container, known, pointer)
-        if not recognised:
-            yield from self._guesses.of(self._tables.generic, words, known, pointer)
-        yield from self._guesses.everywhere(known, pointer)
+            self._unrecognised(container, words, known, pointer, context, seen)
+        if container.lifecycle is not None:
+            self._hook(container.lifecycle.post_start, "lifecycle/postStart", known, pointer, context, seen)
+            self._hook(container.lifecycle.pre_stop, "lifecycle/preStop", known, pointer, context, seen)
+        self._hook(container.startup_probe, "startupProbe", known, pointer, context, seen)
+        self._hook(container.liveness_probe, "livenessProbe", known, pointer, context, seen)
+        self._hook(container.readiness_probe, "readinessProbe", known, pointer, context, seen)
+        if not self._anywhere.keys().isdisjoint(known.values):
+            seen += self._guesses.everywhere(known, pointer)
+        return seen
 
-    def script(self, text: str, known: Environment, pointer: str) -> Iterator[_Seen]:
+    def script(self, text: str, known: Environment, pointer: str) -> list[_Seen]:
         """Mentions of a shell program that stands in a field."""
+        seen: list[_Seen] = []
         for call in self._opener.script(text, known, pointer):
-            yield from self._call(call, pointer, accelerated=False)
+            self._call(call, pointer, _NO_CONTEXT, seen)
+        return seen
+
+    def _unrecognised(  # noqa: PLR0913, PLR0917 - the container's context
+        self, container: Container, words: Words, known: Environment, pointer: str, context: Context, seen: list[_Seen]
+    ) -> None:
+        program = self._entrypoint(container, context.hint)
+        if program is not None and not container.command:
+            self._engine(program, _implied_call(program, words.items, pointer, known), pointer, context, seen)
+        else:
+            seen += self._guesses.of(self._tables.generic, words, known, pointer)
 
     def _entrypoint(self, container: Container, hint: Program | None) -> Program | None:
         named = self._tables.containers.get(container.name or "")
@@ -79,63 +110,56 @@ class Runs:
                     return program
         return hint
 
-    def _hooks(self, container: Container, known: Environment, pointer: str) -> Iterator[_Seen]:
-        lifecycle = container.lifecycle
-        handlers: list[tuple[str, Handler | None]] = [
-            ("startupProbe", container.startup_probe),
-            ("livenessProbe", container.liveness_probe),
-            ("readinessProbe", container.readiness_probe),
-        ]
-        if lifecycle is not None:
-            handlers += [("lifecycle/postStart", lifecycle.post_start), ("lifecycle/preStop", lifecycle.pre_stop)]
-        for name, handler in handlers:
-            if handler is not None and handler.exec is not None and handler.exec.command:
-                items = [known.expand(word) for word in handler.exec.command]
-                place = f"{pointer}/{name}/exec"
-                for call in self._opener.open(Words(items, place, len(items)), known):
-                    yield from self._call(call, pointer, accelerated=False)
+    def _hook(  # noqa: PLR0913, PLR0917 - the container's context
+        self, handler: Handler | None, name: str, known: Environment, pointer: str, context: Context, seen: list[_Seen]
+    ) -> None:
+        if handler is None or handler.exec is None or not handler.exec.command:
+            return
+        items = [known.expand(word) for word in handler.exec.command]
+        for call in self._opener.open(Words(items, f"{pointer}/{name}/exec", len(items)), known):
+            self._call(call, pointer, context, seen)
 
-    def _call(self, call: Invocation, pointer: str, *, accelerated: bool) -> Iterator[_Seen]:
+    def _call(self, call: Invocation, pointer: str, context: Context, seen: list[_Seen]) -> None:
         program = call.program
         if program is not None:
-            yield from self._engine(program, call, pointer)
+            self._engine(program, call, pointer, context, seen)
         elif call.name in self._tables.quiet:
             return
         elif call.name == "python":
-            yield from self._python(call, pointer)
+            seen += self._python(call, pointer)
         elif call.name in self._tables.shells or call.name.endswith((".sh", ".py")):
-            self._unseen_script(call, accelerated=accelerated)
+            self._unseen_script(call, context)
         else:
-            yield from self._guesses.of(self._tables.generic, call.words, call.environment, pointer, call)
+            seen += self._guesses.of(self._tables.generic, call.words, call.environment, pointer, call)
 
-    def _engine(self, program: Program, call: Invocation, pointer: str) -> Iterator[_Seen]:
-        if program.row.kind == "engine" and not program.row.weak:
+    def _engine(self, program: Program, call: Invocation, pointer: str, context: Context, seen: list[_Seen]) -> None:
+        row = program.row
+        if row.kind == "engine" and not row.weak:
             self._findings.inference = True
-        if program.row.kind == "downloader" and program.name in {"curl", "wget"}:
-            yield from self._guesses.web(program, call, pointer)
+        if row.web:
+            seen += self._guesses.web(program, call)
             return
-        for mention in self._engines.read(program, call, pointer).mentions:
-            if program.row.hosts and not any(host in mention.text for host in program.row.hosts) and "$" not in mention.text:
-                continue
-            if program.row.image_is_model and mention.role is Role.IMAGE:
-                continue
-            yield mention, call.environment
+        implied = context.implied or row.kind != "engine"
+        environment = call.environment
+        for mention in self._engines.read(program, call, pointer, implied=implied):
+            if not row.hosts or "$" in mention.text or any(host in mention.text for host in row.hosts):
+                seen.append((mention, environment))
 
     def _python(self, call: Invocation, pointer: str) -> Iterator[_Seen]:
         items = call.words.items
         if call.body:
-            yield from self._code(call.body, call, pointer, call.words.locator(call.first))
+            yield from self._code(call.body, call, call.words.locator(call.first))
             return
         for index in range(call.first + 1, len(items)):
             word = items[index]
             if word == "-c" and index + 1 < len(items):
-                yield from self._code(items[index + 1], call, pointer, call.words.locator(index + 1))
+                yield from self._code(items[index + 1], call, call.words.locator(index + 1))
                 return
             if not word.startswith("-"):
                 break
         yield from self._guesses.of(self._tables.generic, call.words, call.environment, pointer, call)
 
-    def _code(self, code: str, call: Invocation, pointer: str, locator: str) -> Iterator[_Seen]:
+    def _code(self, code: str, call: Invocation, locator: str) -> Iterator[_Seen]:
         try:
             calls = find_calls(code, self._tables.calls, self._budget)
         except UnreadableCodeError:
@@ -169,7 +193,8 @@ class Runs:
             mention.destination = constants.get("destination") or ""
             yield mention, call.environment
 
-    def _unseen_script(self, call: Invocation, *, accelerated: bool) -> None:
+    def _unseen_script(self, call: Invocation, context: Context) -> None:
+        accelerated = context.accelerated
         words = call.words.items
         script = words[call.first] if call.name.endswith((".sh", ".py")) else " ".join(words[call.start : call.start + 1])
         piped = call.piped and not script

@@ -91,7 +91,7 @@ class ProgramRow(Row):
     default: str = ""  # model that is loaded when none is named
     profile: str = "bare-hf"
     dynamic: bool = False  # serves whatever a request names: always a finding
-    image_is_model: bool = False
+    web: bool = False  # an HTTP client: its URLs are models only when they look like weights
     weak: bool = False  # a guess: values count only when they look like references
     hosts: list[str] = []  # references are models only on these hosts
 

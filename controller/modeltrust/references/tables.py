@@ -22,6 +22,8 @@ from modeltrust.references.schema import (
     TopicRow,
 )
 
+_SWITCH = FlagRow(names=["switch"], use="ignore", arity=0)
+_IGNORED = FlagRow(names=["option"], use="ignore")
 _Value = TypeVar("_Value")
 OUR_ANNOTATIONS = "modeltrust.dev/"
 _SHORTEST_ABBREVIATION = 5  # "--mod"
@@ -33,9 +35,8 @@ class Program:
 
     Attributes:
         row: as written.
-        flags: option by every exact spelling.
+        flags: option by every exact spelling, those without meaning included: they say which words are values.
         prefixes: option by every abbreviation that argparse would take.
-        switches: options without a value.
         env: variable by name.
         positional: by sub command, longest first.
     """
@@ -43,8 +44,6 @@ class Program:
     row: ProgramRow
     flags: Mapping[str, FlagRow]
     prefixes: Mapping[str, FlagRow]
-    switches: frozenset[str]
-    ignored: frozenset[str]
     env: Mapping[str, FlagRow]
     positional: tuple[PositionalRow, ...]
 
@@ -86,6 +85,7 @@ class Tables:
     wrappers: frozenset[str]
     shells: frozenset[str]
     generic: Program
+    anywhere: Program
     watched_annotations: frozenset[str] = field(default_factory=frozenset)
     watched_labels: frozenset[str] = field(default_factory=frozenset)
 
@@ -113,9 +113,9 @@ def parse_tables(document: Mapping[str, Any]) -> Tables:
     resolvers = _unique(((name, row) for row in rows.resolvers for name in row.names), "resolver")
     exact = {row.key: row for row in rows.annotations if not row.prefix}
     prefixes = tuple((row.key, row) for row in rows.annotations if row.prefix)
-    generic = programs.get("generic")
-    if generic is None:
-        raise InvalidInputError('extraction tables: got no program "generic", expected the fallback')
+    for name in ("generic", "any"):
+        if name not in programs:
+            raise InvalidInputError(f"extraction tables: got no program {name}, expected one")
     return Tables(
         version=rows.version,
         programs=programs,
@@ -137,7 +137,8 @@ def parse_tables(document: Mapping[str, Any]) -> Tables:
         quiet=frozenset(rows.quiet_commands),
         wrappers=frozenset(rows.wrappers),
         shells=frozenset(rows.shells),
-        generic=generic,
+        generic=programs["generic"],
+        anywhere=programs["any"],
         watched_annotations=frozenset(exact) | {f"{key}*" for key, _ in prefixes} | {f"{OUR_ANNOTATIONS}*"},
         watched_labels=frozenset(rows.watched_labels),
     )
@@ -169,12 +170,13 @@ def _program(row: ProgramRow, by_name: Mapping[str, ProgramRow]) -> Program:
         env.update((text, flag) for flag in source.env for text in flag.names)
         switches.update(source.switches)
         ignored.update(source.ignored)
+    for texts, meaningless in ((switches, _SWITCH), (ignored, _IGNORED)):
+        for text in texts:
+            flags.update((spelling, meaningless) for spelling in _spellings(text, row) if spelling not in flags)
     return Program(
         row=row,
         flags=flags,
-        prefixes=_prefixes(flags, switches | ignored) if row.abbreviations else {},
-        switches=frozenset(spelling for text in switches for spelling in _spellings(text, row)),
-        ignored=frozenset(spelling for text in ignored for spelling in _spellings(text, row)),
+        prefixes=_prefixes(flags) if row.abbreviations else {},
         env=env,
         positional=tuple(sorted(row.positional, key=lambda positional: -len(positional.after))),
     )
@@ -190,12 +192,12 @@ def _spellings(name: str, row: ProgramRow) -> set[str]:
     return names
 
 
-def _prefixes(flags: Mapping[str, FlagRow], known: set[str]) -> dict[str, FlagRow]:
+def _prefixes(flags: Mapping[str, FlagRow]) -> dict[str, FlagRow]:
     result: dict[str, FlagRow] = {}
-    for name in sorted(flags, key=len):
+    for name in sorted((name for name, row in flags.items() if row.use != "ignore"), key=len):
         for end in range(_SHORTEST_ABBREVIATION, len(name)):
             prefix = name[:end]
-            if prefix not in flags and prefix not in known:
+            if prefix not in flags:
                 result.setdefault(prefix, flags[name])
     return result
 

@@ -14,7 +14,7 @@ from modeltrust.references.findings import Findings
 from modeltrust.references.mentions import Mention
 from modeltrust.references.pod import Container, EnvVar, PodSpec, Volume
 from modeltrust.references.resolver import Resolvers
-from modeltrust.references.runs import Runs
+from modeltrust.references.runs import Context, Runs
 from modeltrust.references.tables import Program, Tables
 from modeltrust.references.uris import LocalPath, Named, read
 from modeltrust.references.volumes import Fill, Linker, Pending, Volumes, normal, place_of
@@ -38,9 +38,13 @@ class Pod:
 
 
 class Walker:
-    """Walks Pod specs and loose containers of one object."""
+    """Walks Pod specs and loose containers of one object.
 
-    __slots__ = ("_budget", "_caches", "_findings", "_linker", "_resolvers", "_runs", "_tables")
+    Attributes:
+        implied: whether command lines are complete, so that a program's default model counts.
+    """
+
+    __slots__ = ("_budget", "_caches", "_findings", "_linker", "_resolvers", "_runs", "_tables", "implied")
 
     def __init__(self, tables: Tables, findings: Findings, budget: Budget) -> None:
         self._tables = tables
@@ -50,6 +54,7 @@ class Walker:
         self._runs = Runs(tables, findings, budget)
         self._linker = Linker(tables, findings)
         self._caches = Caches(tables, findings)
+        self.implied = False
 
     def pod(
         self,
@@ -118,7 +123,7 @@ class Walker:
         known = environment(container, extra=pod.extra_env)
         if mounts:
             bound(len(mounts), limits.VOLUMES, "volume mounts")
-        for mention, seen in self._runs.of(container, known, pointer, hint, accelerated=accelerated):
+        for mention, seen in self._runs.of(container, known, pointer, Context(hint, accelerated, self.implied)):
             self.mention(mention, seen, container, pointer, pod, accelerated=accelerated)
 
     def mention(

@@ -20,8 +20,9 @@ from modeltrust.domain.reasons import Reason
 
 
 def text(value: str) -> str:
-    """A foreign text, cut with an ellipsis."""
-    return value if len(value) <= limits.STATEMENT_TEXT_CHARACTERS else value[: limits.STATEMENT_TEXT_CHARACTERS - 1] + "…"
+    """A foreign text, cut with an ellipsis; lone surrogates, which no JSON can hold, become question marks."""
+    clean = value[: limits.STATEMENT_TEXT_CHARACTERS + 1].encode("utf-8", "replace").decode("utf-8")
+    return clean if len(clean) <= limits.STATEMENT_TEXT_CHARACTERS else clean[: limits.STATEMENT_TEXT_CHARACTERS - 1] + "…"
 
 
 def format_report(report: FormatReport) -> FormatReport:
@@ -30,7 +31,7 @@ def format_report(report: FormatReport) -> FormatReport:
     left = limits.FINDINGS_BYTES
     for finding in report.findings[: limits.FINDINGS_PER_MODEL]:
         short = dataclasses.replace(finding, path=text(finding.path), message=text(finding.message))
-        left -= len(short.path.encode("utf-8", "replace")) + len(short.message.encode("utf-8", "replace"))
+        left -= len(short.path.encode()) + len(short.message.encode())
         if left < 0:
             break
         kept.append(short)

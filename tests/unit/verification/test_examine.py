@@ -274,6 +274,11 @@ def test_what_a_model_says_too_much_of_is_cut_and_counted() -> None:
     assert len(report.lineage.value[0].base) == limits.STATEMENT_TEXT_CHARACTERS
 
 
+def test_a_text_that_no_json_can_hold_is_mended_before_it_is_reported() -> None:
+    report = examine(source(on_list=raising(UnavailableError("got \udcff in a name"))))
+    assert report.content == Unavailable("got ? in a name")
+
+
 LONG: tuple[Callable[[str], SignatureEvidence], ...] = (
     lambda text: a_signature(subject=text),
     lambda text: a_signature(issuer=text),

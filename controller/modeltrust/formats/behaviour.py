@@ -138,7 +138,7 @@ def _is_specific(value: object, rules: TemplateRules) -> bool:
 
 def _gives_orders(node: nodes.If | nodes.CondExpr, flow: _Flow, rules: TemplateRules) -> bool:
     if isinstance(node, nodes.CondExpr):
-        guarded = [part for part in (node.expr1, node.expr2) if part is not None]
+        guarded: list[nodes.Node] = [part for part in (node.expr1, node.expr2) if part is not None]
     else:
         guarded = [*node.body, *node.elif_, *node.else_]
     return any(_is_order(part, rules) or _mentions(part, flow.orders) for root in guarded for part in walk(root))

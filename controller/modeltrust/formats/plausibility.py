@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from modeltrust.domain.errors import quote
+from modeltrust.formats.headers import Tensor
 from modeltrust.formats.rules import Problem
-from modeltrust.formats.safetensors import Tensor
 
 _EMBEDDING = re.compile(r"(.*\.)?(embed_tokens|word_embeddings|wte|tok_embeddings|embed_in|word_embedding)\.weight")
 _LAYER = re.compile(r"(?:.*\.)?(?:layers|layer|h|blocks|block)\.([0-9]{1,6})\..*")

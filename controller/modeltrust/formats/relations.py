@@ -7,9 +7,9 @@ from modeltrust.domain import limits
 from modeltrust.domain.errors import quote
 from modeltrust.formats.contents import Content
 from modeltrust.formats.gguf import templates_of
+from modeltrust.formats.headers import Tensor
 from modeltrust.formats.plausibility import check_plausible, embedding
 from modeltrust.formats.rules import FileClass, Problem, Rules
-from modeltrust.formats.safetensors import Tensor
 from modeltrust.formats.shards import check_index, check_shards, indexed_shards
 from modeltrust.formats.sidecars import check_adapter, check_generation, check_sidecar
 from modeltrust.formats.templates import check_template

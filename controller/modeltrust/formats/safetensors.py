@@ -1,59 +1,28 @@
 """The strict safetensors validator (facts/formats.md section 3): size, header, tail — never the tensors.
 
 "Loads in safetensors" is not "is only safetensors": the reference reader accepts 19 of the malformed or polyglot shapes that this
-one refuses. Rules H1 to H8; H9 (plausibility) is in ``plausibility``.
+one refuses. Rules H1, H2, H4, H6 and H8 are here; H3, H5 and H7 in ``headers``; H9 in ``plausibility``.
 """
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from modeltrust.domain import limits, strict_json
-from modeltrust.domain.errors import MalformedError, quote
+from modeltrust.domain import limits
+from modeltrust.domain.errors import quote
 from modeltrust.formats import polyglots
-from modeltrust.formats.characters import CONTROL, INVISIBLE
+from modeltrust.formats.headers import RefusedError, Tensor, check_names, parse_header
 from modeltrust.formats.rules import Problem
 
 Read = Callable[[int, int], bytes]
 
 _LENGTH_BYTES = 8
 _SMALLEST_HEADER = 2
-_BITS = {
-    **dict.fromkeys(("F4",), 4),
-    **dict.fromkeys(("F6_E2M3", "F6_E3M2"), 6),
-    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"), 8),
-    **dict.fromkeys(("I16", "U16", "F16", "BF16"), 16),
-    **dict.fromkeys(("I32", "U32", "F32"), 32),
-    **dict.fromkeys(("C64", "F64", "I64", "U64"), 64),
-}
-_ENTRY_KEYS = {"dtype", "shape", "data_offsets"}
-_OFFSETS = 2
-_INTEGER_DIGITS = 16
+_PICKLE_MARK = 0x80
+_PICKLE_PROTOCOLS = range(2, 6)
 _METADATA_FORMATS = {"pt", "tf", "flax", "np", "mlx"}
-_LARGEST_EXTENT_BITS = 2**63  # the reference multiplies in 64 bits and refuses an overflow
-_BAD_NAME = re.compile(f"{CONTROL.pattern}|{INVISIBLE.pattern}")
-_ODD_NAME = re.compile(r"\.\.|\A/")
 _METADATA_CODE = re.compile(r"_target_|__class__|py/object|\b[A-Za-z_]\w{0,99}\.[A-Za-z_]\w{0,99}\(")
 _METADATA_LINK = re.compile(r"https?://|\A[a-z_]\w*(\.[A-Za-z_]\w*){2,}\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """One entry of a header.
-
-    Attributes:
-        dtype: as in the format.
-        shape: dimensions.
-        begin: first byte, counted from the end of the header.
-        end: one behind the last byte.
-    """
-
-    dtype: str
-    shape: tuple[int, ...]
-    begin: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +53,6 @@ class Checked:
     problems: tuple[Problem, ...]
 
 
-class _RefusedError(Exception):
-    def __init__(self, rule: str, message: str) -> None:
-        super().__init__(message)
-        self.problem = Problem(f"safetensors.{rule}", message)
-
-
 def check_safetensors(read: Read, size: int) -> Checked:
     """Judge one file by its size, header, first 512 bytes and last 65,557 bytes.
 
@@ -102,7 +65,7 @@ def check_safetensors(read: Read, size: int) -> Checked:
     """
     try:
         header, warnings = _check(read, size)
-    except _RefusedError as error:
+    except RefusedError as error:
         return Checked(None, (error.problem,))
     return Checked(header, tuple(warnings))
 
@@ -110,19 +73,19 @@ def check_safetensors(read: Read, size: int) -> Checked:
 def _check(read: Read, size: int) -> tuple[SafetensorsHeader, list[Problem]]:
     text = _header_text(read, size)
     warnings = _check_frame(text)
-    document = _parse(text)
-    metadata = document.pop("__metadata__", {})
+    if len(text) & 0xFF == _PICKLE_MARK and (len(text) >> 8) & 0xFF in _PICKLE_PROTOCOLS:
+        warnings.append(Problem("safetensors.pickle-prefix", f"the header length {len(text)} begins like a pickle"))
+    tensors, metadata = parse_header(text)
     warnings += _check_metadata(metadata)
-    if not document:
-        raise _RefusedError("empty", "the header names no tensor")
-    if len(document) > limits.SAFETENSORS_TENSORS:
-        raise _RefusedError("too-many-tensors", f"got {len(document)} tensors, expected at most {limits.SAFETENSORS_TENSORS}")
-    warnings += _check_names(document)
-    tensors = {name: _tensor(name, entry) for name, entry in document.items()}
+    if not tensors:
+        raise RefusedError("empty", "the header names no tensor")
+    if len(tensors) > limits.SAFETENSORS_TENSORS:
+        raise RefusedError("too-many-tensors", f"got {len(tensors)} tensors, expected at most {limits.SAFETENSORS_TENSORS}")
+    warnings += check_names(tensors)
     data_bytes = _check_layout(tensors)
     expected = _LENGTH_BYTES + len(text) + data_bytes
     if expected != size:
-        raise _RefusedError("layout", f"the data ends at byte {expected}, the file at {size}")
+        raise RefusedError("layout", f"the data ends at byte {expected}, the file at {size}")
     warnings += _check_polyglots(read, size)
     return SafetensorsHeader(tensors, metadata, data_bytes), warnings
 
@@ -132,21 +95,21 @@ def _check(read: Read, size: int) -> tuple[SafetensorsHeader, list[Problem]]:
 
 def _header_text(read: Read, size: int) -> bytes:
     if size < _LENGTH_BYTES:
-        raise _RefusedError("size", f"got a file of {size} bytes, expected at least {_LENGTH_BYTES}")
+        raise RefusedError("size", f"got a file of {size} bytes, expected at least {_LENGTH_BYTES}")
     prefix = _exactly(read, 0, _LENGTH_BYTES)
     _check_front(prefix)
     length = int.from_bytes(prefix, "little")
     if length < _SMALLEST_HEADER or length > limits.SAFETENSORS_HEADER_BYTES:
-        raise _RefusedError("size", f"got a header of {length} bytes, expected 2 to {limits.SAFETENSORS_HEADER_BYTES}")
+        raise RefusedError("size", f"got a header of {length} bytes, expected 2 to {limits.SAFETENSORS_HEADER_BYTES}")
     if _LENGTH_BYTES + length > size:
-        raise _RefusedError("size", f"got a header of {length} bytes in a file of {size}")
+        raise RefusedError("size", f"got a header of {length} bytes in a file of {size}")
     return _exactly(read, _LENGTH_BYTES, length)
 
 
 def _exactly(read: Read, start: int, length: int) -> bytes:
     data = read(start, length)
     if len(data) != length:
-        raise _RefusedError("size", f"the source returned {len(data)} bytes at {start}, expected {length}")
+        raise RefusedError("size", f"the source returned {len(data)} bytes at {start}, expected {length}")
     return data
 
 
@@ -155,16 +118,16 @@ def _check_front(prefix: bytes) -> None:
     # 0x80 0x02 … 0x05 (pickle) are ordinary lengths and not refused: pickle fails on the zero byte that follows.
     for magic, name in ((b"PK\x03\x04", "a zip archive"), (b"MZ", "a Windows program"), (b"\x1f\x8b", "gzip")):
         if prefix.startswith(magic):
-            raise _RefusedError("front", f"the first bytes are also the signature of {name}")
+            raise RefusedError("front", f"the first bytes are also the signature of {name}")
 
 
-# --- H2 frame, H3 JSON ---
+# --- H2 frame ---
 
 
 def _check_frame(text: bytes) -> list[Problem]:
     body = text.rstrip(b" ")
     if text[:1] != b"{" or body[-1:] != b"}":
-        raise _RefusedError("frame", f'the header is {quote(text[:1])} … {quote(body[-1:])}, expected "{{" … "}}" and spaces')
+        raise RefusedError("frame", f'the header is {quote(text[:1])} … {quote(body[-1:])}, expected "{{" … "}}" and spaces')
     warnings = []
     padding = len(text) - len(body)
     if padding > limits.SAFETENSORS_PADDING_BYTES:
@@ -174,40 +137,26 @@ def _check_frame(text: bytes) -> list[Problem]:
     return warnings
 
 
-def _parse(text: bytes) -> dict[str, Any]:
-    try:
-        document = strict_json.loads(text, max_bytes=limits.SAFETENSORS_HEADER_BYTES, parse_int=_integer)
-    except MalformedError as error:
-        raise _RefusedError("json", f"the header is not strict JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise _RefusedError("json", f"the header is {type(document).__name__}, expected an object")
-    return document
-
-
-def _integer(digits: str) -> int:
-    # "-0" becomes 0 in Python, and the Rust reader refuses it.
-    if digits[0] == "-" or len(digits) > _INTEGER_DIGITS:
-        raise ValueError(f"integer {digits[:20]}")
-    return int(digits)
-
-
 # --- H4 metadata ---
 
 
-def _check_metadata(metadata: object) -> list[Problem]:
-    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise _RefusedError("metadata", "__metadata__ is not a map of strings")
+def _check_metadata(metadata: Mapping[str, str]) -> list[Problem]:
     total = sum(len(key) + len(value) for key, value in metadata.items())
     if total > limits.SAFETENSORS_METADATA_BYTES:
-        raise _RefusedError(
-            "metadata", f"__metadata__ has {total} characters, at most {limits.SAFETENSORS_METADATA_BYTES} are read"
-        )
+        raise RefusedError("metadata", f"__metadata__ has {total} characters, at most {limits.SAFETENSORS_METADATA_BYTES} are read")
+    warnings = []
+    if total > limits.SAFETENSORS_METADATA_WARNING_BYTES:
+        warnings.append(Problem("safetensors.large-metadata", f"__metadata__ has {total} characters"))
+    return warnings + _check_metadata_words(metadata)
+
+
+def _check_metadata_words(metadata: Mapping[str, str]) -> list[Problem]:
     stated = metadata.get("format", "pt")
     if stated not in _METADATA_FORMATS:
-        raise _RefusedError("metadata-format", f"got format {quote(stated)}, expected one of pt, tf, flax, np, mlx")
+        raise RefusedError("metadata-format", f"got format {quote(stated)}, expected one of pt, tf, flax, np, mlx")
     for key, value in metadata.items():
         if _METADATA_CODE.search(key) or _METADATA_CODE.search(value):
-            raise _RefusedError("metadata-code", f"__metadata__ entry {quote(key)} names something to call")
+            raise RefusedError("metadata-code", f"__metadata__ entry {quote(key)} names something to call")
     return [
         Problem("safetensors.metadata-link", f"__metadata__ entry {quote(key)} holds a URL or an import path")
         for key, value in metadata.items()
@@ -215,72 +164,16 @@ def _check_metadata(metadata: object) -> list[Problem]:
     ][: limits.FINDINGS_PER_FILE]
 
 
-# --- H5 entries ---
-
-
-def _tensor(name: str, entry: object) -> Tensor:
-    if not isinstance(entry, dict) or entry.keys() != _ENTRY_KEYS:
-        raise _RefusedError("entry", f"tensor {quote(name)} has not exactly the keys dtype, shape and data_offsets")
-    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    bits = _BITS.get(dtype) if isinstance(dtype, str) else None
-    if bits is None:
-        raise _RefusedError("dtype", f"tensor {quote(name)} has dtype {quote(dtype)}")
-    if not _are_integers(shape) or not _are_integers(offsets) or len(offsets) != _OFFSETS:
-        raise _RefusedError("entry", f"tensor {quote(name)} has a shape or offsets that are not lists of integers")
-    begin, end = offsets
-    _check_extent(name, bits, shape, end - begin)
-    return Tensor(dtype, tuple(shape), begin, end)
-
-
-def _are_integers(values: object) -> bool:
-    # type() and not isinstance(): true and false are integers in Python and errors in Rust.
-    return isinstance(values, list) and all(type(value) is int and value < limits.SAFETENSORS_INTEGER for value in values)
-
-
-def _check_extent(name: str, bits: int, shape: list[int], extent: int) -> None:
-    elements = 1
-    for dimension in shape:
-        elements *= dimension
-        # Checked at every step, as the reference does: [2**32, 2**32, 0] overflows there although the product is 0.
-        if elements * bits >= _LARGEST_EXTENT_BITS:
-            raise _RefusedError("extent", f"tensor {quote(name)} is larger than can be addressed")
-    if elements * bits % 8:
-        raise _RefusedError("extent", f"tensor {quote(name)} has {elements} elements of {bits} bits: no whole bytes")
-    if elements * bits // 8 != extent:
-        raise _RefusedError("extent", f"tensor {quote(name)} needs {elements * bits // 8} bytes and is given {extent}")
-
-
 # --- H6 layout ---
 
 
 def _check_layout(tensors: Mapping[str, Tensor]) -> int:
     position = 0
-    for tensor in sorted(tensors.values(), key=lambda tensor: (tensor.begin, tensor.end)):
-        if tensor.begin != position:
-            raise _RefusedError("layout", f"a tensor begins at byte {tensor.begin} of the data, expected {position}")
-        position = tensor.end
+    for begin, end in sorted([(tensor.begin, tensor.end) for tensor in tensors.values()]):
+        if begin != position:
+            raise RefusedError("layout", f"a tensor begins at byte {begin} of the data, expected {position}")
+        position = end
     return position
-
-
-# --- H7 names ---
-
-
-def _check_names(document: Mapping[str, Any]) -> list[Problem]:
-    for name in document:
-        if not name or _BAD_NAME.search(name):
-            raise _RefusedError("name", f"got the tensor name {quote(name)}: empty, or with a character that cannot be seen")
-    return list(_odd_names(document))[: limits.FINDINGS_PER_FILE]
-
-
-def _odd_names(document: Mapping[str, Any]) -> Iterator[Problem]:
-    composed: set[str] = set()
-    for name in document:
-        form = name if name.isascii() else unicodedata.normalize("NFC", name)
-        if form in composed:
-            yield Problem("safetensors.odd-name", f"tensor {quote(name)} equals another name in normalisation form C")
-        composed.add(form)
-        if _ODD_NAME.search(name):
-            yield Problem("safetensors.odd-name", f"tensor name {quote(name)} looks like a path")
 
 
 # --- H8 polyglots ---
@@ -288,12 +181,12 @@ def _odd_names(document: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _check_polyglots(read: Read, size: int) -> list[Problem]:
     if polyglots.is_tar(_exactly(read, 0, min(size, limits.HEAD_BYTES))):
-        raise _RefusedError("tar", "the first 512 bytes have a valid tar checksum: tar opens this file")
+        raise RefusedError("tar", "the first 512 bytes have a valid tar checksum: tar opens this file")
     start = max(0, size - limits.SAFETENSORS_TAIL_BYTES)
     tail = _exactly(read, start, size - start)
     found = polyglots.zip_end(tail, start, lambda position, length: _exactly(read, position, length))
     if found is polyglots.ZipEnd.ARCHIVE:
-        raise _RefusedError("zip", "a zip archive ends in the last bytes: zip readers open this file")
+        raise RefusedError("zip", "a zip archive ends in the last bytes: zip readers open this file")
     if found is polyglots.ZipEnd.SIGNATURE:
         return [Problem("safetensors.zip-signature", "the signature of a zip's end stands near the end, without a directory")]
     return []

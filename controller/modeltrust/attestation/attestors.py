@@ -101,6 +101,10 @@ class Attestors:
         except (MalformedError, InvalidReferenceError) as error:
             raise _untrusted(f"the statement cannot be read: {error}") from error
 
+    def ended(self, now: int) -> int:
+        """How many attestors' time is over; while it stays the same, an answer of ``verify`` that was kept still stands."""
+        return sum(attestor.not_after is not None and now > attestor.not_after for attestor in self.by_key.values())
+
     def _verify(self, data: bytes, now: int, expected: Identity | None = None) -> Statement:
         envelope = dsse.parse_envelope(data, max_bytes=limits.STATEMENT_BYTES)
         attestor = self.by_key.get(envelope.key_id)

@@ -108,7 +108,7 @@ GIT_FILE_BYTES = (
 )  # a file of a git repository whose sha256 is computed here; larger ones are LFS (facts/signing.md 7.1)
 READ_BYTES = 8 * 1024 * 1024  # one ranged read while hashing: few requests, little memory
 MODEL_BYTES = 4 * 1024**4  # hashed on order, or claimed by a report; the largest open models are below 2 TB
-FINDINGS_BYTES = 64 * 1024  # paths and messages of the findings in one report, so that it fits a statement
+FINDINGS_BYTES = 32 * 1024  # findings of one report as JSON: beside all weight digests they still fit a statement
 REPORT_BYTES = 256 * 1024  # what the key holder reads from a worker
 ORDER_BYTES = 192 * 1024 * 1024  # BUNDLES_PER_MODEL of BUNDLE_BYTES in base64, and the signers
 ATTESTORS = 64  # entries in the trust file; rotation needs two

@@ -7,7 +7,7 @@ that do not fit become rejected ones.
 import dataclasses
 from collections.abc import Sequence
 
-from modeltrust.domain import limits
+from modeltrust.domain import limits, strict_json
 from modeltrust.domain.evidence import (
     FormatFinding,
     FormatReport,
@@ -31,7 +31,7 @@ def format_report(report: FormatReport) -> FormatReport:
     left = limits.FINDINGS_BYTES
     for finding in report.findings[: limits.FINDINGS_PER_MODEL]:
         short = dataclasses.replace(finding, path=text(finding.path), message=text(finding.message))
-        left -= len(short.path.encode()) + len(short.message.encode())
+        left -= len(strict_json.dumps([short.path, short.rule, short.message]))  # escapes count: control characters grow sixfold
         if left < 0:
             break
         kept.append(short)

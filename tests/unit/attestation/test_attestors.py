@@ -157,6 +157,11 @@ def test_an_attestor_whose_time_is_over_is_refused() -> None:
     assert "time of its attestor is over" in refusal(a_statement(), ending, now=NOW + 1)
 
 
+def test_whoever_keeps_answers_sees_when_the_time_of_an_attestor_ends() -> None:
+    both = parse_attestors([attestor_entry(KEY), attestor_entry(STRANGER, notAfter="2026-09-21T14:13:20Z")])
+    assert [both.ended(NOW + seconds) for seconds in (-1, 0, 1, DAY)] == [0, 0, 1, 1]
+
+
 def test_a_restored_statement_from_before_minimum_issued_at_is_refused() -> None:
     mended = attestors_for(KEY, minimumIssuedAt="2026-09-21T14:13:20Z")
     assert mended.verify(sealed(a_statement(), KEY), now=NOW) == a_statement()

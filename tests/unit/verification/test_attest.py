@@ -10,13 +10,26 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modeltrust.api import work
 from modeltrust.domain import limits
 from modeltrust.domain.digest import ContentDigest
 from modeltrust.domain.errors import InvalidInputError, LimitExceededError, MalformedError, UnavailableError
-from modeltrust.domain.evidence import Assurance, EvaluationVerdict, FormatReport, SignatureFacts, Statement, Verdict, WeightFormat
+from modeltrust.domain.evidence import (
+    Assurance,
+    EvaluationVerdict,
+    FormatFinding,
+    FormatReport,
+    RejectedSignature,
+    SignatureFacts,
+    Statement,
+    Verdict,
+    WeightFormat,
+)
 from modeltrust.domain.facts import Absent, Known, Unavailable
+from modeltrust.domain.reasons import Reason
 from modeltrust.domain.reference import Identity, parse_identity, parse_identity_key
 from modeltrust.domain.work import Order, Report
+from modeltrust.verification import bounds
 from modeltrust.verification.attest import approval_object, attestation_name, attestation_object, load_attestor_key, seal
 from tests.support.statements import AUDIENCE, IDENTITY, NOW, a_signature, a_statement, an_attestor_key, attestors_for
 
@@ -35,6 +48,7 @@ REPORT = Report(
     formats=FACTS.formats,
     lineage=FACTS.lineage,
 )
+CONTENT = ContentDigest("c0" * 32)
 EVALUATION = EvaluationVerdict("canary", "5a" * 32, "5b" * 32, Verdict.PASSED, "nothing seen", NOW)
 DNS_1123 = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
@@ -220,3 +234,21 @@ def test_the_name_is_a_dns_label_whatever_the_model_is_called(path: str, kind: s
     name = attestation_name(identity, kind)
     assert DNS_1123.fullmatch(name)
     assert len(name) <= 63
+
+
+def test_the_fullest_report_that_an_examination_makes_fits_a_statement() -> None:
+    finding = FormatFinding("\x01" * 900, "names.path", Reason.MALFORMED_FILE, "\x02" * 900)
+    full = bounds.format_report(
+        FormatReport((WeightFormat("Safetensors", 2_048, "w", loadable=True),), (finding,) * 200, "5a" * 32)
+    )
+    weights = tuple(f"{number:064x}" for number in range(limits.WEIGHT_DIGESTS_PER_STATEMENT))
+    rejected = (RejectedSignature(Reason.SIGNATURE_INVALID, "x" * 1_024),) * limits.SIGNATURES_PER_STATEMENT
+    report = reported(
+        formats=Known(full),
+        weights=weights,
+        files=limits.FILES,
+        signatures=Known(SignatureFacts((), rejected)),
+        content=Known(CONTENT),
+    )
+    assert read(sealed(report)).weights == weights
+    assert work.decode_report(work.encode_report(report)) == report

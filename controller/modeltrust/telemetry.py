@@ -4,10 +4,10 @@ Labels are bounded: outcomes, operations, reasons and our own kinds of object co
 (names, namespaces, other kinds) stands in the log only.
 """
 
-import logging
 import sys
+import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -27,14 +27,14 @@ REFUSALS = ("bad_request", "not_ready", "overloaded", "too_slow")
 class Telemetry:
     """Counters, histograms and the JSON log of one webhook process; label sets are bound once."""
 
-    def __init__(self, *, logger: logging.Logger | None = None) -> None:
+    def __init__(self, *, sink: Callable[[bytes], object] | None = None) -> None:
         """Register everything in a registry of its own.
 
         Args:
-            logger: where log lines go; by default a logger that writes lines to stderr.
+            sink: takes one log line, line feed included, from any thread; by default it goes to stderr.
         """
         self.registry = CollectorRegistry()
-        self._logger = logger or stderr_logger()
+        self._sink = sink or StandardError()
         self._encoder = msgspec.json.Encoder()
         decisions = Counter(
             "modeltrust_decisions", "Reviews answered with a verdict.", ["operation", "outcome"], registry=self.registry
@@ -55,10 +55,11 @@ class Telemetry:
         self.wanted = Counter("modeltrust_wanted", "Models asked for that have no statement.", registry=self.registry)
         self.ready = Gauge("modeltrust_ready", "1 while verdicts are given.", registry=self.registry)
         self.statements = Gauge("modeltrust_statements", "Statements in memory.", registry=self.registry)
+        self.lost = Counter("modeltrust_log_lines_lost", "Log lines that could not be written.", registry=self.registry)
         self.certificate_loads = Counter("modeltrust_certificate_loads", "Serving certificates loaded.", registry=self.registry)
         self.feed_problems = Gauge("modeltrust_feed_problems", "Files that could not be used.", registry=self.registry)
 
-    def decided(self, operation: str, outcome: str, reasons: tuple[str, ...], seconds: float) -> None:
+    def decided(self, operation: str, outcome: str, reasons: Iterable[str], seconds: float) -> None:
         """Count one verdict."""
         known = operation if operation in self._seconds else "OTHER"
         self._decisions[known, outcome].inc()
@@ -75,8 +76,11 @@ class Telemetry:
         self.write({"event": event, **fields})
 
     def write(self, line: Mapping[str, Any]) -> None:
-        """One JSON line, as given."""
-        self._logger.info(self._encoder.encode(line).decode("utf-8", "replace"))
+        """One JSON line, as given. What cannot be written never stops an answer."""
+        try:
+            self._sink(self._encoder.encode(line) + b"\n")
+        except (OSError, ValueError):
+            self.lost.inc()  # a full disk, a closed pipe, a lone surrogate
 
     def failed(self, event: str, error: BaseException, **fields: Any) -> None:
         """One JSON line with a traceback, for what must never happen."""
@@ -84,13 +88,15 @@ class Telemetry:
         self.write({"event": event, "error": type(error).__name__, "trace": trace, **fields})
 
 
-def stderr_logger() -> logging.Logger:
-    """A logger whose lines are written as they are."""
-    logger = logging.getLogger("modeltrust")
-    if not logger.handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
-        logger.propagate = False
-    logger.setLevel(logging.INFO)
-    return logger
+class StandardError:
+    """Writes whole lines to stderr, from any thread. The logging module costs more than a decision's own work."""
+
+    def __init__(self) -> None:
+        self._writing = threading.Lock()
+
+    def __call__(self, line: bytes) -> None:
+        """Write one line and flush it."""
+        stream = sys.stderr.buffer
+        with self._writing:
+            stream.write(line)
+            stream.flush()

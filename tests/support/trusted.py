@@ -52,7 +52,9 @@ def policy(name: str = "production", **changes: Any) -> Object:
 def audit_policy() -> Object:
     """What a fresh installation begins with."""
     requirements = [{"type": "Pinned"}, {"type": "ServingImage", "servingImage": {"allowed": ["registry.acme.example/**"]}}]
-    return policy("baseline", mode="Audit", match={"namespaces": {"names": ["team-a", "team-b"]}, "models": ["**"]}, requirements=requirements)
+    return policy(
+        "baseline", mode="Audit", match={"namespaces": {"names": ["team-a", "team-b"]}, "models": ["**"]}, requirements=requirements
+    )
 
 
 def other_policy() -> Object:

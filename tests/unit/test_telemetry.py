@@ -1,5 +1,4 @@
 import json
-import logging
 
 import pytest
 from prometheus_client import generate_latest
@@ -7,22 +6,9 @@ from prometheus_client import generate_latest
 from modeltrust.telemetry import Telemetry
 
 
-class Lines(logging.Handler):
-    """Keeps what is logged."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-
-
 def telemetry() -> tuple[Telemetry, list[str]]:
-    handler = Lines()
-    logger = logging.Logger("test")
-    logger.addHandler(handler)
-    return Telemetry(logger=logger), handler.lines
+    lines: list[str] = []
+    return Telemetry(sink=lambda line: lines.append(line.decode())), lines
 
 
 def test_verdicts_are_counted_with_bounded_labels() -> None:
@@ -43,7 +29,7 @@ def test_a_log_line_is_one_line_of_json_whatever_is_in_it() -> None:
     metrics, lines = telemetry()
     metrics.log("decision", name="a\nb\x1b[31m")
     (line,) = lines
-    assert "\n" not in line
+    assert line.index("\n") == len(line) - 1
     assert "\x1b" not in line
     assert json.loads(line) == {"event": "decision", "name": "a\nb\x1b[31m"}
 
@@ -69,3 +55,20 @@ def test_two_processes_worth_of_telemetry_do_not_share_a_registry() -> None:
     first.refused("too_slow")
     assert b'why="too_slow"} 0.0' in generate_latest(second.registry)
     assert Telemetry().registry is not Telemetry().registry
+
+
+def test_a_line_that_cannot_be_written_stops_nothing_and_is_counted() -> None:
+    def full(_: bytes) -> None:
+        raise OSError(28, "no space left")
+
+    metrics = Telemetry(sink=full)
+    metrics.log("decision")
+    assert b"modeltrust_log_lines_lost_total 1.0" in generate_latest(metrics.registry)
+    metrics, lines = telemetry()
+    metrics.log("decision", name="\ud800")
+    assert lines == []
+
+
+def test_lines_go_to_stderr_unless_told_otherwise(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    Telemetry().log("start")
+    assert capfdbinary.readouterr().err == b'{"event":"start"}\n'

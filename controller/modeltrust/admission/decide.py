@@ -85,14 +85,14 @@ class Admission:
         except Exception as error:  # noqa: BLE001 - fail closed: whatever went wrong, nothing is admitted by it
             identifier = self._report(error)
             message = f"modeltrust failed while judging this object ({type(error).__name__}, id {identifier})"
-            return _refusal(Reason.INTERNAL_ERROR, Status.ERROR, message, Outcome.ERROR)
+            return refusal(Reason.INTERNAL_ERROR, message, Status.ERROR)
 
     def _decide(self, question: Question, now: int) -> Decision:
         size = len(question.document)
         if question.operation == CREATE and size > limits.CREATE_OBJECT_BYTES:
             # An update carries the object twice: what is larger could be created and then neither changed nor deleted (H10).
             message = f"got an object of {size} bytes of JSON, expected at most {limits.CREATE_OBJECT_BYTES}"
-            return _refusal(Reason.LIMIT_EXCEEDED, Status.FAIL, message, Outcome.DENY)
+            return refusal(Reason.LIMIT_EXCEEDED, message)
         snapshot = self.store.snapshot()
         judgement = judge(
             self._extract(question),
@@ -116,9 +116,18 @@ class Admission:
 def _unreadable(question: Question, reason: Reason, error: MalformedError) -> Workload:
     found = Unresolved(reason=reason, locator="", message=f"the object cannot be read: {quote(error, 300)}")
     return Workload(
-        group="", version="", kind="", namespace=question.namespace, name="", unresolved=(found,), runtime_loaded=True, inference=True
+        group="",
+        version="",
+        kind="",
+        namespace=question.namespace,
+        name="",
+        unresolved=(found,),
+        runtime_loaded=True,
+        inference=True,
     )
 
 
-def _refusal(reason: Reason, status: Status, message: str, outcome: Outcome) -> Decision:
+def refusal(reason: Reason, message: str, status: Status = Status.FAIL) -> Decision:
+    """A denial by nobody's policy: the object, or the question about it, is such that no policy can be asked."""
+    outcome = Outcome.ERROR if status is Status.ERROR else Outcome.DENY
     return Decision(outcome, (Finding(requirement="", status=status, reason=reason, message=message),))

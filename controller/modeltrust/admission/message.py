@@ -18,6 +18,7 @@ _PROBLEMS = frozenset({Status.FAIL, Status.ERROR, Status.PENDING})
 _MESSAGE_CHARACTERS = 360  # one problem; ten of them never fit, so that the first ones stay readable
 _FIX_CHARACTERS = 360
 _NAME_CHARACTERS = 130
+_AUDIT_CHARACTERS = 1_024  # of one annotation; the API server keeps far more, the log that collects them may not
 _ROOM_FOR_REST = 120  # bytes kept for the line that counts what did not fit
 
 
@@ -55,9 +56,9 @@ def problems(decision: Decision) -> tuple[Finding, ...]:
     return _distinct(_denying(decision))
 
 
-def advice(decision: Decision) -> tuple[Finding, ...]:
-    """What would keep the object out if its policy enforced it, each said once."""
-    return _distinct(finding for finding in decision.findings if _is_problem(finding))
+def found(decision: Decision) -> tuple[Finding, ...]:
+    """Everything that is wrong, under whichever policy and mode, unless an exemption excuses it: what is counted and logged."""
+    return tuple(finding for finding in decision.findings if finding.status in _PROBLEMS and not finding.exempted_by)
 
 
 def denial(decision: Decision, subject: Subject, *, identifier: str) -> str:
@@ -68,11 +69,11 @@ def denial(decision: Decision, subject: Subject, *, identifier: str) -> str:
         subject: which object.
         identifier: of this answer, as in the log.
     """
-    found = problems(decision)
-    head = f"modeltrust: {_count(len(found))} in {subject}{_by_whom(_denying(decision))}"
-    tail = f"  {_link(found)}  id={plain(identifier)}"
+    keeping_out = problems(decision)
+    head = f"modeltrust: {_count(len(keeping_out))} in {subject}{_by_whom(_denying(decision))}"
+    tail = f"  {_link(keeping_out)}  id={plain(identifier)}"
     room = limits.DENIAL_BYTES - _size(head) - _size(tail)
-    shown, rest = _fitting(found, room)
+    shown, rest = _fitting(keeping_out, room)
     return "\n".join([head, *shown, *_rest(rest), tail])
 
 
@@ -84,8 +85,8 @@ def warnings(decision: Decision) -> tuple[str, ...]:
     """
     if decision.outcome is not Outcome.WARN:
         return ()
-    found = tuple(finding for finding in advice(decision) if not finding.silent)
-    lines = [cut(f"modeltrust: [{_reason(finding)}] {plain(finding.message)}", limits.WARNING_CHARACTERS) for finding in found]
+    shown = _distinct(finding for finding in found(decision) if not finding.silent)
+    lines = [cut(f"modeltrust: [{_reason(finding)}] {plain(finding.message)}", limits.WARNING_CHARACTERS) for finding in shown]
     if len(lines) > limits.WARNINGS:
         lines[limits.WARNINGS - 1 :] = [f"modeltrust: and {len(lines) - limits.WARNINGS + 1} more"]
     return tuple(lines)
@@ -101,21 +102,18 @@ def causes(decision: Decision) -> tuple[Cause, ...]:
 
 def audit_annotations(decision: Decision, identifier: str) -> dict[str, str]:
     """What the API server keeps in its audit log, under our webhook's name; everything found, advice included."""
-    found = advice(decision)
     annotations = {"outcome": decision.outcome.label, "id": identifier}
-    if found:
-        annotations["reasons"] = ",".join(sorted({_reason(finding) for finding in found}))
-        annotations["policies"] = cut(",".join(sorted({finding.policy for finding in found if finding.policy})), 1024)
-        annotations["models"] = cut(",".join(sorted({finding.reference for finding in found if finding.reference})), 1024)
+    if wrong := found(decision):
+        annotations["reasons"] = ",".join(sorted({_reason(finding) for finding in wrong}))
+        annotations["policies"] = cut(",".join(sorted({finding.policy for finding in wrong if finding.policy})), _AUDIT_CHARACTERS)
+        annotations["models"] = cut(
+            ",".join(sorted({finding.reference for finding in wrong if finding.reference})), _AUDIT_CHARACTERS
+        )
     return annotations
 
 
-def _is_problem(finding: Finding) -> bool:
-    return finding.status in _PROBLEMS and not finding.exempted_by
-
-
 def _denying(decision: Decision) -> tuple[Finding, ...]:
-    return tuple(finding for finding in decision.findings if _is_problem(finding) and not finding.advisory)
+    return tuple(finding for finding in found(decision) if not finding.advisory)
 
 
 def _distinct(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -130,9 +128,9 @@ def _count(number: int) -> str:
     return "1 problem" if number == 1 else f"{number} problems"
 
 
-def _by_whom(found: tuple[Finding, ...]) -> str:
-    policies = _some({finding.policy: None for finding in found if finding.policy})
-    contacts = _some({finding.contact: None for finding in found if finding.contact})
+def _by_whom(findings: tuple[Finding, ...]) -> str:
+    policies = _some({finding.policy: None for finding in findings if finding.policy})
+    contacts = _some({finding.contact: None for finding in findings if finding.contact})
     parts = []
     if policies:
         parts.append(f"{'policies' if ', ' in policies else 'policy'} {policies}")
@@ -146,16 +144,16 @@ def _some(values: Iterable[str]) -> str:
     return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")  # noqa: PLR2004 - two fit a line
 
 
-def _fitting(found: tuple[Finding, ...], room: int) -> tuple[list[str], tuple[Finding, ...]]:
+def _fitting(findings: tuple[Finding, ...], room: int) -> tuple[list[str], tuple[Finding, ...]]:
     shown: list[str] = []
-    for index, finding in enumerate(found[: limits.DENIAL_PROBLEMS]):
-        more = _ROOM_FOR_REST if index + 1 < len(found) else 0
+    for index, finding in enumerate(findings[: limits.DENIAL_PROBLEMS]):
+        more = _ROOM_FOR_REST if index + 1 < len(findings) else 0
         text = next((text for text in _spellings(finding) if _size(text) <= room - more), None)
         if text is None:
-            return shown, found[index:]
+            return shown, findings[index:]
         shown.append(text)
         room -= _size(text)
-    return shown, found[len(shown) :]
+    return shown, findings[len(shown) :]
 
 
 def _spellings(finding: Finding) -> Iterator[str]:
@@ -168,16 +166,16 @@ def _spellings(finding: Finding) -> Iterator[str]:
     yield cut(line, _MESSAGE_CHARACTERS // 3)
 
 
-def _rest(found: tuple[Finding, ...]) -> list[str]:
-    if not found:
+def _rest(findings: tuple[Finding, ...]) -> list[str]:
+    if not findings:
         return []
-    counts = Counter(_reason(finding) for finding in found).most_common(2)
+    counts = Counter(_reason(finding) for finding in findings).most_common(2)
     words = ", ".join(f"{reason} ({number})" if number > 1 else reason for reason, number in counts)
-    return [f"and {len(found)} more: {words}{' …' if sum(number for _, number in counts) < len(found) else ''}"]
+    return [f"and {len(findings)} more: {words}{' …' if sum(number for _, number in counts) < len(findings) else ''}"]
 
 
-def _link(found: tuple[Finding, ...]) -> str:
-    name = next((finding.requirement for finding in found if finding.requirement), "")
+def _link(findings: tuple[Finding, ...]) -> str:
+    name = next((finding.requirement for finding in findings if finding.requirement), "")
     return f"{DOCUMENTATION}#{name.lower()}" if name else DOCUMENTATION
 
 

@@ -211,7 +211,9 @@ def _group_kind(value: Object) -> tuple[str, str]:
 def _key(value: Object) -> _Key:
     kind = KINDS.get(_group_kind(value))
     if kind is None:
-        raise InvalidInputError(f"got {quote(value.get('apiVersion'))} {quote(value.get('kind'))}, expected one of our kinds or Namespace")
+        raise InvalidInputError(
+            f"got {quote(value.get('apiVersion'))} {quote(value.get('kind'))}, expected one of our kinds or Namespace"
+        )
     return kind, name_of(value)
 
 

@@ -71,7 +71,9 @@ class _Tables:
 class Store:
     """A ``Sink`` for feeds, a snapshot and a statement index for decisions."""
 
-    def __init__(self, compilers: Compilers, *, problem: Callable[[Kind, str, str], None] = lambda _kind, _name, _why: None) -> None:
+    def __init__(
+        self, compilers: Compilers, *, problem: Callable[[Kind, str, str], None] = lambda _kind, _name, _why: None
+    ) -> None:
         """Begin empty and not ready.
 
         Args:

@@ -4,9 +4,8 @@ import argparse
 import gc
 import secrets
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from time import monotonic, time
+from time import monotonic
 
 import msgspec
 from prometheus_client import start_http_server
@@ -17,7 +16,7 @@ from modeltrust.domain.errors import InvalidInputError, ModelTrustError
 from modeltrust.policy.policy import Unmatched
 from modeltrust.telemetry import Telemetry
 from modeltrust.webhook.answer import Answerer
-from modeltrust.webhook.app import build_app
+from modeltrust.webhook.app import App, build_app
 from modeltrust.webhook.background import Background
 from modeltrust.webhook.health import Health
 from modeltrust.webhook.serve import Server, configuration, listen
@@ -55,7 +54,9 @@ def read_settings(arguments: list[str]) -> WebhookSettings:
         SystemExit: unknown flags, or help was asked for.
     """
     parser = argparse.ArgumentParser(
-        prog="modeltrust webhook", description="The admission webhook: answers AdmissionReviews from a trust folder.", allow_abbrev=False
+        prog="modeltrust webhook",
+        description="The admission webhook: answers AdmissionReviews from a trust folder.",
+        allow_abbrev=False,
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings in YAML; flags win")
     for name, about in _FLAGS.items():
@@ -108,8 +109,14 @@ def _serve(settings: WebhookSettings) -> int:
     return 0
 
 
-def _application(live: Live, health: Health, telemetry: Telemetry) -> "App":
-    answerer = Answerer(admission=live.admission, tables=live.tables, telemetry=telemetry)
+def _application(live: Live, health: Health, telemetry: Telemetry) -> App:
+    answerer = Answerer(
+        admission=live.admission,
+        tables=live.tables,
+        telemetry=telemetry,
+        identifier=_identifier,
+        report=lambda error: _report(telemetry, error),
+    )
     return build_app(Validate(answerer=answerer, health=health, telemetry=telemetry), health)
 
 
@@ -122,6 +129,10 @@ def _serve_metrics(address: str, telemetry: Telemetry) -> int | None:
 
 
 def _report(telemetry: Telemetry, error: Exception) -> str:
-    identifier = secrets.token_hex(4)
+    identifier = _identifier()
     telemetry.failed("internal-error", error, id=identifier)
     return identifier
+
+
+def _identifier() -> str:
+    return secrets.token_hex(3)

@@ -7,6 +7,7 @@ Never a 500, and never an allow that was not decided.
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from time import perf_counter, time
@@ -25,6 +26,8 @@ Send = Callable[[Message], Awaitable[None]]
 _JSON = (b"content-type", b"application/json")
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 _CLOSE = (b"connection", b"close")
+_TIMEOUT = re.compile(rb"(?:^|&)timeout=([0-9]{1,4}(?:\.[0-9]{1,3})?)(ms|s|m)(?:&|$)")  # of Go's durations, those that are sent
+_UNITS = {b"ms": 0.001, b"s": 1.0, b"m": 60.0}
 _PREFIX_BYTES = limits.UID_SCAN_BYTES
 
 
@@ -39,7 +42,8 @@ class _GoneError(Exception):
 class Validate:
     """The endpoint."""
 
-    def __init__(self, *, answerer: Answerer, health: Health, telemetry: Telemetry) -> None:
+    def __init__(self, *, answerer: Answerer, health: Health, telemetry: Telemetry, clock: Callable[[], float] = time) -> None:
+        self._clock = clock
         self._answerer = answerer
         self._health = health
         self._telemetry = telemetry
@@ -63,12 +67,12 @@ class Validate:
     ) -> tuple[HTTPStatus | None, tuple[bytes, bytes], bytes]:
         if scope["method"] != "POST":
             return self._refuse("bad_request", HTTPStatus.METHOD_NOT_ALLOWED, b"expected POST")
-        if self._health.reasons(time()):
+        if self._health.reasons(self._clock()):
             return self._refuse("not_ready", HTTPStatus.SERVICE_UNAVAILABLE, b"not ready: no verdict")
         if not _is_json(scope):
             return self._refuse("bad_request", HTTPStatus.BAD_REQUEST, b"expected content-type application/json")
         try:
-            async with asyncio.timeout(limits.BODY_SECONDS):
+            async with asyncio.timeout(_patience(scope)):
                 body = await self._read(receive)
         except _GoneError:
             return None, _TEXT, b""
@@ -79,7 +83,7 @@ class Validate:
         except _TooLargeError as error:
             answer = self._answerer.too_large(error.args[0])
         else:
-            answer = self._answerer.answer(body, now=int(time()), started=started)
+            answer = self._answerer.answer(body, now=int(self._clock()), started=started)
         if answer is None:
             return self._refuse("bad_request", HTTPStatus.BAD_REQUEST, b"not an AdmissionReview")
         return HTTPStatus.OK, _JSON, answer
@@ -128,6 +132,15 @@ async def _discard(receive: Receive, message: Message) -> None:
     while message.get("more_body") and discarded < limits.DISCARD_BYTES:
         message = await receive()
         discarded += len(message.get("body", b""))
+
+
+def _patience(scope: Scope) -> float:
+    """How long to wait for the body, in seconds: the API server's own patience less what answering needs."""
+    found = _TIMEOUT.search(scope["query_string"])
+    if found is None:
+        return limits.BODY_SECONDS
+    asked = float(found[1]) * _UNITS[found[2]]
+    return min(limits.BODY_SECONDS, limits.ANSWER_SECONDS, max(asked / 2, asked - limits.ANSWER_MARGIN_SECONDS))
 
 
 def _is_json(scope: Scope) -> bool:

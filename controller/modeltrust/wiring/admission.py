@@ -8,6 +8,7 @@ from typing import Any
 from modeltrust.admission.decide import Admission
 from modeltrust.api.compile import compile_exemption, compile_policy, compile_revocation, compile_signer, statements_of
 from modeltrust.api.manifests import read_manifests
+from modeltrust.api.yaml_reader import read_yaml
 from modeltrust.attestation.attestors import parse_attestors
 from modeltrust.domain.errors import InvalidInputError
 from modeltrust.policy.policy import Unmatched
@@ -89,4 +90,14 @@ def _parse(data: bytes, name: str) -> Iterable[Mapping[str, Any]]:
 
 
 def _believe(store: Store, data: bytes | None) -> None:
-    store.believe(None if data is None else parse_attestors(data))
+    store.believe(None if data is None else parse_attestors(_list(data)))
+
+
+def _list(data: bytes) -> Any:
+    try:
+        documents = list(read_yaml(data.decode("utf-8")))
+    except UnicodeDecodeError as error:
+        raise InvalidInputError("got bytes that are no UTF-8, expected a list of attestors") from error
+    if len(documents) != 1:
+        raise InvalidInputError(f"got {len(documents)} YAML documents, expected one list of attestors")
+    return documents[0].value

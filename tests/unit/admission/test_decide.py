@@ -18,7 +18,9 @@ from tests.support.statements import DAY, NOW, an_attestor_key
 GUARD_COMMIT = "1" * 40
 
 
-def ask(document: reviews.Object, *, store: Store | None = None, namespace: str = "team-a", dry_run: bool = False, now: int = NOW) -> Decision:
+def ask(
+    document: reviews.Object, *, store: Store | None = None, namespace: str = "team-a", dry_run: bool = False, now: int = NOW
+) -> Decision:
     admission = trusted.an_admission(store or trusted.a_store())
     return admission.decide(Question(reviews.dump(document), namespace, dry_run=dry_run), now)
 
@@ -101,7 +103,8 @@ def test_without_policies_the_setting_for_unmatched_decides() -> None:
     store.replace(Kind.POLICIES, [])
     document = reviews.dump(reviews.deployment())
     outcomes = {
-        setting: trusted.an_admission(store, unmatched=setting).decide(Question(document, "team-a"), NOW).outcome for setting in Unmatched
+        setting: trusted.an_admission(store, unmatched=setting).decide(Question(document, "team-a"), NOW).outcome
+        for setting in Unmatched
     }
     assert outcomes == {Unmatched.ALLOW: Outcome.ADMIT, Unmatched.WARN: Outcome.WARN, Unmatched.DENY: Outcome.DENY}
 

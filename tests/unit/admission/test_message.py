@@ -54,7 +54,9 @@ def test_a_denial_reads_as_the_design_shows_it() -> None:
 
 
 def test_a_fix_keeps_its_lines_and_a_cluster_scoped_object_has_no_slash() -> None:
-    finding = Finding("pinned", Status.FAIL, Reason.UNPINNED_REFERENCE, "x", fix="- name: HF_ENDPOINT\n  value: https://huggingface.co")
+    finding = Finding(
+        "pinned", Status.FAIL, Reason.UNPINNED_REFERENCE, "x", fix="- name: HF_ENDPOINT\n  value: https://huggingface.co"
+    )
     text = denial(denied(finding), Subject("ClusterServingRuntime", "", "vllm"), identifier="1")
     assert text.startswith("modeltrust: 1 problem in ClusterServingRuntime vllm\n")
     assert "  Fix: - name: HF_ENDPOINT\n      value: https://huggingface.co\n" in text
@@ -62,7 +64,9 @@ def test_a_fix_keeps_its_lines_and_a_cluster_scoped_object_has_no_slash() -> Non
 
 def test_the_same_problem_of_two_policies_is_said_once_and_names_both() -> None:
     text = denial(denied(UNPINNED, _with(UNPINNED, policy="baseline")), SUBJECT, identifier="1")
-    assert text.startswith("modeltrust: 1 problem in InferenceService team-a/guard (policies production, baseline, ask #ml-platform)\n")
+    assert text.startswith(
+        "modeltrust: 1 problem in InferenceService team-a/guard (policies production, baseline, ask #ml-platform)\n"
+    )
 
 
 def test_advice_passes_and_what_an_exemption_excuses_are_no_problems() -> None:

@@ -106,7 +106,8 @@ def test_a_missing_file_is_refused_at_start(tmp_path: Path) -> None:
 def test_versions_before_1_2_are_refused(tmp_path: Path) -> None:
     context = Certificate(*write_certificate(tmp_path)).context
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
-    with pytest.raises((ssl.SSLError, AssertionError)), handshake(
-        context, minimum_version=ssl.TLSVersion.TLSv1_1, maximum_version=ssl.TLSVersion.TLSv1_1
+    with (
+        pytest.raises((ssl.SSLError, AssertionError)),
+        handshake(context, minimum_version=ssl.TLSVersion.TLSv1_1, maximum_version=ssl.TLSVersion.TLSv1_1),
     ):
         pass

@@ -1,0 +1,234 @@
+"""From the bytes of an AdmissionReview to the bytes of its answer; synchronous, never raises, never allows by accident."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+import msgspec
+
+from modeltrust.admission import message
+from modeltrust.admission.decide import Admission, Question, refusal
+from modeltrust.admission.message import Subject
+from modeltrust.admission.plain import cut
+from modeltrust.api import review as reviews
+from modeltrust.api.compile import check_object
+from modeltrust.api.review import Review, Undecodable
+from modeltrust.domain.decision import Decision, Outcome, Status
+from modeltrust.domain.errors import MalformedError, ModelTrustError, quote
+from modeltrust.domain.reasons import Reason
+from modeltrust.references.tables import Tables
+from modeltrust.telemetry import Telemetry
+
+_OURS = "modeltrust.dev"
+_JUDGED = frozenset({reviews.CREATE, reviews.UPDATE})
+_FORBIDDEN, _INVALID = 403, 422
+_LOGGED_CHARACTERS = 256  # of each name in a log line
+_LOGGED_MODELS = 16
+_REVOKED = "modeltrust: [ModelRevoked] a model of this object is revoked; only changes that load nothing are allowed"
+_ADMITTED = Decision(Outcome.ADMIT)
+
+
+class _Metadata(msgspec.Struct, gc=False, rename="camel"):
+    name: str | None = None
+    generate_name: str | None = None
+
+
+class _Named(msgspec.Struct, gc=False):
+    metadata: _Metadata | None = None
+
+
+_NAMED = msgspec.json.Decoder(_Named)
+_OBJECT = msgspec.json.Decoder(dict[str, object])
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What to answer.
+
+    Attributes:
+        decision: the verdict with everything found.
+        code: HTTP status in a denial, as the client sees it.
+        warnings: shown beside either verdict.
+        unjudged: why nothing was asked: ``unchanged`` or ``delete``; empty where the policies decided.
+    """
+
+    decision: Decision
+    code: int = _FORBIDDEN
+    warnings: tuple[str, ...] = ()
+    unjudged: str = ""
+
+
+class Answerer:
+    """Decodes, decides, encodes, counts and logs."""
+
+    def __init__(
+        self,
+        *,
+        admission: Admission,
+        tables: Tables,
+        telemetry: Telemetry,
+        identifier: Callable[[], str],
+        report: Callable[[Exception], str],
+    ) -> None:
+        """Join the decision with its protocol.
+
+        Args:
+            admission: decides.
+            tables: name the annotations and labels that matter.
+            telemetry: counts and logs.
+            identifier: a fresh short id for each answer.
+            report: writes an error of ours down; returns the id under which it can be found.
+        """
+        self._admission = admission
+        self._annotations = tables.watched_annotations
+        self._labels = tables.watched_labels
+        self._telemetry = telemetry
+        self._identifier = identifier
+        self._report = report
+
+    def answer(self, body: bytes, *, now: int, started: float) -> bytes | None:
+        """Answer one review.
+
+        Args:
+            body: at most ``limits.REVIEW_BYTES``.
+            now: unix seconds.
+            started: ``perf_counter`` when the call began.
+
+        Returns:
+            The answer; None where not even its uid could be read, so that no verdict can be given.
+        """
+        try:
+            review = reviews.decode(body)
+        except MalformedError as error:
+            self._telemetry.log("review-unreadable", why=str(error))
+            return None
+        if isinstance(review, Undecodable):
+            return self._undecodable(review, Reason.UNRESOLVED_REFERENCE)
+        if _other_uid(body, review.uid):
+            self._telemetry.log("review-unreadable", why="two uids")
+            return None
+        return self._say(review, self._safely(review, now), started)
+
+    def too_large(self, start: bytes) -> bytes | None:
+        """Answer a review that passed the bound on bytes, from its start; as ``answer``."""
+        try:
+            return self._undecodable(reviews.recover(start, "the review is too large"), Reason.LIMIT_EXCEEDED)
+        except MalformedError as error:
+            self._telemetry.log("review-unreadable", why=str(error))
+            return None
+
+    def _safely(self, review: Review, now: int) -> _Verdict:
+        try:
+            return self._judge(review, now)
+        except Exception as error:  # noqa: BLE001 - the last line of defence: a denial with an id, never a 500
+            text = f"modeltrust failed while reading this review ({type(error).__name__}, id {self._report(error)})"
+            return _Verdict(refusal(Reason.INTERNAL_ERROR, text, Status.ERROR))
+
+    def _judge(self, review: Review, now: int) -> _Verdict:
+        if review.operation == "DELETE":
+            return _Verdict(_ADMITTED, unjudged="delete")  # never matched by our configuration; what goes away loads nothing
+        if review.operation not in _JUDGED:
+            text = f"got operation {quote(review.operation)}, expected CREATE or UPDATE"
+            return _Verdict(refusal(Reason.UNRESOLVED_REFERENCE, text))
+        unchanged = reviews.unchanged(review, self._annotations, self._labels)
+        if review.kind.group == _OURS:
+            return _Verdict(_ADMITTED, unjudged="unchanged") if unchanged else _check_ours(review)
+        if unchanged:
+            return self._pass_unchanged(review, now)
+        decision = self._decide(review, now)
+        return _Verdict(decision, warnings=message.warnings(decision))
+
+    def _pass_unchanged(self, review: Review, now: int) -> _Verdict:
+        # Passes whatever the policies say by now, so that finalizers, labels and status keep working (C2, H9).
+        revoked = False
+        if self._admission.store.snapshot().revocations:
+            findings = self._decide(review, now).findings
+            revoked = any(finding.reason is Reason.MODEL_REVOKED for finding in findings)
+        return _Verdict(_ADMITTED, warnings=(_REVOKED,) if revoked else (), unjudged="unchanged")
+
+    def _decide(self, review: Review, now: int) -> Decision:
+        question = Question(review.document, review.namespace, operation=review.operation, dry_run=bool(review.dry_run))
+        return self._admission.decide(question, now)
+
+    def _say(self, review: Review, verdict: _Verdict, started: float) -> bytes:
+        decision, identifier = verdict.decision, self._identifier()
+        name, text, causes = review.name, "", ()
+        if not decision.allowed:
+            name = name or _made_up_name(review.document)
+            text = message.denial(decision, Subject(review.kind.kind, review.namespace, name), identifier=identifier)
+            causes = message.causes(decision)
+        answer = reviews.encode(
+            review.uid,
+            allowed=decision.allowed,
+            code=verdict.code,
+            message=text,
+            causes=causes,
+            warnings=verdict.warnings,
+            audit=message.audit_annotations(decision, identifier),
+        )
+        self._record(review, verdict, name, identifier, perf_counter() - started)
+        return answer
+
+    def _record(self, review: Review, verdict: _Verdict, name: str, identifier: str, seconds: float) -> None:
+        decision, telemetry = verdict.decision, self._telemetry
+        found = message.found(decision)
+        reasons = sorted({finding.reason.value for finding in found if finding.reason is not None})
+        telemetry.decided(review.operation, decision.outcome.label, reasons, seconds)
+        telemetry.wanted.inc(len(decision.wanted))
+        telemetry.write(
+            {
+                "event": "decision",
+                "id": identifier,
+                "uid": review.uid,
+                "operation": review.operation,
+                "group": review.kind.group,
+                "kind": review.kind.kind,
+                "namespace": review.namespace,
+                "name": cut(name, _LOGGED_CHARACTERS),
+                "dryRun": bool(review.dry_run),
+                "outcome": decision.outcome.label,
+                "unjudged": verdict.unjudged,
+                "reasons": reasons,
+                "policies": sorted({finding.policy for finding in found if finding.policy}),
+                "models": sorted({finding.reference for finding in found if finding.reference})[:_LOGGED_MODELS],
+                "wanted": [identity.key for identity in decision.wanted[:_LOGGED_MODELS]],
+                "milliseconds": round(seconds * 1000, 3),
+            }
+        )
+
+    def _undecodable(self, review: Undecodable, reason: Reason) -> bytes:
+        identifier = self._identifier()
+        self._telemetry.refused("bad_request")
+        self._telemetry.log("review-undecodable", id=identifier, uid=review.uid, why=review.why)
+        decision = refusal(reason, review.why)
+        text = message.denial(decision, Subject("AdmissionReview", "", review.uid), identifier=identifier)
+        return reviews.encode(review.uid, allowed=False, message=text, causes=message.causes(decision))
+
+
+def _check_ours(review: Review) -> _Verdict:
+    """Refuse of our own kinds what the compiler refuses: the API server prunes unknown fields without a word."""
+    try:
+        check_object(_OBJECT.decode(review.document))
+    except (ModelTrustError, msgspec.DecodeError, RecursionError) as error:
+        text = str(error) if isinstance(error, ModelTrustError) else f"the object cannot be read: {quote(error)}"
+        return _Verdict(refusal(Reason.POLICY_INVALID, text), code=_INVALID)
+    return _Verdict(_ADMITTED, unjudged="ours")
+
+
+def _other_uid(body: bytes, uid: str) -> bool:
+    """Whether the start of the body shows another uid: a duplicate key, which two parsers read differently."""
+    try:
+        return reviews.recover(body, "").uid != uid
+    except MalformedError:
+        return False
+
+
+def _made_up_name(document: bytes) -> str:
+    """The name as its author knows it: generateName with a star, since the API server adds the rest after we answer."""
+    try:
+        metadata = _NAMED.decode(document).metadata
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return ""
+    if metadata is None:
+        return ""
+    return metadata.name or (f"{metadata.generate_name}*" if metadata.generate_name else "")

@@ -464,8 +464,16 @@ class TestSigstore:
         return timestamp(message, at, self.tsa_key, self.tsa_leaf, serial=serial)
 
 
-def timestamp(message: bytes, at: int, key: ec.EllipticCurvePrivateKey, leaf: x509.Certificate, *, serial: int = 1) -> bytes:
-    """An RFC 3161 response signed by any key with its certificate, DER."""
+def timestamp(
+    message: bytes,
+    at: int,
+    key: ec.EllipticCurvePrivateKey,
+    leaf: x509.Certificate,
+    *,
+    serial: int = 1,
+    chain: Collection[x509.Certificate] = (),
+) -> bytes:
+    """An RFC 3161 response signed by any key with its certificate, DER; ``chain`` is embedded beside the leaf."""
     info = tsp.TSTInfo(
         {
             "version": "v1",
@@ -509,7 +517,7 @@ def timestamp(message: bytes, at: int, key: ec.EllipticCurvePrivateKey, leaf: x5
             "version": "v3",
             "digest_algorithms": [{"algorithm": "sha256"}],
             "encap_content_info": {"content_type": "tst_info", "content": info},
-            "certificates": [certificate],
+            "certificates": [certificate, *(asn1_x509.Certificate.load(der(item)) for item in chain)],
             "signer_infos": [signer],
         }
     )

@@ -64,9 +64,11 @@ def verify_chain(
         .build_client_verifier()
     )
     try:
-        return verifier.verify(leaf, list(intermediates)).chain
+        chain = verifier.verify(leaf, list(intermediates)).chain
     except VerificationError:
         return None
+    # a leaf that is listed among the roots would be its own anchor; that is a key pin, and TrustedSigner has publicKey for it
+    return chain if len(chain) > 1 else None
 
 
 def usable_leaf(leaf: x509.Certificate, purpose: x509.ObjectIdentifier) -> str:

@@ -1,0 +1,479 @@
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from sigstore.models import Bundle as SigstoreBundle
+from sigstore.models import TrustedRoot
+from sigstore.verify import Verifier
+from sigstore.verify.policy import Identity as SigstoreIdentity
+from sigstore_models.trustroot.v1 import TrustedRoot as TrustedRootModel
+
+from modeltrust.domain import limits
+from modeltrust.domain.evidence import PUBLIC_GOOD, Assurance, RejectedSignature, SignatureEvidence, SignerKind
+from modeltrust.domain.globs import Glob
+from modeltrust.domain.reasons import Reason
+from modeltrust.domain.signer import KeylessIdentity, KeylessTrust, Purpose, TrustedSigner
+from modeltrust.policy.signers import Counted, NotCounted, match
+from modeltrust.signing import keyless
+from modeltrust.signing.trust_root import parse_trust_root
+from modeltrust.signing.verify import verify
+from tests.support import oms
+from tests.support.sigstore_ca import IDENTITY, ISSUER, NOW, TestSigstore, b64, fingerprint, rfc3339
+
+INSTANCE, FOREIGN = TestSigstore(), TestSigstore(name="foreign")
+PAYLOAD = oms.payload()
+Change = Callable[[dict[str, Any]], None]
+VERSIONS = pytest.mark.parametrize("version", [1, 2])
+
+
+def trusting(root: bytes | None, *, name: str = "acme", **fields: Any) -> TrustedSigner:
+    identity = KeylessIdentity("release", **{"issuer": ISSUER, "subject": IDENTITY, **fields})
+    return TrustedSigner(
+        name, (), frozenset({Purpose.AUTHOR}), KeylessTrust((identity,), root, INSTANCE.fingerprints()), (Glob("hf://acme/**"),)
+    )
+
+
+SIGNERS = (trusting(INSTANCE.trusted_root()),)
+
+
+def judged(
+    document: dict[str, Any] | bytes, *, root: dict[str, Any] | None = None, signers: tuple[TrustedSigner, ...] = SIGNERS
+) -> SignatureEvidence | RejectedSignature:
+    data = document if isinstance(document, bytes) else json.dumps(document).encode()
+    signers = signers if root is None else (trusting(json.dumps(root).encode()),)
+    return verify(data, oms.listing(), signers=signers, now=NOW, content=None)
+
+
+def accepted(document: dict[str, Any] | bytes, **options: Any) -> SignatureEvidence:
+    result = judged(document, **options)
+    assert isinstance(result, SignatureEvidence), result
+    return result
+
+
+def refused(document: dict[str, Any] | bytes, reason: Reason = Reason.SIGNATURE_INVALID, says: str = "", **options: Any) -> None:
+    result = judged(document, **options)
+    assert isinstance(result, RejectedSignature), result
+    assert (result.reason, says in result.message) == (reason, True), result.message
+
+
+def minted(**options: Any) -> dict[str, Any]:
+    return INSTANCE.document(options.pop("payload", PAYLOAD), **options)
+
+
+def sigstore_accepts(document: dict[str, Any], root: dict[str, Any] | None = None) -> bool:
+    """What sigstore-python alone says."""
+    inner = TrustedRootModel.from_json(json.dumps(root or INSTANCE.root_document()))
+    try:
+        verifier = Verifier(trusted_root=TrustedRoot(inner))
+        verifier.verify_dsse(SigstoreBundle.from_json(json.dumps(document)), SigstoreIdentity(identity=IDENTITY, issuer=ISSUER))
+    except Exception:  # noqa: BLE001 - any of the twelve kinds
+        return False
+    return True
+
+
+# --- what is accepted -----------------------------------------------------------------------------------------------------------
+
+
+@VERSIONS
+def test_a_keyless_signature_is_recorded_with_who_when_and_what_vouched(version: int) -> None:
+    evidence = accepted(minted(version=version, signed_at=NOW + 5))
+    assert (evidence.kind, evidence.issuer, evidence.subject) == (SignerKind.KEYLESS, ISSUER, IDENTITY)
+    assert (evidence.signed_at, evidence.assurance) == (NOW + 5, Assurance.SOURCE_DIGESTS)
+    keys = [INSTANCE.fulcio.key, INSTANCE.ct_key, INSTANCE.log_key] + ([INSTANCE.tsa_key] if version == 2 else [])
+    assert evidence.vouched_by == tuple(sorted(fingerprint(key.public_key()) for key in keys))
+    assert set(evidence.vouched_by) <= INSTANCE.fingerprints()
+
+
+def test_a_promised_time_beside_a_timestamp_is_the_log_s() -> None:
+    evidence = accepted(minted(version=1, timestamped=True))
+    assert (evidence.signed_at, len(evidence.vouched_by)) == (NOW, 3)
+
+
+def test_an_e_mail_address_is_a_subject() -> None:
+    assert accepted(minted(identity="dev@acme.example")).subject == "dev@acme.example"
+
+
+def test_claims_are_recorded_by_fulcio_s_names() -> None:
+    claims = {"sourceRepositoryURI": "https://github.com/acme/models", "githubWorkflowTrigger": "push", "buildTrigger": "push"}
+    assert accepted(minted(claims=claims)).claims == tuple(sorted(claims.items()))
+
+
+@pytest.mark.parametrize("left_out", ["ski", "issuer_v2", "issuer"])
+def test_extensions_that_do_not_matter_may_be_absent(left_out: str) -> None:
+    assert accepted(minted(omit=[left_out])).issuer == ISSUER
+
+
+def test_old_media_types_verify_with_a_certificate_pool() -> None:
+    document = minted()
+    document["mediaType"] = "application/vnd.dev.sigstore.bundle+json;version=0.2"
+    material = document["verificationMaterial"]
+    material["x509CertificateChain"] = {"certificates": [material.pop("certificate")]}
+    assert accepted(document).subject == IDENTITY
+
+
+def test_a_p_384_key_that_signs_with_sha_256_verifies() -> None:
+    assert accepted(minted(curve=ec.SECP384R1())).subject == IDENTITY
+
+
+def test_the_right_one_of_several_roots_is_found() -> None:
+    signers = (trusting(FOREIGN.trusted_root(), name="other"), *SIGNERS, trusting(None, name="public"))
+    assert set(accepted(minted(), signers=signers).vouched_by) <= INSTANCE.fingerprints()
+    assert set(accepted(FOREIGN.document(PAYLOAD), signers=signers).vouched_by) <= FOREIGN.fingerprints()
+
+
+@VERSIONS
+def test_nothing_is_carried_from_one_bundle_to_the_next(version: int) -> None:
+    first, second = minted(version=version), minted(version=version, identity="dev@acme.example")
+    assert [accepted(item).subject for item in (first, second, first)] == [IDENTITY, "dev@acme.example", IDENTITY]
+
+
+# --- identities: recorded here, judged by policy ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "counts"),
+    [
+        ({}, True),
+        ({"subject": "https://github.com/acme/models/.github/workflows/other.yml@refs/heads/main"}, False),
+        ({"issuer": "https://accounts.example"}, False),
+        ({"claims": (("sourceRepositoryURI", "https://github.com/acme/models"),)}, True),
+        ({"claims": (("sourceRepositoryURI", "https://github.com/acme/other"),)}, False),
+        ({"claims": (("runnerEnvironment", "github-hosted"),)}, False),
+    ],
+)
+def test_a_wrong_identity_or_issuer_does_not_count(fields: dict[str, Any], counts: bool) -> None:  # noqa: FBT001 - a table
+    evidence = accepted(minted(claims={"sourceRepositoryURI": "https://github.com/acme/models"}))
+    verdict = match(evidence, trusting(INSTANCE.trusted_root(), **fields), "hf://acme/guard", NOW)
+    assert isinstance(verdict, Counted if counts else NotCounted), verdict
+
+
+def test_a_root_whose_key_was_removed_no_longer_vouches() -> None:
+    evidence = accepted(minted())
+    signer = trusting(INSTANCE.trusted_root())
+    assert isinstance(signer.trust, KeylessTrust)
+    rotated = replace(signer, trust=replace(signer.trust, root_fingerprints=FOREIGN.fingerprints()))
+    assert isinstance(match(evidence, signer, "hf://acme/guard", NOW), Counted)
+    assert isinstance(match(evidence, rotated, "hf://acme/guard", NOW), NotCounted)
+
+
+# --- negative cases, facts/signing.md section 6.6 ---------------------------------------------------------------------------------
+
+
+def entry(name: str, item: Any) -> Change:
+    def change(document: dict[str, Any]) -> None:
+        document["verificationMaterial"]["tlogEntries"][0][name] = item
+
+    return change
+
+
+def proof(name: str, item: Any) -> Change:
+    def change(document: dict[str, Any]) -> None:
+        document["verificationMaterial"]["tlogEntries"][0]["inclusionProof"][name] = item
+
+    return change
+
+
+def promise_removed(document: dict[str, Any]) -> None:
+    del document["verificationMaterial"]["tlogEntries"][0]["inclusionPromise"]
+
+
+def token_removed(document: dict[str, Any]) -> None:
+    del document["verificationMaterial"]["timestampVerificationData"]
+
+
+def token_twice(document: dict[str, Any]) -> None:
+    document["verificationMaterial"]["timestampVerificationData"]["rfc3161Timestamps"] *= 2
+
+
+def checkpoint_altered(document: dict[str, Any]) -> None:
+    checkpoint = document["verificationMaterial"]["tlogEntries"][0]["inclusionProof"]["checkpoint"]
+    checkpoint["envelope"] = checkpoint["envelope"].replace("\n5\n", "\n6\n", 1)
+
+
+def entries(count: int) -> Change:
+    def change(document: dict[str, Any]) -> None:
+        document["verificationMaterial"]["tlogEntries"] = document["verificationMaterial"]["tlogEntries"][:1] * count
+
+    return change
+
+
+def payload_altered(document: dict[str, Any]) -> None:
+    document["dsseEnvelope"]["payload"] = b64(oms.payload({"config.json": b"evil"}))
+
+
+def payload_type_altered(document: dict[str, Any]) -> None:
+    document["dsseEnvelope"]["payloadType"] = "text/plain"
+
+
+def second_signature(document: dict[str, Any]) -> None:
+    document["dsseEnvelope"]["signatures"] *= 2
+
+
+def single_certificate_in_0_2(document: dict[str, Any]) -> None:
+    document["mediaType"] = "application/vnd.dev.sigstore.bundle+json;version=0.2"
+
+
+@pytest.mark.parametrize(
+    ("version", "change"),
+    [
+        (1, entry("integratedTime", str(NOW + 1))),
+        (1, entry("logIndex", "1235")),
+        (1, promise_removed),
+        (2, token_removed),
+        (2, token_twice),
+        *[
+            (version, change)
+            for version in (1, 2)
+            for change in (
+                proof("rootHash", b64(b"\x00" * 32)),
+                proof("hashes", []),
+                proof("checkpoint", None),
+                entry("inclusionProof", None),
+                checkpoint_altered,
+                entry("logId", {"keyId": b64(b"\x00" * 32)}),
+                entry("kindVersion", {"kind": "intoto", "version": "0.0.2"}),
+                entry("kindVersion", {"kind": "hashedrekord", "version": "0.0.1"}),
+                entry("canonicalizedBody", b64(b"{}")),
+                entries(0),
+                entries(2),
+                payload_altered,
+                payload_type_altered,
+                second_signature,
+                single_certificate_in_0_2,
+            )
+        ],
+    ],
+)
+def test_a_bundle_that_was_changed_is_invalid(version: int, change: Change) -> None:
+    document = minted(version=version)
+    change(document)
+    refused(document)
+
+
+@VERSIONS
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"omit": ["sct"]},
+        {"scts": 2},
+        {"sct_by": FOREIGN},
+        {"omit": ["aki"]},
+        {"omit": ["usage"]},
+        {"omit": ["purpose"]},
+        {"omit": ["san"]},
+        {"omit": ["issuer", "issuer_v2"]},
+        {"critical": ["usage"]},
+        {"critical": ["san", "usage", "purpose"]},
+        {"entry_signature": b"another signature over the same payload"},
+        {"kind": "intoto"},
+        {"payload_type": "text/plain"},
+        {"curve": ec.SECP384R1(), "signature_hash": hashes.SHA384()},
+        {"names": [x509.RFC822Name("a@acme.example"), x509.RFC822Name("b@acme.example")]},
+        {"names": [x509.DNSName("acme.example")]},
+    ],
+    ids=",".join,
+)
+def test_a_bundle_that_was_minted_wrong_is_invalid(version: int, options: dict[str, Any]) -> None:
+    refused(minted(version=version, **options))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"stamp_message": b"another message"}, "verified time"),
+        ({"stamps": 2}, "2 timestamps"),
+        ({"stamps": 32}, "32 timestamps"),
+        ({"stamper": FOREIGN}, "timestamp authority"),
+    ],
+)
+def test_a_wrong_timestamp_is_invalid(options: dict[str, Any], says: str) -> None:
+    refused(minted(version=2, **options), says=says)
+
+
+def test_thirty_three_timestamps_are_over_the_limit() -> None:
+    refused(minted(version=2, stamps=33), Reason.LIMIT_EXCEEDED)
+
+
+def test_a_second_timestamp_that_nobody_can_verify_does_not_hide() -> None:
+    document = minted(version=2)
+    tokens = document["verificationMaterial"]["timestampVerificationData"]["rfc3161Timestamps"]
+    tokens.append({"signedTimestamp": b64(FOREIGN.token(b"x", NOW))})
+    assert sigstore_accepts(document)
+    refused(document, says="2 timestamps")
+
+
+@pytest.mark.parametrize("token", [b"", b"junk", b"\x30\x03\x02\x01\x00"])
+def test_a_timestamp_that_is_none_is_invalid(token: bytes) -> None:
+    document = minted(version=2)
+    document["verificationMaterial"]["timestampVerificationData"] = {"rfc3161Timestamps": [{"signedTimestamp": b64(token)}]}
+    refused(document)
+
+
+@VERSIONS
+def test_a_leaf_that_expired_one_hour_before_the_entry_is_expired(version: int) -> None:
+    refused(minted(version=version, leaf_start=NOW - 3600 - 600), Reason.SIGNER_EXPIRED, "was not valid when it signed")
+
+
+@VERSIONS
+def test_a_bundle_of_a_foreign_instance_has_no_root(version: int) -> None:
+    refused(FOREIGN.document(PAYLOAD, version=version), Reason.SIGNER_NOT_TRUSTED, "no trusted root")
+
+
+def test_without_a_signer_only_the_public_good_root_is_asked() -> None:
+    refused(minted(), Reason.SIGNER_NOT_TRUSTED, "no trusted root", signers=())
+
+
+@VERSIONS
+@pytest.mark.parametrize("part", ["tlogs", "ctlogs", "certificateAuthorities", "timestampAuthorities"])
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_root_without_a_part_that_is_needed_verifies_nothing(version: int, part: str, empty: bool) -> None:  # noqa: FBT001 - a table
+    root = INSTANCE.root_document()
+    if empty:
+        root[part] = []
+    else:
+        del root[part]
+    if part == "timestampAuthorities" and version == 1:
+        assert accepted(minted(version=1), root=root).subject == IDENTITY
+    elif part == "certificateAuthorities":
+        refused(minted(version=version), Reason.SIGNER_NOT_TRUSTED, root=root)
+    else:
+        refused(minted(version=version), root=root, says="does not list")
+
+
+def test_a_root_with_the_fulcio_root_alone_verifies_nothing() -> None:
+    root = INSTANCE.root_document()
+    del root["certificateAuthorities"][0]["certChain"]["certificates"][0]
+    refused(minted(), Reason.SIGNER_NOT_TRUSTED, root=root)
+
+
+@pytest.mark.parametrize("kept", [slice(0, 1), slice(0, 2)])
+def test_a_timestamp_chain_without_its_root_verifies_nothing(kept: slice) -> None:
+    root = INSTANCE.root_document()
+    chain = root["timestampAuthorities"][0]["certChain"]
+    chain["certificates"] = chain["certificates"][kept]
+    refused(minted(version=2), root=root)
+
+
+def test_the_model_altered_after_signing_is_invalid() -> None:
+    data = INSTANCE.bundle(PAYLOAD)
+    result = verify(data, oms.listing({**oms.FILES, "config.json": b"evil"}), signers=SIGNERS, now=NOW, content=None)
+    assert isinstance(result, RejectedSignature)
+    assert "differ from what was signed" in result.message
+
+
+# --- what passes in sigstore-python and not here ---------------------------------------------------------------------------------
+
+
+@VERSIONS
+@pytest.mark.parametrize("part", ["tlogs", "ctlogs", "certificateAuthorities", "timestampAuthorities"])
+def test_an_entry_whose_window_ended_before_the_signing_time_does_not_vouch(version: int, part: str) -> None:
+    root = INSTANCE.root_document()
+    window = root[part][0].get("validFor") or root[part][0]["publicKey"]["validFor"]
+    document = minted(version=version)
+    window["end"] = rfc3339(NOW + 1)
+    assert accepted(document, root=root).subject == IDENTITY
+    window["end"] = rfc3339(NOW)
+    if part != "timestampAuthorities":
+        assert sigstore_accepts(document, root)
+        refused(document, Reason.SIGNER_EXPIRED, "at the signing time", root=root)
+    elif version == 2:
+        refused(document, root=root)
+
+
+@pytest.mark.parametrize("part", ["tlogs", "ctlogs", "certificateAuthorities"])
+def test_an_entry_whose_window_starts_after_the_signing_time_does_not_vouch(part: str) -> None:
+    root = INSTANCE.root_document()
+    window = root[part][0].get("validFor") or root[part][0]["publicKey"]["validFor"]
+    window["start"] = rfc3339(NOW + 1)
+    document = minted()
+    assert sigstore_accepts(document, root)
+    refused(document, Reason.SIGNER_EXPIRED, root=root)
+
+
+def test_a_log_that_a_bundle_does_not_name_cannot_stand_in() -> None:
+    """sigstore-python tries all keys when it does not know the one that is named."""
+    root = INSTANCE.root_document()
+    root["tlogs"] += FOREIGN.root_document()["tlogs"]
+    root["ctlogs"] += FOREIGN.root_document()["ctlogs"]
+    document = minted()
+    assert set(accepted(document, root=root).vouched_by).isdisjoint(FOREIGN.fingerprints())
+    del root["ctlogs"][0]
+    refused(document, says="CT log", root=root)
+
+
+def test_the_outer_log_index_and_time_of_version_2_are_bound_by_nothing_and_recorded_nowhere() -> None:
+    document = minted(version=2)
+    before = accepted(document)
+    entry("logIndex", "99")(document)
+    entry("integratedTime", "1")(document)
+    assert sigstore_accepts(document)
+    assert accepted(document) == before
+
+
+def test_a_duplicate_key_is_refused() -> None:
+    text = json.dumps(minted()).replace('"mediaType"', '"mediaType": "x", "mediaType"', 1)
+    refused(text.encode(), says="duplicate key")
+
+
+def test_an_unknown_predicate_type_is_refused() -> None:
+    payload = json.dumps({**oms.statement(), "predicateType": "https://slsa.dev/provenance/v1"}).encode()
+    document = minted(payload=payload)
+    assert sigstore_accepts(document)
+    refused(document, says="predicate type")
+
+
+def test_another_payload_type_that_was_really_signed_is_refused() -> None:
+    document = minted(payload_type="text/plain")
+    assert sigstore_accepts(document)
+    refused(document, says="payload type")
+
+
+# --- roots ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_embedded_public_good_root_is_readable_and_offline() -> None:
+    root = parse_trust_root(keyless.public_good_root())
+    assert root.logs
+    assert root.ct_logs
+    assert root.authorities
+    assert root.timestamp_authorities
+
+
+def test_the_public_good_instance_is_recorded_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keyless, "public_good_root", INSTANCE.trusted_root)
+    for signers in ((), (trusting(None),)):
+        assert accepted(minted(), signers=signers).vouched_by == (PUBLIC_GOOD,)
+    inline_only = accepted(minted(), signers=SIGNERS)
+    assert set(inline_only.vouched_by) <= INSTANCE.fingerprints()
+
+
+@pytest.mark.parametrize("root", [b"", b"{}", b"[]", b'{"mediaType": "x"}'])
+def test_a_signer_whose_root_cannot_be_read_does_not_break_the_others(root: bytes) -> None:
+    broken = trusting(root, name="broken")
+    assert accepted(minted(), signers=(broken, *SIGNERS)).subject == IDENTITY
+    refused(minted(), Reason.SIGNER_NOT_TRUSTED, signers=(broken,))
+
+
+def test_more_roots_than_the_limit_are_refused() -> None:
+    signers = tuple(trusting(b"%d" % number) for number in range(limits.TRUST_ROOTS_TRIED + 1))
+    refused(minted(), Reason.LIMIT_EXCEEDED, "trust roots", signers=signers)
+
+
+def test_the_first_failure_is_said_when_a_root_knows_the_issuer() -> None:
+    second = INSTANCE.root_document()
+    second["timestampAuthorities"] = []
+    signers = (*SIGNERS, trusting(json.dumps(second).encode(), name="second"))
+    refused(minted(omit=["sct"]), says="without SCT", signers=signers)
+
+
+@pytest.mark.parametrize("certificate", [b"", b"junk", base64.b64decode("MAMCAQA=")])
+def test_a_certificate_that_is_none_is_invalid(certificate: bytes) -> None:
+    document = minted()
+    document["verificationMaterial"]["certificate"]["rawBytes"] = b64(certificate)
+    refused(document)

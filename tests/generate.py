@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests import generated_crds
+from tests.support import content_digest
 
 ROOT = Path(__file__).parent.parent
-GENERATORS: tuple[Callable[[], Mapping[str, str]], ...] = (generated_crds.generate,)
+GENERATORS: tuple[Callable[[], Mapping[str, str]], ...] = (generated_crds.generate, content_digest.generate)
 
 
 def main(arguments: list[str]) -> int:

@@ -19,15 +19,16 @@ from modeltrust.domain.errors import InvalidReferenceError, quote
 _SCHEME = re.compile(r"[a-z][a-z0-9]{0,15}")
 _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,255}}\Z){_LABEL}(?:\.{_LABEL})*(?::([1-9][0-9]{{0,4}}))?")
-_PATH = re.compile(r"[A-Za-z0-9._~:+=,!$&'()-]+(/[A-Za-z0-9._~:+=,!$&'()-]+)*")
-_HUB_PART = re.compile(r"[A-Za-z0-9_.-]{1,96}")
+_PATH = re.compile(r"(?!(?:.*/)?\.\.?(?:/|\Z))[A-Za-z0-9._~:+=,!$&'()-]+(?:/[A-Za-z0-9._~:+=,!$&'()-]+)*")
+_HUB_PART = "[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
+_HUB_PATH = re.compile(rf"(?!.*(?:--|\.\.|\.git\Z)){_HUB_PART}(?:/{_HUB_PART})?")
 _OCI_PART = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TEXT_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,254}")
 _HOSTED = {"oci": "443", "https": "443", "http": "80"}  # schemes whose path starts with a host, and the port that goes unsaid
 _DEFAULT_RESOLVERS = {"hf": "https://huggingface.co"}
 _PORTS = 65_535
-_HUB_PARTS = 2
+_REPOSITORY_PARTS = 2  # host and at least one component
 _CLAIM_PARTS = 2
 
 
@@ -233,31 +234,22 @@ def _text_revision(text: str) -> str:
 
 
 def _check_path(scheme: str, path: str) -> None:
-    if not _PATH.fullmatch(path) or any(part in {".", ".."} for part in path.split("/")):
+    if scheme == "hf":
+        # huggingface_hub's own rule (facts/signing.md section 7.1); a one-word id redirects and so never verifies.
+        if not _HUB_PATH.fullmatch(path):
+            raise InvalidReferenceError(f"got {quote(f'hf://{path}')}, expected hf://owner/name")
+        return
+    if not _PATH.fullmatch(path):
         raise InvalidReferenceError(f"got {quote(f'{scheme}://{path}')}, expected a path of plain ASCII without . or .. parts")
     parts = path.split("/")
-    if scheme == "hf":
-        _check_hub_path(path, parts)
-    elif scheme in _HOSTED:
+    if scheme in _HOSTED:
         _check_hosted_path(scheme, path, parts)
     elif scheme == "pvc" and len(parts) < _CLAIM_PARTS:
         raise InvalidReferenceError(f"got {quote(f'pvc://{path}')}, expected pvc://namespace/claim/path")
 
 
-def _check_hub_path(path: str, parts: list[str]) -> None:
-    # huggingface_hub's own rule (facts/signing.md section 7.1); a one-word id redirects and so never verifies.
-    if len(parts) > _HUB_PARTS or not all(_is_hub_part(part) for part in parts) or path.endswith(".git"):
-        raise InvalidReferenceError(f"got {quote(f'hf://{path}')}, expected hf://owner/name")
-
-
-def _is_hub_part(part: str) -> bool:
-    return (
-        bool(_HUB_PART.fullmatch(part)) and part[0] not in ".-" and part[-1] not in ".-" and "--" not in part and ".." not in part
-    )
-
-
 def _check_hosted_path(scheme: str, path: str, parts: list[str]) -> None:
     if not _is_host(parts[0], _HOSTED[scheme]):
         raise InvalidReferenceError(f"got {quote(f'{scheme}://{path}')}, expected a host in lower case, without the default port")
-    if scheme == "oci" and (len(parts) < _HUB_PARTS or not all(_OCI_PART.fullmatch(part) for part in parts[1:])):
+    if scheme == "oci" and (len(parts) < _REPOSITORY_PARTS or not all(_OCI_PART.fullmatch(part) for part in parts[1:])):
         raise InvalidReferenceError(f"got {quote(f'oci://{path}')}, expected oci://host/repository")

@@ -10,9 +10,10 @@ from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError
 from modeltrust.references.budget import Budget, bound
 from modeltrust.references.env import Environment
-from modeltrust.references.shell import parse_script
-from modeltrust.references.tables import Program, Tables
+from modeltrust.references.shell import is_plain, parse_script
+from modeltrust.references.tables import Commands, Program, Tables
 
+_SHELL_WORDS = 3  # sh -c script
 _SKIPPED_BETWEEN = 6  # options (with values) between a program and its sub command
 
 
@@ -104,6 +105,12 @@ class Opener:
         if name in self._tables.commands:
             self._budget.charge(len(items))
             return (self._recognised(words, environment, 0),)
+        if len(items) == _SHELL_WORDS and items[1] == "-c" and name in self._tables.shells and is_plain(items[2]):
+            script = items[2].split()
+            bound(len(script), limits.SCRIPT_WORDS, "words in a script")
+            if script and "=" not in script[0] and base_name(script[0]) in self._tables.commands:
+                self._budget.charge(len(script))
+                return (self._recognised(Words(script, words.locator(2)), environment, 0),)
         return self._open(words, environment, 0)
 
     def script(
@@ -142,16 +149,15 @@ class Opener:
         return 0
 
     def _recognised(self, words: Words, environment: Environment, index: int) -> Invocation:
-        commands = self._tables.commands
-        for place in range(index, len(words.items)):
-            rows = commands.get(base_name(words.items[place]))
-            for sequence, program in rows or ():
-                if place != index and len(sequence) == 1:
-                    continue  # a single word counts only where a program stands
-                used = _match(words.items, place, sequence)
-                if used is not None:
+        items, commands = words.items, self._tables.commands
+        for place in range(index, len(items)):
+            rows = commands.get(base_name(items[place]))
+            if rows is not None:
+                found = _find(rows, items, place, first=place == index)
+                if found is not None:
+                    program, used = found
                     return Invocation(words, environment, program, place, used[-1] + 1, used)
-            if place == index and base_name(words.items[index]) in self._tables.quiet:
+            if place == index and base_name(items[index]) in self._tables.quiet:
                 break
         return Invocation(words, environment, None, index, index + 1, (index,))
 
@@ -194,10 +200,21 @@ class Opener:
             yield from self._script(part, environment, locator, [], depth + 1)
 
 
+def _find(rows: Commands, items: list[str], place: int, *, first: bool) -> tuple[Program, tuple[int, ...]] | None:
+    for length in rows.lengths:
+        if length or first:  # a single word counts only where a program stands
+            program = rows.exact.get(tuple(items[place + 1 : place + 1 + length]))
+            if program is not None and (length or len(rows.lengths) == 1):
+                return program, tuple(range(place, place + length + 1))
+    for sequence, program in rows.sequences:
+        if first or len(sequence) > 1:
+            used = _match(items, place, sequence)
+            if used is not None:
+                return program, used
+    return None
+
+
 def _match(items: list[str], place: int, sequence: tuple[str, ...]) -> tuple[int, ...] | None:
-    size = len(sequence)
-    if items[place + 1 : place + size] == list(sequence[1:]):
-        return tuple(range(place, place + size))
     used = [place]
     position = place + 1
     for wanted in sequence[1:]:

@@ -8,7 +8,7 @@ from modeltrust.domain.reasons import Reason
 from modeltrust.references.env import Environment
 from modeltrust.references.findings import Findings
 from modeltrust.references.mentions import Mention
-from modeltrust.references.pod import Container, Volume
+from modeltrust.references.pod import Container
 from modeltrust.references.tables import Tables
 from modeltrust.references.volumes import Volumes, place_of
 
@@ -27,11 +27,11 @@ class Caches:
     def check(self, mention: Mention, container: Container, seen: Environment, pointer: str, volumes: Volumes) -> None:
         """Report a cache or a directory on a volume that others can fill, for a reference to a hub."""
         mounts = container.volume_mounts
-        if not mounts:
+        if not mounts or not volumes.outliving:
             return
         for path in self._paths(seen):
             place = place_of(container, path)
-            if place is not None and _outlives(volumes.by_name.get(place.volume)):
+            if place is not None and place.volume in volumes.outliving:
                 self._problem(pointer, f"the hub cache {path} lies on volume {place.volume}, which others may have filled")
                 return
         for mount in mounts:
@@ -41,7 +41,7 @@ class Caches:
                 or path.endswith(f"/{mention.text.partition('/')[0]}")
                 or path == container.working_dir
             ):
-                if _outlives(volumes.by_name.get(mount.name)):
+                if mount.name in volumes.outliving:
                     self._problem(
                         pointer, f"volume {mount.name} may hold a directory named {mention.text}, which wins over the hub"
                     )
@@ -56,16 +56,3 @@ class Caches:
     def _problem(self, pointer: str, message: str) -> None:
         fix = "use an emptyDir for the cache, or download into a volume in an init container of this Pod"
         self._findings.problem(Reason.OPAQUE_SOURCE, f"{pointer}/volumeMounts", message, fix=fix)
-
-
-def _outlives(known: tuple[Volume, str] | None) -> bool:
-    if known is None:
-        return False
-    volume = known[0]
-    return (
-        volume.persistent_volume_claim is not None
-        or volume.host_path is not None
-        or volume.nfs is not None
-        or volume.csi is not None
-        or volume.ephemeral is not None
-    )

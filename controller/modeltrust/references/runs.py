@@ -75,9 +75,13 @@ class Runs:
         if container.lifecycle is not None:
             self._hook(container.lifecycle.post_start, "lifecycle/postStart", known, pointer, context, seen)
             self._hook(container.lifecycle.pre_stop, "lifecycle/preStop", known, pointer, context, seen)
-        self._hook(container.startup_probe, "startupProbe", known, pointer, context, seen)
-        self._hook(container.liveness_probe, "livenessProbe", known, pointer, context, seen)
-        self._hook(container.readiness_probe, "readinessProbe", known, pointer, context, seen)
+        for name, handler in (
+            ("startupProbe", container.startup_probe),
+            ("livenessProbe", container.liveness_probe),
+            ("readinessProbe", container.readiness_probe),
+        ):
+            if handler is not None and handler.exec is not None:
+                self._hook(handler, name, known, pointer, context, seen)
         if not self._anywhere.keys().isdisjoint(known.values):
             seen += self._guesses.everywhere(known, pointer)
         return seen

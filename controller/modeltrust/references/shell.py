@@ -33,7 +33,7 @@ _TOKEN = re.compile(
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?-)([^}]{0,512}))?\}|([A-Za-z_][A-Za-z0-9_]*))")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _DOUBLE_ESCAPE = re.compile(r"\\([\"\\`\n])")
-_SPECIAL = re.compile(r"[\"'\\;&|()<>$`#\n]")
+_SPECIAL = re.compile(r"[\"'\\;&|()<>$`#\n{}!]")
 _KEYWORDS = frozenset({"if", "then", "else", "elif", "do", "while", "until", "!", "{", "}", "fi", "done", "time", "exec", "export"})
 
 
@@ -86,13 +86,18 @@ def parse_script(text: str, environment: Environment, positional: list[str]) -> 
     if len(text) > limits.SCRIPT_BYTES:
         raise LimitExceededError(f"got a script of {len(text)} characters, expected at most {limits.SCRIPT_BYTES}")
     state = _State(environment, positional)
-    if _SPECIAL.search(text) is None:
+    if is_plain(text):
         state.words = text.split()
         _finish(state, "")
         return state.commands, []
     _scan(text, state)
     _finish(state, "")
     return state.commands, state.inner
+
+
+def is_plain(text: str) -> bool:
+    """Whether a program is one command of words that mean themselves."""
+    return len(text) <= limits.SCRIPT_BYTES and _SPECIAL.search(text) is None
 
 
 def _scan(text: str, state: _State) -> None:

@@ -54,6 +54,21 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
+class Commands:
+    """Programs whose command starts with one word.
+
+    Attributes:
+        exact: program by the words that follow the first, without anything in between.
+        lengths: how many words that may be, most first.
+        sequences: the same as pairs, longest first.
+    """
+
+    exact: Mapping[tuple[str, ...], Program]
+    lengths: tuple[int, ...]
+    sequences: tuple[tuple[tuple[str, ...], Program], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
     """Everything extraction knows.
 
@@ -66,7 +81,7 @@ class Tables:
 
     version: str
     programs: Mapping[str, Program]
-    commands: Mapping[str, tuple[tuple[tuple[str, ...], Program], ...]]
+    commands: Mapping[str, "Commands"]
     images: tuple[tuple[str, Program], ...]
     containers: Mapping[str, Program]
     profiles: Mapping[str, ProfileRow]
@@ -202,12 +217,24 @@ def _prefixes(flags: Mapping[str, FlagRow]) -> dict[str, FlagRow]:
     return result
 
 
-def _commands(programs: Iterable[Program]) -> dict[str, tuple[tuple[tuple[str, ...], Program], ...]]:
+def _commands(programs: Iterable[Program]) -> dict[str, Commands]:
     found: dict[str, list[tuple[tuple[str, ...], Program]]] = {}
     for program in programs:
         for sequence in program.row.commands:
             found.setdefault(sequence[0], []).append((tuple(sequence), program))
-    return {word: tuple(sorted(rows, key=lambda row: -len(row[0]))) for word, rows in found.items()}
+    return {word: _command(rows) for word, rows in found.items()}
+
+
+def _command(rows: list[tuple[tuple[str, ...], Program]]) -> Commands:
+    exact = _unique_sequences(rows)
+    lengths = sorted({len(words) for words in exact}, reverse=True)
+    return Commands(exact, tuple(lengths), tuple(sorted(rows, key=lambda row: -len(row[0]))))
+
+
+def _unique_sequences(rows: list[tuple[tuple[str, ...], Program]]) -> dict[tuple[str, ...], Program]:
+    return {
+        words: program for words, program in _unique(((" ".join(row[0]), (row[0][1:], row[1])) for row in rows), "command").values()
+    }
 
 
 def _images(programs: Iterable[Program]) -> tuple[tuple[str, Program], ...]:

@@ -59,6 +59,7 @@ class Volumes:
         fills: what containers and controllers write.
         pending: path references to link at the end.
         linked: volumes that a path reference already accounts for.
+        outliving: volumes whose content may be older than the Pod.
     """
 
     namespace: str
@@ -66,6 +67,23 @@ class Volumes:
     fills: list[Fill] = field(default_factory=list)
     pending: list[Pending] = field(default_factory=list)
     linked: set[str] = field(default_factory=set)
+    outliving: set[str] = field(default_factory=set)
+
+    def add(self, name: str, volume: Volume, pointer: str) -> None:
+        """Take note of a volume."""
+        self.by_name[name] = (volume, pointer)
+        if volume.empty_dir is None and volume.image is None and _outlives(volume):
+            self.outliving.add(name)
+
+
+def _outlives(volume: Volume) -> bool:
+    return (
+        volume.persistent_volume_claim is not None
+        or volume.host_path is not None
+        or volume.nfs is not None
+        or volume.csi is not None
+        or volume.ephemeral is not None
+    )
 
 
 def place_of(container: Container, path: str) -> Place | None:

@@ -103,7 +103,7 @@ class Walker:
             bound(len(volumes), limits.VOLUMES, "volumes")
             self._budget.charge(len(volumes))
             for index, volume in enumerate(volumes):
-                pod.volumes.by_name[volume.name or str(index)] = (volume, f"{pointer}/{index}")
+                pod.volumes.add(volume.name or str(index), volume, f"{pointer}/{index}")
 
     def close(self, pod: Pod) -> None:
         """Link paths to volumes, once every container has been read."""
@@ -156,7 +156,7 @@ class Walker:
         found = FoundReference(mention.text, resolved, revision, mention.role, mention.locator, mention.confidence, mention.profile)
         self._findings.add(found)
         self._findings.inference |= not mention.weak
-        if reference.scheme == "hf":
+        if pod.volumes.outliving and reference.scheme == "hf":
             self._caches.check(mention, container, seen, pointer, pod.volumes)
         if mention.destination:
             path = normal(mention.destination)

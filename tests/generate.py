@@ -7,11 +7,15 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests import generated_crds
+from tests import generated_crds, generated_formats
 from tests.support import content_digest
 
 ROOT = Path(__file__).parent.parent
-GENERATORS: tuple[Callable[[], Mapping[str, str]], ...] = (generated_crds.generate, content_digest.generate)
+GENERATORS: tuple[Callable[[], Mapping[str, str]], ...] = (
+    generated_crds.generate,
+    content_digest.generate,
+    generated_formats.generate,
+)
 
 
 def main(arguments: list[str]) -> int:

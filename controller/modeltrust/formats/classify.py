@@ -11,6 +11,7 @@ from modeltrust.formats.rules import FileClass, Problem, Rules
 _UNKNOWN = FileClass(
     format="unknown",
     weights="",
+    risk="",
     document="",
     deny="files.unknown",
     loadable=False,

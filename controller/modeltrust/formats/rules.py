@@ -52,6 +52,7 @@ class FileClass:
     Attributes:
         format: word in a report: safetensors, json, text, pickle …
         weights: name of the weight format, empty where it holds none.
+        risk: what is dangerous about weights in this format, for people.
         document: which JSON document it is (``config``, ``tokenizer`` …), empty for other formats.
         deny: id of the rule that refuses such a file whatever it holds, empty otherwise.
         loadable: whether a loader of models looks at such a file.
@@ -66,6 +67,7 @@ class FileClass:
 
     format: str
     weights: str
+    risk: str
     document: str
     deny: str
     loadable: bool
@@ -206,6 +208,7 @@ def _file_class(row: Mapping[str, Any]) -> FileClass:
     return FileClass(
         format=row["format"],
         weights=row.get("weights", ""),
+        risk=row.get("risk", ""),
         document=row.get("document", ""),
         deny=row.get("deny", ""),
         loadable=row.get("loadable", True),

@@ -1,5 +1,6 @@
 """`modeltrust check FILE… --trust DIR`: would these workloads be admitted?"""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,7 @@ def _problems(checked: list[Checked]) -> list[Problem]:
     ]
 
 
-_WRITERS = {
+_WRITERS: dict[str, Callable[[list[Checked]], None]] = {
     "text": _write_text,
     "json": _write_json,
     "sarif": lambda checked: sarif.write(_problems(checked)),

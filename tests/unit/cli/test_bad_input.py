@@ -18,6 +18,7 @@ kind: TrustedSigner
 metadata: {name: x}
 spec: {purposes: [Author], publickey: {pem: x}, scope: {models: ["hf://acme/*"]}}
 """
+NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: y}\n"
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: x, namespace: y}\nspec: {containers: [{name: a, image: nginx}]}\n"
 
 
@@ -43,7 +44,6 @@ def _one_line(text: str) -> bool:
 
 MANIFESTS = {
     "missing": None,
-    "empty": b"",
     "binary": bytes(range(256)),
     "truncated": TRUNCATED.encode(),
     "no map": NOT_A_MAP.encode(),
@@ -62,7 +62,7 @@ def test_a_file_that_is_no_manifest_is_an_error_that_names_it(
     command: str, content: bytes | None, run: Callable[..., tuple[int, str]], tmp_path: Path
 ) -> None:
     (tmp_path / "trust").mkdir()
-    (tmp_path / "trust" / "pod.yaml").write_text(POD)
+    (tmp_path / "trust" / "namespace.yaml").write_text(NAMESPACE)
     if content is not None:
         (tmp_path / "input.yaml").write_bytes(content)
 
@@ -71,6 +71,34 @@ def test_a_file_that_is_no_manifest_is_an_error_that_names_it(
     assert code == 2
     assert _one_line(error), error
     assert "input.yaml" in error
+
+
+@pytest.mark.parametrize("content", ["", "---\n---\n", "# nothing\n", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"])
+@pytest.mark.parametrize("command", ["refs", "check"])
+def test_nothing_to_check_has_an_exit_code_of_its_own(
+    command: str, content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "trust").mkdir()
+    (tmp_path / "trust" / "namespace.yaml").write_text(NAMESPACE)
+    (tmp_path / "input.yaml").write_text(content)
+
+    code = main([command, str(tmp_path / "input.yaml"), *(["--trust", str(tmp_path / "trust")] if command == "check" else [])])
+
+    assert code == 3
+    assert capsys.readouterr().err == ""
+
+
+def test_a_trust_folder_with_something_else_in_it_is_an_error_that_names_it(
+    run: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "trust").mkdir()
+    (tmp_path / "trust" / "pod.yaml").write_text(POD)
+    (tmp_path / "input.yaml").write_text(POD)
+
+    code, error = run("check", "input.yaml", "--trust", "trust")
+
+    assert code == 2
+    assert "pod.yaml" in error
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from modeltrust.cli.exits import Exit
 from modeltrust.cli.output import json as json_output
 
 _COLOURS = {"admit": "green", "warn": "yellow", "pending": "yellow", "deny": "red"}
-_NARROWEST = 100  # columns of the table when it is not printed to a terminal
+_NARROWEST = 150  # columns of the table when it is not printed to a terminal
 
 
 @click.command("demo")

@@ -124,8 +124,11 @@ def policies() -> list[Object]:
         },
     }
     sources = {"type": "Sources", "sources": {"allowed": ["hf://acme/*", "hf://community/*"]}}
-    requirements = [{"type": "Pinned"}, sources, signed, {"type": "Formats", "formats": {"allowed": ["Safetensors"]}}]
-    canary = {"type": "Evaluation", "evaluation": {"suites": [{"name": "canary"}], "maxAgeSeconds": 3600, "inconclusive": "Deny"}}
+    requirements: list[Object] = [{"type": "Pinned"}, sources, signed, {"type": "Formats", "formats": {"allowed": ["Safetensors"]}}]
+    canary: Object = {
+        "type": "Evaluation",
+        "evaluation": {"suites": [{"name": "canary"}], "maxAgeSeconds": 3600, "inconclusive": "Deny"},
+    }
     return [
         policy("production", [ENFORCED, EVALUATED], requirements),
         policy("evaluated", [EVALUATED], [canary]),

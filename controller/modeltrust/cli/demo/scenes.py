@@ -181,7 +181,7 @@ def _incidents(world: World, good: Identity) -> list[Scene]:
         Scene(
             "the signer's key is revoked", workload, "deny", (Reason.MODEL_REVOKED,), change=lambda: world.revoke("signer", signer)
         ),
-        Scene("what runs can still be labelled", labelled, "admit", old=workload),
+        Scene("what runs can still be labelled, with a warning", labelled, "warn", old=workload),
     ]
 
 

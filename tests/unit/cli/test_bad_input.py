@@ -18,8 +18,8 @@ kind: TrustedSigner
 metadata: {name: x}
 spec: {purposes: [Author], publickey: {pem: x}, scope: {models: ["hf://acme/*"]}}
 """
-NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: y}\n"
-POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: x, namespace: y}\nspec: {containers: [{name: a, image: nginx}]}\n"
+NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: team-a}\n"
+POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: x, namespace: team-a}\nspec: {containers: [{name: a, image: nginx}]}\n"
 
 
 @pytest.fixture

@@ -1,0 +1,188 @@
+"""The guards hold at a real API server: against a tenant with `edit`, and not against who may change trust."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.control_plane import ControlPlane
+from e2e.waiting import eventually
+
+Object = dict[str, Any]
+
+
+@pytest.fixture
+def name() -> str:
+    return f"x{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture(scope="module")
+def namespace_admin(plane: ControlPlane) -> Path:
+    """Somebody who may do anything to namespaces and webhook configurations, and nothing to our kinds."""
+    plane.apply(
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": "namespace-admin"},
+            "rules": [
+                {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["*"]},
+                {"apiGroups": ["admissionregistration.k8s.io"], "resources": ["*"], "verbs": ["*"]},
+                {"apiGroups": ["modeltrust.dev"], "resources": ["*/status"], "verbs": ["*"]},
+                {"apiGroups": ["modeltrust.dev"], "resources": ["*"], "verbs": ["get", "list"]},
+            ],
+        },
+        _binding("namespace-admin", "namespace-admin", "nadia"),
+    )
+    return plane.kubeconfig("nadia")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def guarded(plane: ControlPlane, namespace_admin: Path) -> Iterator[None]:
+    """Policies take a moment to be compiled by the API server: wait until one denies."""
+    probe = _namespace("guard-probe", {"modeltrust.dev/tier": "x"})
+    eventually(lambda: "modeltrust.dev/" in _create(plane, probe, namespace_admin, dry_run=True), seconds=30)
+    return
+
+
+def test_h16_a_namespace_admin_can_neither_set_nor_change_nor_drop_our_labels(
+    plane: ControlPlane, namespace_admin: Path, name: str
+) -> None:
+    plane.apply(_namespace(name, {"modeltrust.dev/tier": "prod"}))
+
+    assert "only who may update modelpolicies" in _create(
+        plane, _namespace(f"{name}-2", {"modeltrust.dev/tier": "dev"}), namespace_admin
+    )
+    for change in ("modeltrust.dev/tier-", "modeltrust.dev/tier=dev", "modeltrust.dev/new=x"):
+        result = plane.kubectl("label", "ns", name, change, "--overwrite", user=namespace_admin, check=False)
+        assert "only who may update modelpolicies" in result.stderr, change
+
+
+def test_h16_other_labels_and_plain_namespaces_are_nobodys_business(plane: ControlPlane, namespace_admin: Path, name: str) -> None:
+    plane.apply(_namespace(name, {"modeltrust.dev/tier": "prod"}))
+
+    plane.kubectl("label", "ns", name, "team=a", user=namespace_admin)
+    assert _create(plane, _namespace(f"{name}-2", {}), namespace_admin) == ""
+
+
+def test_h16_who_may_update_policies_may_label(plane: ControlPlane, name: str) -> None:
+    plane.apply(_namespace(name, {"modeltrust.dev/tier": "prod"}))
+
+    plane.kubectl("label", "ns", name, "modeltrust.dev/tier=dev", "--overwrite")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c["webhooks"][0].update(failurePolicy="Ignore"),
+        lambda c: c["webhooks"][0].update(rules=[]),
+        lambda c: c["webhooks"].clear(),
+        lambda c: c["webhooks"][0].update(namespaceSelector={"matchLabels": {"never": "x"}}),
+        lambda c: c["webhooks"][0].update(timeoutSeconds=1),
+        lambda c: c["webhooks"][0]["clientConfig"].update(url="https://127.0.0.1:1/elsewhere"),
+        lambda c: c["webhooks"][0].update(matchConditions=[{"name": "never", "expression": "false"}]),
+    ],
+)
+def test_our_webhook_configuration_cannot_be_softened(
+    change: Callable[[Object], None], plane: ControlPlane, namespace_admin: Path
+) -> None:
+    plane.apply(_configuration("modeltrust"))
+    changed = _configuration("modeltrust")
+    change(changed)
+
+    result = plane.kubectl("replace", "-f", "-", stdin=_json(changed), user=namespace_admin, check=False)
+
+    assert "only who may delete modelpolicies" in result.stderr
+
+
+def test_our_webhook_configuration_cannot_be_deleted_and_others_can(plane: ControlPlane, namespace_admin: Path) -> None:
+    plane.apply(_configuration("modeltrust"), _configuration("somebody-elses"))
+
+    ours = plane.kubectl("delete", "validatingwebhookconfiguration", "modeltrust", user=namespace_admin, check=False)
+    plane.kubectl("delete", "validatingwebhookconfiguration", "somebody-elses", user=namespace_admin)
+
+    assert "only who may delete modelpolicies" in ours.stderr
+
+
+def test_the_operator_may_change_the_ca_bundle_and_nothing_else(plane: ControlPlane) -> None:
+    plane.apply(
+        _configuration("modeltrust"),
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": "test-operator"},
+            "rules": [
+                {"apiGroups": ["admissionregistration.k8s.io"], "resources": ["*"], "verbs": ["*"]},
+                {"apiGroups": ["modeltrust.dev"], "resources": ["modelattestations"], "verbs": ["attest"]},
+            ],
+        },
+        _binding("test-operator", "test-operator", "olga"),
+    )
+    operator = plane.kubeconfig("olga")
+    bundle, softened = _configuration("modeltrust"), _configuration("modeltrust")
+    bundle["webhooks"][0]["clientConfig"]["caBundle"] = "bmV3"
+    softened["webhooks"][0]["clientConfig"]["caBundle"] = "bmV3"
+    softened["webhooks"][0]["failurePolicy"] = "Ignore"
+
+    plane.kubectl("replace", "-f", "-", stdin=_json(bundle), user=operator)
+    result = plane.kubectl("replace", "-f", "-", stdin=_json(softened), user=operator, check=False)
+
+    assert "only who may delete modelpolicies" in result.stderr
+
+
+def test_f53_a_status_is_written_by_who_may_attest_and_by_nobody_else(
+    plane: ControlPlane, namespace_admin: Path, name: str
+) -> None:
+    spec = {"model": "hf://acme/guard-7b@" + "9" * 40}
+    plane.apply({"apiVersion": "modeltrust.dev/v1alpha1", "kind": "ModelAttestation", "metadata": {"name": name}, "spec": spec})
+    patch = ("patch", "modelattestation", name, "--subresource=status", "--type=merge", "-p", '{"status": {"statement": "{}"}}')
+
+    result = plane.kubectl(*patch, user=namespace_admin, check=False)
+    plane.kubectl(*patch)
+
+    assert "written by the modeltrust operator alone" in result.stderr
+
+
+def _create(plane: ControlPlane, value: Object, user: Path, *, dry_run: bool = False) -> str:
+    flags = ["--dry-run=server"] if dry_run else []
+    return plane.kubectl("create", "-f", "-", *flags, stdin=_json(value), user=user, check=False).stderr.strip()
+
+
+def _namespace(name: str, labels: dict[str, str]) -> Object:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def _configuration(name: str) -> Object:
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": name},
+        "webhooks": [
+            {
+                "name": "x.modeltrust.dev",
+                "admissionReviewVersions": ["v1"],
+                "sideEffects": "None",
+                "failurePolicy": "Fail",
+                "clientConfig": {"url": "https://127.0.0.1:1/validate"},
+                "rules": [
+                    {"apiGroups": ["example.com"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["nothings"]}
+                ],
+            }
+        ],
+    }
+
+
+def _binding(name: str, role: str, user: str) -> Object:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+    }
+
+
+def _json(value: Object) -> str:
+    return json.dumps(value)

@@ -4,12 +4,12 @@ from modeltrust.domain.reasons import Reason
 from modeltrust.domain.workload import Confidence, Role
 from modeltrust.references.argv import Invocation, Words
 from modeltrust.references.findings import Findings
-from modeltrust.references.mentions import EMBEDDING, Mention, is_true
+from modeltrust.references.mentions import Mention, is_true
 from modeltrust.references.options import Hit, Options, read_options
 from modeltrust.references.schema import FlagRow, FlagUse
 from modeltrust.references.shell import parse_script
 from modeltrust.references.tables import Program, Tables
-from modeltrust.references.values import Part, UnreadableValueError, split_value
+from modeltrust.references.values import ROLES, Part, UnreadableValueError, split_value
 
 _MODEL_USES: frozenset[FlagUse] = frozenset({"base", "adapter", "draft", "tokenizer", "code", "config", "projector", "repository"})
 _LITERAL_FIX = "write the value literally"
@@ -25,8 +25,8 @@ class _Draft:
         self.call = call
         self.pointer = pointer
         self.mentions: list[Mention] = []
-        self.revisions: dict[Role, str] = {}
-        self.seen: set[tuple[FlagUse, Role]] = set()
+        self.revisions: dict[str, str] = {}
+        self.seen: set[str] = set()
         self.unnamed = False  # something may name the base, and cannot be read
         self.destination = ""
         self.endpoint = ""
@@ -67,7 +67,7 @@ class Engines:
         if draft.other:
             return []
         for mention in draft.mentions:
-            mention.revision = mention.revision or draft.revisions.get(mention.role, "")
+            mention.revision = mention.revision or draft.revisions.get(mention.use, "")
             mention.endpoint = draft.endpoint
             mention.destination = draft.destination
         return draft.mentions
@@ -107,29 +107,22 @@ class Engines:
             self._side_effect(draft, hit, part, options)
 
     def _model(self, draft: _Draft, hit: Hit, part: Part) -> None:
-        role = part.role
-        if role is None or part.text in hit.row.harmless:
+        use = part.use
+        if part.text in hit.row.harmless:
             return
-        draft.seen.add((part.use, role))
+        draft.seen.add(use)
+        row = draft.program.row
+        if row.weak:
+            confidence = Confidence.INFERRED
+        else:
+            confidence = Confidence.DERIVED if hit.derived or draft.call.words.scripted else Confidence.DECLARED
         locator = f"{hit.locator}#{part.key}" if part.key else hit.locator
-        derived = hit.derived or draft.call.words.scripted
-        mention = Mention(
-            role=role,
-            text=part.text,
-            profile=hit.row.profile or draft.program.row.profile,
-            locator=locator,
-            confidence=self._confidence(draft, derived=derived),
-            revision=part.revision,
-            weak=draft.program.row.weak,
-            optional=role in EMBEDDING,
-        )
+        mention = Mention(ROLES[use], part.text, hit.row.profile or row.profile, locator, confidence)
+        mention.use = use
+        mention.revision = part.revision
+        mention.weak = row.weak
+        mention.optional = use == "config" or use == "code"
         draft.mentions.append(mention)
-
-    @staticmethod
-    def _confidence(draft: _Draft, *, derived: bool) -> Confidence:
-        if draft.program.row.weak:
-            return Confidence.INFERRED
-        return Confidence.DERIVED if derived else Confidence.DECLARED
 
     def _side_effect(self, draft: _Draft, hit: Hit, part: Part, options: Options) -> None:
         row = hit.row
@@ -191,7 +184,7 @@ class Engines:
         table = draft.program.env
         for name in sorted(table.keys() & values.keys()):
             row = table[name]
-            if row.use == "ignore" or (row.use, row.of) in draft.seen or (row.use == "revision" and row.of in draft.revisions):
+            if row.use == "ignore" or row.use in draft.seen or (row.use == "revision" and row.of in draft.revisions):
                 continue  # the command line wins over the environment
             locator = f"{draft.pointer}/env/{name}"
             value = values[name]
@@ -217,7 +210,7 @@ class Engines:
         if row.dynamic:
             message = f"{row.name} loads any model that a request names"
             self._findings.problem(Reason.DYNAMIC_LOADING, draft.pointer, message)
-        if not implied or not row.default or draft.unnamed or any(key[0] in {"base", "repository"} for key in draft.seen):
+        if not implied or not row.default or draft.unnamed or "base" in draft.seen or "repository" in draft.seen:
             return
         source = next(
             (name for name, flag in draft.program.env.items() if flag.use == "base" and draft.call.environment.opaque(name)), ""

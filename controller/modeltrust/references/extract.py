@@ -5,7 +5,9 @@ walked generically. The result never hides anything: what cannot be named is ``U
 like inference and yields nothing is refused for that.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -30,6 +32,17 @@ from modeltrust.references.tables import OUR_ANNOTATIONS, Tables
 _HEAD = msgspec.json.Decoder(Head)
 _ANY = msgspec.json.Decoder(dict[str, Any])
 _NO_METADATA = Metadata()
+_HEAD_BYTES = 160
+_KIND = re.compile(rb'"kind"\s*:\s*"([A-Za-z]{1,64})"')
+_API_VERSION = re.compile(rb'"apiVersion"\s*:\s*"([a-z0-9./-]{1,128})"')
+
+
+@dataclass(frozen=True, slots=True)
+class _Closed:
+    names: tuple[str, str]  # apiVersion, kind
+    row: KindRow
+    shape: Shape
+    decoder: "msgspec.json.Decoder[Any]"
 
 
 class Extractor:
@@ -51,11 +64,13 @@ class Extractor:
         self._tables = tables
         self._load_yaml = load_yaml
         self._actions: dict[int, tuple[Action, ...]] = {}
-        self._shapes: dict[int, Shape] = {}
+        self._shapes: dict[tuple[str, str], _Closed] = {}
         for row in {id(row): row for row in tables.kinds.values()}.values():
             self._actions[id(row)] = actions(row)
             if row.closed:
-                self._shapes[id(row)] = Shape(row, self._actions[id(row)])
+                shape = Shape(row, self._actions[id(row)])
+                for names in _names(row):
+                    self._shapes[names] = _Closed(names, row, shape, shape.decoder)
 
     def extract(self, document: bytes, *, namespace: str = "") -> Workload:
         """Find everything that an object loads.
@@ -67,9 +82,8 @@ class Extractor:
         Raises:
             MalformedError: the bytes are no Kubernetes object of the form that its kind has.
         """
-        head = _decode(_HEAD, document)
+        head, row, value = self._decoded(document)
         group, _, version = head.api_version.rpartition("/")
-        row = self._tables.kind(group, version, head.kind)
         metadata = head.metadata or _NO_METADATA
         where = "" if row is not None and row.cluster else namespace or metadata.namespace or ""
         findings = Findings()
@@ -79,20 +93,43 @@ class Extractor:
         digests: Mapping[str, ContentDigest] = {}
         limit: Unresolved | None = None
         try:
-            self._read(row, document, metadata, reader, budget)
+            self._read(row, document, value, metadata, reader, budget)
             declared, digests = _ours(metadata, reader, findings)
             _check_empty(row, findings)
         except LimitExceededError as error:
             limit = Unresolved(Reason.LIMIT_EXCEEDED, "", str(error))
         return _workload(head, group, version, where, row, findings, declared, digests, limit)
 
-    def _read(self, row: KindRow | None, document: bytes, metadata: Metadata, reader: KindReader, budget: Budget) -> None:
+    def _decoded(self, document: bytes) -> tuple[Head, KindRow | None, Head | None]:
+        """The head, the row of the kind, and the whole object where its kind is closed: mostly in one pass."""
+        guess = self._guess(document)
+        if guess is not None:
+            try:
+                value = guess.decoder.decode(document)
+                if (value.api_version, value.kind) == guess.names:
+                    return value, guess.row, value
+            except (msgspec.DecodeError, RecursionError):
+                pass  # a wrong guess, or malformed: what follows says which
+        head = _decode(_HEAD, document)
+        group, _, version = head.api_version.rpartition("/")
+        row = self._tables.kind(group, version, head.kind)
+        shape = self._shapes.get((head.api_version, head.kind))
+        return head, row, None if shape is None else _decode(shape.decoder, document)
+
+    def _guess(self, document: bytes) -> _Closed | None:
+        # The API server writes apiVersion and kind first; whatever stands there is checked against what was decoded.
+        start = document[:_HEAD_BYTES]
+        kind, version = _KIND.search(start), _API_VERSION.search(start)
+        return None if kind is None or version is None else self._shapes.get((version[1].decode(), kind[1].decode()))
+
+    def _read(
+        self, row: KindRow | None, document: bytes, value: Head | None, metadata: Metadata, reader: KindReader, budget: Budget
+    ) -> None:
         if metadata.annotations:
             reader.acting(metadata.annotations, "/metadata/annotations")
-        shape = None if row is None else self._shapes.get(id(row))
-        if row is not None and shape is not None:
-            value = _decode(shape.decoder, document)
-            reader.run(row, list(shape.visit(value)))
+        if row is not None and value is not None:
+            closed = self._shapes[value.api_version, value.kind]
+            reader.run(row, list(closed.shape.visit(value)))
         else:
             self._generic(row, _decode(_ANY, document), "", reader, budget)
         if reader.documents:
@@ -148,6 +185,12 @@ class Extractor:
 
 def _inside(document: Document) -> str:
     return f"{document.pointer}#" if isinstance(document.value, str) else document.pointer
+
+
+def _names(row: KindRow) -> Iterator[tuple[str, str]]:
+    for version in row.versions:
+        for kind in row.kinds:
+            yield (f"{row.group}/{version}" if row.group else version), kind
 
 
 def _decode(decoder: "msgspec.json.Decoder[Any]", document: bytes) -> Any:

@@ -3,8 +3,7 @@
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError
 from modeltrust.domain.reasons import Reason
-from modeltrust.domain.reference import ModelReference, Revision
-from modeltrust.domain.workload import Confidence, FoundImage, FoundReference, Role, Unresolved
+from modeltrust.domain.workload import Confidence, FoundImage, FoundReference, Unresolved
 
 _VALUE_CHARACTERS = limits.QUOTED_CHARACTERS
 
@@ -13,7 +12,7 @@ class Findings:
     """Collects while the walkers walk; read once at the end.
 
     Attributes:
-        references: what was found, keyed by (reference, revision, role) so that the first place stands for all.
+        references: what was found, keyed by reference, revision and role so that the first place stands for all.
         unresolved: what cannot be named, keyed by (reason, locator, value).
         images: container images in order.
         inference: an engine, a downloader or a serving kind was seen.
@@ -23,7 +22,7 @@ class Findings:
     __slots__ = ("accelerators", "images", "inference", "references", "unresolved")
 
     def __init__(self) -> None:
-        self.references: dict[tuple[ModelReference, Revision, Role], FoundReference] = {}
+        self.references: dict[str, FoundReference] = {}
         self.unresolved: dict[tuple[Reason, str, str], Unresolved] = {}
         self.images: list[FoundImage] = []
         self.inference = False
@@ -35,7 +34,8 @@ class Findings:
         Raises:
             LimitExceededError: too many.
         """
-        key = (found.reference, found.revision, found.role)
+        # One string: hashing enumerations and dataclasses would cost more than everything else here.
+        key = f"{found.role} {found.reference.text}@{found.revision.value}"
         known = self.references.get(key)
         if known is None:
             if len(self.references) >= limits.EXTRACT_REFERENCES:

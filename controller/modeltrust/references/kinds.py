@@ -300,7 +300,7 @@ class KindReader:
 
     def _mention(self, mention: Mention, destination: str) -> None:
         pod = self._walker.open(self._namespace)
-        mention.optional = mention.role in {Role.CODE, Role.CONFIG}
+        mention.optional = mention.role is Role.CODE or mention.role is Role.CONFIG
         self._walker.mention(mention, Environment(), _NO_CONTAINER, mention.locator, pod, accelerated=False)
         self._walker.close(pod)
         if destination:

@@ -15,6 +15,7 @@ class Mention:
         profile: name of the grammar it is read with.
         locator: where it stands.
         confidence: how it was found.
+        use: what the table calls it; revisions are stated for a use.
         revision: a revision stated beside it.
         destination: path in the container where its content is written.
         endpoint: a server stated beside it.
@@ -27,6 +28,7 @@ class Mention:
     profile: str
     locator: str
     confidence: Confidence
+    use: str = ""
     revision: str = ""
     destination: str = ""
     endpoint: str = ""
@@ -35,7 +37,6 @@ class Mention:
 
 
 FALSE_WORDS = frozenset({"", "0", "false", "no", "off", "n", "f"})
-EMBEDDING = frozenset({Role.CONFIG, Role.CODE})
 
 
 def is_true(text: str) -> bool:

@@ -49,7 +49,7 @@ class FlagRow(Row):
     names: list[str]
     use: FlagUse
     arity: Literal[0, 1, "+"] = 1
-    of: Role = Role.BASE  # for revision: whose
+    of: FlagUse = "base"  # for revision: whose
     format: ValueFormat = "plain"
     keys: dict[str, FlagUse] = {}
     profile: str = ""  # the engine's, when empty

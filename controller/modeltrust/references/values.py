@@ -8,7 +8,7 @@ from typing import Any
 from modeltrust.domain.workload import Role
 from modeltrust.references.schema import FlagRow, FlagUse
 
-_ROLES: Mapping[str, Role] = {role.value: role for role in Role}
+ROLES: Mapping[str, Role] = {str(role): role for role in Role}
 
 
 @dataclass(slots=True)
@@ -25,14 +25,9 @@ class Part:
 
     use: FlagUse
     text: str
-    of: Role = Role.BASE
+    of: FlagUse = "base"
     revision: str = ""
     key: str = ""
-
-    @property
-    def role(self) -> Role | None:
-        """The role, when the part names something that is loaded."""
-        return _ROLES.get(self.use)
 
 
 class UnreadableValueError(Exception):
@@ -107,12 +102,12 @@ def _members(row: FlagRow, value: Mapping[str, Any]) -> Iterator[Part]:
                 raise UnreadableValueError
             yield Part(row.use, text, row.of, key=key)
         return
-    owner = _ROLES.get(row.use, Role.BASE)
+    owner: FlagUse = row.use if row.use in ROLES else "base"
     for key, use in row.keys.items():
         text = value.get(key)
         if isinstance(text, str):
             yield Part(use, text, owner, key=key)
-        elif text is not None and use in _ROLES:
+        elif text is not None and use in ROLES:
             raise UnreadableValueError
 
 

@@ -24,6 +24,7 @@ _NULL = b"null"
 _ABSENT = msgspec.Raw(_NULL)
 # The API server writes uid first in request. Quotes inside strings are escaped, so this cannot match within one.
 _UID = re.compile(rb'"request"\s*:\s*\{\s*"uid"\s*:\s*"([!#-\[\]-~]{1,%d})"' % limits.UID_CHARACTERS)
+_REASONS = {403: "Forbidden", 422: "Invalid"}  # metav1.StatusReason of each code
 _NOT_COMPARED = frozenset({"metadata", "status"})
 
 
@@ -254,8 +255,8 @@ def _bytes(raw: msgspec.Raw) -> bytes:
 
 def _status(code: int, message: str, causes: Iterable[Cause]) -> dict[str, Any]:
     status: dict[str, Any] = {"status": "Failure", "code": code, "message": message}
-    if code == 403:  # noqa: PLR2004 - metav1.StatusReasonForbidden is the reason of this code
-        status["reason"] = "Forbidden"
+    if reason := _REASONS.get(code):
+        status["reason"] = reason
     if shown := [{"reason": cause.reason, "message": cause.message, "field": cause.field} for cause in causes]:
         status["details"] = {"causes": shown}
     return status

@@ -65,7 +65,7 @@ def read(kind: Kind[S], obj: Mapping[str, Any]) -> Read[S]:
         name=name_of(metadata),
         labels=_labels(metadata),
         created=_created(metadata),
-        spec=read_part(kind.spec, obj.get("spec"), "spec"),
+        spec=read_part(kind.spec, read_map(obj, "spec"), "spec"),
     )
 
 

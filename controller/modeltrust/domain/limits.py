@@ -91,6 +91,7 @@ APPROVAL_SECONDS = 366 * 24 * 3600  # longest life of an approval: it ends, or i
 TICKET_CHARACTERS = 256
 
 # --- attestation -------------------------------------------------------------------------------------------------------------
+ATTESTORS_BYTES = 1024 * 1024  # the trust file: some hundred keys at most
 STATEMENT_BYTES = 256 * 1024  # an envelope; etcd's object limit is 1.5 MiB
 STATEMENT_SECONDS = 7 * 24 * 3600  # life of a statement, renewed daily
 CLOCK_SKEW_SECONDS = 300  # how far in the future issuedAt may lie

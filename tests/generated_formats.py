@@ -16,7 +16,8 @@ the weights themselves. What they find is recorded as facts; the requirement For
 transformers, diffusers, sentence-transformers, peft and vLLM prefer safetensors under a name that they know; a pickle beside it is
 not loaded, a pickle instead of it is).
 
-A file must be admissible by its name, by its content and by its role; a file that is in no table is refused. Pickle is never parsed.
+A file must be admissible by its name, by its content and by its role; a file that is in no table is refused. Pickle is never
+parsed.
 """
 
 _SECTIONS = {

@@ -14,11 +14,12 @@ from jinja2 import nodes
 from modeltrust.domain import limits
 from modeltrust.formats.characters import folded
 from modeltrust.formats.rules import Problem, TemplateRules
-from modeltrust.formats.syntax import spread, target_names, users_of_names, walk
+from modeltrust.formats.syntax import flows, spread, users_of_names, walk
 
 _CONTENT_KEYS = frozenset({"content", "text"})
 _COMPARING_METHODS = frozenset({"startswith", "endswith", "find", "index", "count", "split"})
 _COMPARING = frozenset({"eq", "ne", "in", "notin", "lt", "gt", "lteq", "gteq"})
+_COMPARING_FILTERS = {"select": 1, "reject": 1, "selectattr": 2, "rejectattr": 2}  # position of the value compared with
 _COMPARING_TESTS = frozenset({"eq", "ne", "in", "equalto", "==", "!="})
 _MARKER_CHARACTERS = re.compile(r"[<>\[\]{}|`\n]|\A[^a-z]*\Z")
 _MARKER_LENGTH = 2  # "a", "\n\n", ": "
@@ -58,31 +59,24 @@ def _flow(found: tuple[nodes.Node, ...], rules: TemplateRules) -> _Flow:
     users = users_of_names(found)
     content: set[str] = set()
     orders: set[str] = set()
-    for node in found:
-        for targets, value in _assigned(node):
-            for part in walk(value):
-                if _is_content(part):
-                    content.update(targets)
-                elif _is_order(part, rules):
-                    orders.update(targets)
+    for targets, value in flows(found):
+        for part in walk(value):
+            if _is_content(part):
+                content.update(targets)
+            elif _is_order(part, rules):
+                orders.update(targets)
     return _Flow(spread(content, users), spread({"strftime_now"}, users), spread(orders, users))
-
-
-def _assigned(node: nodes.Node) -> Iterator[tuple[list[str], nodes.Node]]:
-    if isinstance(node, nodes.Assign):
-        yield target_names(node.target), node.node
-    elif isinstance(node, nodes.For):
-        yield target_names(node.target), node.iter
-    elif isinstance(node, nodes.AssignBlock):
-        yield from ((target_names(node.target), child) for child in node.body)
-    elif isinstance(node, nodes.Macro):
-        yield from (([f"{node.name}()"], child) for child in node.body)
 
 
 def _is_content(node: nodes.Node) -> bool:
     if isinstance(node, nodes.Getattr):
         return node.attr in _CONTENT_KEYS
-    return isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const) and node.arg.value in _CONTENT_KEYS
+    if isinstance(node, nodes.Getitem):
+        return isinstance(node.arg, nodes.Const) and node.arg.value in _CONTENT_KEYS
+    if not isinstance(node, nodes.Filter):
+        return False
+    arguments = [*node.args[:1], *(keyword.value for keyword in node.kwargs)]  # map(attribute='content'), selectattr('content', …)
+    return any(isinstance(argument, nodes.Const) and argument.value in _CONTENT_KEYS for argument in arguments)
 
 
 # --- the condition ---
@@ -107,22 +101,24 @@ def _has_content(expressions: Iterable[nodes.Node], flow: _Flow) -> bool:
 
 
 def _compares_words(node: nodes.Node, flow: _Flow, rules: TemplateRules) -> bool:
-    parts = _compared(node)
-    return _has_content(parts, flow) and any(
-        isinstance(inner, nodes.Const) and _is_specific(inner.value, rules) for part in parts for inner in walk(part)
+    subjects, literals = _compared(node)
+    return _has_content(subjects, flow) and any(
+        isinstance(inner, nodes.Const) and _is_specific(inner.value, rules) for part in literals for inner in walk(part)
     )
 
 
-def _compared(node: Any) -> list[nodes.Node]:
+def _compared(node: Any) -> tuple[list[nodes.Node], list[nodes.Node]]:
+    """What is compared, and with what; two empty lists where a node compares nothing."""
     if isinstance(node, nodes.Compare) and any(operand.op in _COMPARING for operand in node.ops):
-        return [node.expr, *(operand.expr for operand in node.ops)]
+        sides = [node.expr, *(operand.expr for operand in node.ops)]
+        return sides, sides
     if isinstance(node, nodes.Test) and node.name in _COMPARING_TESTS:
-        return [node.node, *node.args]
+        return [node.node, *node.args], [node.node, *node.args]
     if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr) and node.node.attr in _COMPARING_METHODS:
-        return [node.node.node, *node.args]
-    if isinstance(node, nodes.Filter) and node.name in {"select", "reject", "selectattr", "rejectattr"}:
-        return [child for child in (node.node, *node.args) if child is not None]
-    return []
+        return [node.node.node], node.args
+    if isinstance(node, nodes.Filter) and node.name in _COMPARING_FILTERS:
+        return [node], node.args[_COMPARING_FILTERS[node.name] :]
+    return [], []
 
 
 def _is_specific(value: object, rules: TemplateRules) -> bool:

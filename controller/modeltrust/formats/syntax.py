@@ -31,12 +31,10 @@ def spread(start: Iterable[str], users: Mapping[str, Sequence[str]]) -> frozense
     return frozenset(reached)
 
 
-def users_of_names(found: Iterable[nodes.Node]) -> dict[str, list[str]]:
-    """For every name, the variables that are computed from it: by assignment, loop, namespace field or macro argument."""
+def users_of_names(found: tuple[nodes.Node, ...]) -> dict[str, list[str]]:
+    """For every name, the names computed from it; fields of namespaces as ``ns.field``, results of macros as ``macro()``."""
     users: dict[str, list[str]] = {}
-    nodes_found = tuple(found)
-    parameters = {node.name: [name.name for name in node.args] for node in nodes_found if isinstance(node, nodes.Macro)}
-    for targets, value in _flows(nodes_found, parameters):
+    for targets, value in flows(found):
         for inner in walk(value):
             for source in _sources(inner):
                 users.setdefault(source, []).extend(targets)
@@ -46,11 +44,21 @@ def users_of_names(found: Iterable[nodes.Node]) -> dict[str, list[str]]:
 def _sources(node: nodes.Node) -> Iterator[str]:
     if isinstance(node, nodes.Name):
         yield node.name
+        yield f"{node.name}()"
     elif isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name):
         yield f"{node.node.name}.{node.attr}"
 
 
-def _flows(found: tuple[nodes.Node, ...], parameters: Mapping[str, list[str]]) -> Iterator[tuple[list[str], nodes.Node]]:
+def flows(found: tuple[nodes.Node, ...]) -> Iterator[tuple[list[str], nodes.Node]]:
+    """Every way in which a value gets a name: assignments, loops, arguments and bodies of macros.
+
+    Args:
+        found: all nodes of a template.
+
+    Yields:
+        The names, and the expression or statement that gives them their value.
+    """
+    parameters = {node.name: [name.name for name in node.args] for node in found if isinstance(node, nodes.Macro)}
     for node in found:
         if isinstance(node, nodes.Assign):
             yield target_names(node.target), node.node
@@ -58,11 +66,11 @@ def _flows(found: tuple[nodes.Node, ...], parameters: Mapping[str, list[str]]) -
             yield target_names(node.target), node.iter
         elif isinstance(node, nodes.AssignBlock):
             yield from ((target_names(node.target), child) for child in node.body)
-        elif isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name in parameters:
-            for name, value in zip(parameters[node.node.name], node.args, strict=False):
-                yield [name], value
-            yield from (([keyword.key], keyword.value) for keyword in node.kwargs)
-            yield [f"{node.node.name}()"], node
+        elif isinstance(node, nodes.Macro):
+            yield from (([f"{node.name}()"], child) for child in node.body)
+        elif isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name):
+            yield from (([name], value) for name, value in zip(parameters.get(node.node.name, ()), node.args, strict=False))
+            yield from (([keyword.key], keyword.value) for keyword in node.kwargs if node.node.name in parameters)
 
 
 def target_names(target: nodes.Node) -> list[str]:

@@ -8,6 +8,7 @@ from modeltrust.domain.reference import Identity
 from modeltrust.domain.workload import FoundReference, Workload
 from modeltrust.policy.exemptions import excusing
 from modeltrust.policy.policy import Exemption, Mode, Namespace, Pending, Policy, Trust, Unmatched
+from modeltrust.policy.scopes import key_of
 from modeltrust.policy.wording import named
 
 
@@ -49,9 +50,8 @@ class Subject:
     @classmethod
     def of(cls, found: FoundReference) -> "Subject":
         """The subject of findings about one reference."""
-        text, revision = found.reference.text, found.revision
-        key = f"{text}@{revision.value}" if revision.value else text
-        return cls(text, key, key if revision.immutable else text, found.role.value, found.locator, found)
+        text, key = found.reference.text, key_of(found)
+        return cls(text, key, key if found.revision.immutable else text, found.role.value, found.locator, found)
 
     def sentence(self, message: str) -> str:
         """A message with what it is about in front, so that each finding can be read alone."""

@@ -1,6 +1,13 @@
 """Patterns over references: allowed sources, scopes of signers, matches of policies, revoked models."""
 
 from modeltrust.domain.globs import Glob
+from modeltrust.domain.workload import FoundReference
+
+
+def key_of(found: FoundReference) -> str:
+    """The canonical text of a reference with ``@revision`` where one is stated, whether it is immutable or not."""
+    text, value = found.reference.text, found.revision.value
+    return f"{text}@{value}" if value else text
 
 
 def within(globs: tuple[Glob, ...], text: str, key: str) -> bool:

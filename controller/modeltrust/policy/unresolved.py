@@ -6,6 +6,7 @@ from modeltrust.domain.reasons import Reason
 from modeltrust.domain.workload import Unresolved, Workload
 from modeltrust.policy.policy import Policy, UnresolvedAction
 from modeltrust.policy.requirements.formats import Formats, RemoteCode
+from modeltrust.policy.scopes import key_of
 
 _GOVERNED = frozenset(
     {Reason.UNRESOLVED_REFERENCE, Reason.UNDECLARED_RESOLVER, Reason.OPAQUE_SOURCE, Reason.DYNAMIC_LOADING},
@@ -33,7 +34,7 @@ def unresolved_findings(unresolved: Unresolved, policy: Policy, workload: Worklo
 def _declared(workload: Workload) -> bool:
     """Whether something is declared, and everything declared is judged like any other reference."""
     judged = {found.reference.text for found in workload.references}
-    judged |= {f"{found.reference.text}@{found.revision.value}" for found in workload.references}
+    judged |= {key_of(found) for found in workload.references}
     return bool(workload.declared) and workload.declared <= judged
 
 

@@ -13,7 +13,7 @@ from modeltrust.domain.globs import Glob
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.workload import FoundReference
 from modeltrust.policy.policy import Trust
-from modeltrust.policy.scopes import within
+from modeltrust.policy.scopes import key_of, within
 from modeltrust.policy.wording import listed
 
 _PASS = (Finding("sources", Status.PASS),)
@@ -33,8 +33,7 @@ class Sources:
     def check(self, subject: FoundReference, trust: Trust) -> tuple[Finding, ...]:  # noqa: ARG002 - the one shape
         """Pass, or SourceNotAllowed."""
         text = subject.reference.text
-        key = f"{text}@{subject.revision.value}"
-        if within(self.allowed, text, key):
+        if within(self.allowed, text, key_of(subject)):
             return _PASS
         expected = listed((glob.pattern for glob in self.allowed), quoted=True)
         return (

@@ -1,0 +1,115 @@
+from typing import Any
+
+import pytest
+
+from modeltrust.domain import limits
+from modeltrust.domain.decision import Finding, Status
+from modeltrust.domain.evidence import EvaluationVerdict, Verdict
+from modeltrust.domain.reasons import Reason
+from modeltrust.policy.policy import Attested
+from modeltrust.policy.requirements.evaluation import Evaluation, Inconclusive
+from tests.support.statements import DAY, NOW, a_statement
+from tests.support.trust import a_found, a_trust
+
+CANARY = Evaluation(("canary",), 30 * DAY)
+
+
+def a_run(verdict: Verdict = Verdict.PASSED, **changes: Any) -> EvaluationVerdict:
+    fields: dict[str, Any] = {
+        "suite": "canary",
+        "suite_hash": "1" * 64,
+        "serving_hash": "2" * 64,
+        "claim": "no trigger",
+        "finished_at": NOW - DAY,
+    }
+    return EvaluationVerdict(verdict=verdict, **(fields | changes))
+
+
+def check(*runs: EvaluationVerdict, requirement: Evaluation = CANARY) -> tuple[Finding, ...]:
+    findings = requirement.check(Attested(a_found(), a_statement(evaluations=runs)), a_trust())
+    assert all(finding.requirement == "evaluation" for finding in findings)
+    return findings
+
+
+def only(*runs: EvaluationVerdict, requirement: Evaluation = CANARY) -> tuple[Status, Reason | None, bool]:
+    (finding,) = check(*runs, requirement=requirement)
+    return finding.status, finding.reason, finding.advisory
+
+
+PASSED = (Status.PASS, None, False)
+MISSING = (Status.PENDING, Reason.EVALUATION_MISSING, False)
+EXPIRED = (Status.FAIL, Reason.EVALUATION_EXPIRED, False)
+FAILED = (Status.FAIL, Reason.EVALUATION_FAILED, False)
+
+
+def test_a_recent_pass_passes() -> None:
+    assert only(a_run()) == PASSED
+
+
+@pytest.mark.parametrize("runs", [(), (a_run(suite="other"),), (a_run(suite="Canary"),), (a_run(external=True),)])
+def test_a_suite_that_was_not_run_here_is_awaited(runs: tuple[EvaluationVerdict, ...]) -> None:
+    assert only(*runs) == MISSING
+
+
+def test_no_suite_is_never_satisfied() -> None:
+    assert only(a_run(), requirement=Evaluation(())) == (Status.FAIL, Reason.EVALUATION_MISSING, False)
+
+
+def test_a_failed_run_fails_however_old_it_is() -> None:
+    assert only(a_run(Verdict.FAILED)) == FAILED
+    assert only(a_run(Verdict.FAILED, finished_at=NOW - 900 * DAY, expires_at=NOW - 800 * DAY)) == FAILED
+
+
+@pytest.mark.parametrize(
+    ("age", "expected"), [(30 * DAY, PASSED), (30 * DAY + 1, EXPIRED), (-limits.CLOCK_SKEW_SECONDS, PASSED), (-DAY, EXPIRED)]
+)
+def test_the_age_counts_from_the_run_and_the_future_counts_as_too_old(
+    age: int, expected: tuple[Status, Reason | None, bool]
+) -> None:
+    assert only(a_run(finished_at=NOW - age)) == expected
+
+
+@pytest.mark.parametrize(("expires_at", "expected"), [(NOW, PASSED), (NOW - 1, EXPIRED)])
+def test_the_suite_may_say_when_it_must_be_repeated(expires_at: int, expected: tuple[Status, Reason | None, bool]) -> None:
+    assert only(a_run(expires_at=expires_at)) == expected
+    assert only(a_run(expires_at=expires_at), requirement=Evaluation(("canary",))) == expected
+
+
+def test_without_a_greatest_age_no_age_is_too_old() -> None:
+    assert only(a_run(finished_at=NOW - 900 * DAY), requirement=Evaluation(("canary",))) == PASSED
+
+
+@pytest.mark.parametrize(
+    ("inconclusive", "expected"),
+    [
+        (Inconclusive.DENY, (Status.FAIL, Reason.EVALUATION_INCONCLUSIVE, False)),
+        (Inconclusive.WARN, (Status.FAIL, Reason.EVALUATION_INCONCLUSIVE, True)),
+        (Inconclusive.ALLOW, PASSED),
+    ],
+)
+def test_the_policy_says_what_a_run_means_that_could_not_decide(
+    inconclusive: Inconclusive, expected: tuple[Status, Reason | None, bool]
+) -> None:
+    requirement = Evaluation(("canary",), 30 * DAY, inconclusive)
+    assert only(a_run(Verdict.INCONCLUSIVE), requirement=requirement) == expected
+    assert only(a_run(Verdict.INCONCLUSIVE, finished_at=NOW - 31 * DAY), requirement=requirement) == EXPIRED
+
+
+def test_a_run_with_warnings_passes_with_a_warning() -> None:
+    assert only(a_run(Verdict.WARNED)) == (Status.FAIL, Reason.EVALUATION_INCONCLUSIVE, True)
+
+
+def test_the_latest_run_decides_and_of_two_at_once_the_worse_one() -> None:
+    old, new = a_run(Verdict.FAILED, finished_at=NOW - 2 * DAY), a_run(suite_hash="3" * 64)
+    assert only(old, new) == PASSED
+    assert only(new, a_run(Verdict.FAILED, finished_at=NOW)) == FAILED
+    assert only(a_run(), a_run(Verdict.FAILED)) == only(a_run(Verdict.FAILED), a_run()) == FAILED
+
+
+def test_a_later_external_run_changes_nothing() -> None:
+    assert only(a_run(Verdict.FAILED, finished_at=NOW - 2 * DAY), a_run(external=True, finished_at=NOW)) == FAILED
+
+
+def test_each_suite_is_answered() -> None:
+    findings = check(a_run(), requirement=Evaluation(("canary", "red-team")))
+    assert [finding.status for finding in findings] == [Status.PASS, Status.PENDING]

@@ -25,8 +25,8 @@ from modeltrust.sources.http import Client
 from modeltrust.sources.interface import Credentials
 from modeltrust.sources.oci import OciSource
 from tests.support import tools
+from tests.support.authority import server_context
 from tests.support.registry import BUNDLE, INDEX, MANIFEST, TITLE
-from tests.support.tls import server_context
 
 pytestmark = pytest.mark.slow
 

@@ -4,6 +4,8 @@ Sources: OCI image specification 1.1 (manifest, index), CNCF ModelPack, Docker M
 as in facts/signing.md section 7.3. A layer that packs files is an ARCHIVE: what is in it cannot be seen without reading it all.
 """
 
+import contextlib
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +28,7 @@ UNPACK_ANNOTATION = "io.deis.oras.content.unpack"  # oras packs a folder and say
 PLAIN_TAR = "application/vnd.oci.image.layer.v1.tar"  # also what oras calls any file whose type nobody stated
 _IMAGE_CONFIGS = frozenset({"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"})
 _PACKED = re.compile(r"(?:^|[.+/-])(?:tar|gzip|gz|zstd|zip|squashfs)(?:$|[.+])")
+_EMPTY = hashlib.sha256(b"").hexdigest()
 _SUFFIXES = {  # layers without a path: enough of a name that formats knows what the packager claims, and then proves it
     "application/vnd.docker.ai.gguf.v3": ".gguf",
     "application/vnd.docker.ai.mmproj": ".gguf",
@@ -129,6 +132,8 @@ def _descriptor(value: Any, name: str) -> Descriptor:
     size = document.get("size")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= limits.OCI_BLOB_BYTES:
         raise MalformedError(f"got size {quote(size)} in {name}, expected 0 to {limits.OCI_BLOB_BYTES}")
+    if (size == 0) != (sha256 == _EMPTY):
+        raise MalformedError(f"got size {size} for {quote(document['digest'])} in {name}, which that digest belies")
     if document.get("urls"):
         raise MalformedError(f"got a descriptor in {name} whose bytes are elsewhere (urls), expected them in the registry")
     annotations = _object(document.get("annotations") or {}, "annotations")
@@ -172,12 +177,18 @@ def is_tar_header(block: bytes) -> bool:
     """
     if len(block) < 512:  # noqa: PLR2004 - the format's block
         return False
-    stated = block[148:156].strip(b" \0")
-    if not re.fullmatch(rb"[0-7]{1,7}", stated):
-        return False
     unsigned = sum(block[:148]) + sum(block[156:512]) + 8 * 32
     signed = unsigned - 256 * sum(byte > 127 for byte in block[:148] + block[156:512])  # noqa: PLR2004 - old tars summed signed
-    return int(stated, 8) in {unsigned, signed}
+    return not _checksums(block[148:156]).isdisjoint({unsigned, signed})
+
+
+def _checksums(field: bytes) -> set[int]:
+    """What readers make of a checksum field: octal up to the first NUL (Python), or between NULs and spaces (Go), or base 256."""
+    found = {int.from_bytes(field[1:], "big")} if field[0] & 0x80 else set()
+    for text in (field.partition(b"\0")[0].strip(), field.strip(b" \0")):
+        with contextlib.suppress(ValueError):
+            found.add(int(text, 8))
+    return found
 
 
 def _kind(manifest: Manifest, layer: Descriptor) -> FileKind:

@@ -70,6 +70,8 @@ class Repository:
         """
         response = self._get(f"blobs/sha256:{sha256}", max_bytes=size)
         self._expect(response, _OK, f"blob sha256:{sha256}")
+        if len(response.body) != size:
+            raise UnavailableError(f"got {len(response.body)} bytes of blob sha256:{sha256} from {self.host}, expected {size}")
         return _checked(response.body, sha256, f"blob sha256:{sha256}")
 
     def blob_range(self, sha256: str, size: int, start: int, length: int) -> bytes:
@@ -89,6 +91,9 @@ class Repository:
             prefix=True,
         )
         if response.status == _OK:
+            if response.headers.get("content-length") != str(size):
+                # the manifest's size may be a lie that hides the end of a file from whoever reads by it
+                raise UnavailableError(f"got another size of {what} than the manifest states from {self.host}")
             body = response.body[start:]
         else:
             self._expect(response, _PARTIAL, what)

@@ -12,8 +12,8 @@ from modeltrust.domain.reference import parse_reference
 from modeltrust.sources.http import Client
 from modeltrust.sources.interface import Credentials
 from modeltrust.sources.oci import OciSource
+from tests.support.authority import server_context
 from tests.support.registry import Answer, Registry, Request, serving
-from tests.support.tls import server_context
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -210,6 +211,8 @@ BAD_LAYERS: list[tuple[str, Any]] = [
     ("a huge size", descriptor(size=1 << 60)),
     ("a boolean size", descriptor(size=True)),
     ("a fractional size", descriptor(size=3.5)),
+    ("no bytes under a digest of some", descriptor(size=0)),
+    ("bytes under the digest of none", descriptor(digest=f"sha256:{hashlib.sha256(b'').hexdigest()}")),
     ("bytes elsewhere", descriptor(urls=["https://elsewhere.example/x"])),
     ("annotations of another type", descriptor(annotations=["x"])),
     ("an annotation of another type", descriptor(annotations={"org.opencontainers.image.title": 5})),
@@ -324,6 +327,46 @@ def test_a_whole_file_with_other_bytes_is_refused(registry: Registry, client: Cl
     registry.spoil = spoiling("/blobs/", lambda a: Answer(a.status, a.headers, a.body[::-1]))
     with pytest.raises(UnavailableError, match="other bytes"):
         oci.read(path, 0, len(WEIGHTS))
+
+
+@pytest.mark.parametrize("ignore_range", [False, True])
+@pytest.mark.parametrize("change", [-1, 1])
+def test_a_size_in_the_manifest_that_the_blob_belies_hides_nothing(
+    registry: Registry, client: Client, change: int, *, ignore_range: bool
+) -> None:
+    registry.ignore_range = ignore_range
+    layer = registry.layer(WEIGHTS, title="model.safetensors") | {"size": len(WEIGHTS) + change}
+    oci = source(registry, client, registry.push([layer]))
+    for start, length in ((0, 100), (len(WEIGHTS) - 100, 50), (0, len(WEIGHTS) + change)):
+        with pytest.raises(UnavailableError):
+            oci.read("model.safetensors", start, length)
+
+
+def test_an_empty_file_is_read_as_one(registry: Registry, client: Client) -> None:
+    assert source(registry, client, registry.push([registry.layer(b"", title="empty")])).read("empty", 0, 10) == b""
+
+
+CHECKSUM_FIELDS = [b"%06o\0 ", b"%06o \0", b"%07o\0", b"%08o", b"  %04o\0\0", b"0o%04o\0\0", b"\0%06o\0", b"base"]
+
+
+@pytest.mark.parametrize("field", CHECKSUM_FIELDS)
+def test_a_tar_is_recognised_however_its_checksum_is_written(registry: Registry, client: Client, field: bytes) -> None:
+    block = bytearray(tar_of("pickle.bin", b"x" * 600))
+    total = int(bytes(block[148:154]), 8)
+    written = field % total if b"%" in field else b"\x80" + total.to_bytes(7, "big")
+    block[148:156] = written.ljust(8, b"\0")
+    layer = registry.layer(bytes(block), title="model.safetensors", media_type=TAR)
+    (entry,) = source(registry, client, registry.push([layer])).list().files
+    assert entry.kind is FileKind.ARCHIVE
+
+
+@pytest.mark.parametrize("where", [0, 100, 148, 400])
+def test_a_block_whose_checksum_is_wrong_is_no_tar(registry: Registry, client: Client, where: int) -> None:
+    block = bytearray(tar_of("pickle.bin", b"x" * 600))
+    block[where] ^= 0x40
+    layer = registry.layer(bytes(block), title="model.safetensors", media_type=TAR)
+    (entry,) = source(registry, client, registry.push([layer])).list().files
+    assert entry.kind is FileKind.FILE
 
 
 def test_a_long_range_is_not_cut_by_the_bound_on_registries_without_ranges(

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -136,3 +137,21 @@ def key_signer(key: ec.EllipticCurvePrivateKey, name: str = "acme") -> TrustedSi
 
 def signer(trust: Any, name: str = "acme") -> TrustedSigner:
     return TrustedSigner(name, (), frozenset({Purpose.AUTHOR}), trust, ())
+
+
+def write(folder: Path, files: Mapping[str, bytes] | None = None) -> Path:
+    """A model on disk."""
+    for path, data in (FILES if files is None else files).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+    return folder
+
+
+def read(folder: Path) -> SourceListing:
+    """Every file of a folder, links as links."""
+    entries = []
+    for path in sorted(item for item in folder.rglob("*") if item.is_symlink() or item.is_file()):
+        kind = FileKind.SYMLINK if path.is_symlink() else FileKind.FILE
+        data = path.read_bytes()
+        entries.append(FileEntry(path.relative_to(folder).as_posix(), len(data), sha256=sha256(data), kind=kind))
+    return SourceListing(None, NO_REVISION, tuple(entries), bytes_read=True)

@@ -19,6 +19,7 @@ _DOCUMENT_BYTES = {
     "foreign_index": limits.SHARD_INDEX_BYTES,
     "tokenizer": limits.TOKENIZER_BYTES,
     "vocabulary": limits.TOKENIZER_BYTES,
+    "other_tokenizer": limits.TOKENIZER_BYTES,
 }
 
 

@@ -130,12 +130,12 @@ class Opener:
             yield self._recognised(words, environment, 0)
             return
         index = self._first_program(items, name)
-        name = base_name(items[index])
+        if index:
+            environment = _with_assignments(items, index, environment)
+            name = base_name(items[index])
         if name in tables.shells or name == "eval":
             yield from self._shell(words, environment, index, depth, joined=name == "eval")
             return
-        if index and name not in tables.commands:
-            environment = _with_assignments(items, index, environment)
         yield self._recognised(words, environment, index)
 
     def _first_program(self, items: list[str], name: str) -> int:

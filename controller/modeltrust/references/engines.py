@@ -201,7 +201,7 @@ class Engines:
 
     def _suspicious(self, draft: _Draft, options: Options) -> None:
         for index, name, value in options.suspicious:
-            if not draft.program.row.weak:
+            if draft.program.row.kind == "engine" and not draft.program.row.weak:
                 message = f"{name} looks like it names a model and is in no table"
                 self._findings.problem(Reason.UNRESOLVED_REFERENCE, draft.call.words.locator(index), message, value=value)
 

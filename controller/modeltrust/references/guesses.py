@@ -36,12 +36,15 @@ class Guesses:
         self._findings = findings
         self._engines = engines
 
-    def of(
-        self, program: Program, words: Words, seen: Environment, pointer: str, call: Invocation | None = None
-    ) -> Iterator[_Seen]:
+    def options(self, call: Invocation, pointer: str) -> Iterator[_Seen]:
         """Options of an unknown program, read with the generic table."""
-        if call is None:
-            call = Invocation(words, seen, program, 0, 1, (0,) if words.items else ())
+        for mention in self._engines.read(self._tables.generic_options, call, pointer):
+            yield mention, call.environment
+
+    def container(self, words: Words, seen: Environment, pointer: str) -> Iterator[_Seen]:
+        """Options and variables of a container in which no known program runs."""
+        program = self._tables.generic
+        call = Invocation(words, seen, program, 0, 1, (0,) if words.items else ())
         for mention in self._engines.read(program, call, pointer):
             yield mention, seen
         for name, value in seen.values.items():

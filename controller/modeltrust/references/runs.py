@@ -100,7 +100,7 @@ class Runs:
         if program is not None and not container.command:
             self._engine(program, _implied_call(program, words.items, pointer, known), pointer, context, seen)
         else:
-            seen += self._guesses.of(self._tables.generic, words, known, pointer)
+            seen += self._guesses.container(words, known, pointer)
 
     def _entrypoint(self, container: Container, hint: Program | None) -> Program | None:
         named = self._tables.containers.get(container.name or "")
@@ -134,7 +134,7 @@ class Runs:
         elif call.name in self._tables.shells or call.name.endswith((".sh", ".py")):
             self._unseen_script(call, context)
         else:
-            seen += self._guesses.of(self._tables.generic, call.words, call.environment, pointer, call)
+            seen += self._guesses.options(call, pointer)
 
     def _engine(self, program: Program, call: Invocation, pointer: str, context: Context, seen: list[_Seen]) -> None:
         row = program.row
@@ -161,7 +161,7 @@ class Runs:
                 return
             if not word.startswith("-"):
                 break
-        yield from self._guesses.of(self._tables.generic, call.words, call.environment, pointer, call)
+        yield from self._guesses.options(call, pointer)
 
     def _code(self, code: str, call: Invocation, locator: str) -> Iterator[_Seen]:
         try:

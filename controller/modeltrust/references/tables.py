@@ -1,7 +1,7 @@
 """The rows, compiled once at start into dictionaries, so that reading one object is a matter of look-ups."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -100,6 +100,7 @@ class Tables:
     wrappers: frozenset[str]
     shells: frozenset[str]
     generic: Program
+    generic_options: Program
     anywhere: Program
     watched_annotations: frozenset[str] = field(default_factory=frozenset)
     watched_labels: frozenset[str] = field(default_factory=frozenset)
@@ -153,6 +154,7 @@ def parse_tables(document: Mapping[str, Any]) -> Tables:
         wrappers=frozenset(rows.wrappers),
         shells=frozenset(rows.shells),
         generic=programs["generic"],
+        generic_options=replace(programs["generic"], env={}),
         anywhere=programs["any"],
         watched_annotations=frozenset(exact) | {f"{key}*" for key, _ in prefixes} | {f"{OUR_ANNOTATIONS}*"},
         watched_labels=frozenset(rows.watched_labels),

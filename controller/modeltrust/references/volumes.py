@@ -143,7 +143,9 @@ class Linker:
 
     def _link(self, volumes: Volumes, pending: Pending) -> None:
         place = pending.place
-        if _filled(volumes.fills, place, pending.path):
+        # Below a path on a volume that is older than the Pod, other things may lie beside what is downloaded here.
+        parents = place is None or place.volume not in volumes.outliving
+        if any(_fills(fill, place, pending.path, parents=parents) for fill in volumes.fills):
             return
         if place is None:
             self._unlinked(pending)
@@ -260,17 +262,14 @@ def _csi_revision(row: DriverRow, stated: Revision, text: str) -> Revision:
     return revision if revision.state is RevisionState.COMMIT or not row.live else Revision(RevisionState.LIVE, revision.value)
 
 
-def _filled(fills: list[Fill], place: Place | None, path: str) -> bool:
-    for fill in fills:
-        if fill.place is None or place is None:
-            inside = fill.place is place and _covers(fill.path, path)
-        else:
-            inside = fill.place.volume == place.volume and _covers(fill.place.path, place.path)
-        if inside:
-            return True
-    return False
+def _fills(fill: Fill, place: Place | None, path: str, *, parents: bool) -> bool:
+    if fill.place is None or place is None:
+        return fill.place is place and _covers(fill.path, path, parents=parents)
+    return fill.place.volume == place.volume and _covers(fill.place.path, place.path, parents=parents)
 
 
-def _covers(outer: str, inner: str) -> bool:
-    outer = outer.rstrip("/")
-    return not outer or inner == outer or inner.startswith(f"{outer}/") or outer.startswith(f"{inner}/")
+def _covers(outer: str, inner: str, *, parents: bool) -> bool:
+    outer, inner = outer.strip("/"), inner.strip("/")
+    if not outer or inner == outer or inner.startswith(f"{outer}/"):
+        return True
+    return parents and (not inner or outer.startswith(f"{inner}/"))

@@ -1,0 +1,150 @@
+"""Paths lead to volumes, volumes to what fills them."""
+
+from typing import Any
+
+import pytest
+
+from modeltrust.domain.reference import RevisionState
+from tests.support.workloads import COMMIT, container, env, extract, found, pod, reasons
+
+DIGEST = "sha256:" + "cd" * 32
+MOUNT = [{"name": "models", "mountPath": "/models"}]
+
+
+def _serve(path: str, volume: dict[str, Any] | None, *, mounts: list[dict[str, Any]] | None = None, **spec: Any) -> dict[str, Any]:
+    server = container(command=["vllm", "serve", path], volumeMounts=MOUNT if mounts is None else mounts)
+    volumes = [] if volume is None else [{"name": "models", **volume}]
+    return pod(server, volumes=volumes, **spec)
+
+
+def test_an_image_volume_behind_a_path_has_its_role() -> None:
+    workload = extract(_serve("/models", {"image": {"reference": f"registry.example/m@{DIGEST}"}}))
+    assert found(workload) == [f"base oci://registry.example/m@{DIGEST}"]
+
+
+def test_an_image_volume_of_unknown_use_is_reported() -> None:
+    workload = extract(pod(container(), volumes=[{"name": "v", "image": {"reference": "quay.io/crio/artifact:v2"}}]))
+    assert found(workload) == ["image oci://quay.io/crio/artifact@v2"]
+
+
+@pytest.mark.parametrize(
+    ("path", "mounts", "expected"),
+    [
+        ("/models/a", MOUNT, "base pvc://team/claim/a"),
+        ("/models/./x/../a", MOUNT, "base pvc://team/claim/a"),
+        ("/models//a/", MOUNT, "base pvc://team/claim/a"),
+        ("/models", [{"name": "models", "mountPath": "/models/", "subPath": "s"}], "base pvc://team/claim/s"),
+        ("/m/n/a", [{"name": "other", "mountPath": "/m"}, {"name": "models", "mountPath": "/m/n"}], "base pvc://team/claim/a"),
+    ],
+)
+def test_a_claim_is_named_with_namespace_and_path(path: str, mounts: list[dict[str, Any]], expected: str) -> None:
+    assert found(extract(_serve(path, {"persistentVolumeClaim": {"claimName": "claim"}}, mounts=mounts))) == [expected]
+
+
+def test_a_computed_sub_path_is_opaque() -> None:
+    mounts = [{"name": "models", "mountPath": "/models", "subPathExpr": "$(POD)"}]
+    assert reasons(extract(_serve("/models", {"persistentVolumeClaim": {"claimName": "c"}}, mounts=mounts))) == ["OpaqueSource"]
+
+
+@pytest.mark.parametrize(
+    "volume",
+    [{"hostPath": {"path": "/m"}}, {"nfs": {"server": "s", "path": "/m"}}, {"csi": {"driver": "csi.juicefs.com"}}],
+)
+def test_node_paths_and_unknown_drivers_are_opaque(volume: dict[str, Any]) -> None:
+    assert reasons(extract(_serve("/models", volume))) == ["OpaqueSource"]
+
+
+@pytest.mark.parametrize("volume", [{"emptyDir": {}}, {"configMap": {"name": "c"}}, {"ephemeral": {}}])
+def test_a_volume_that_nobody_fills_is_a_finding(volume: dict[str, Any]) -> None:
+    assert reasons(extract(_serve("/models", volume))) == ["UnresolvedReference"]
+
+
+def test_a_path_in_no_volume_is_a_finding() -> None:
+    assert reasons(extract(_serve("/opt/model", {"emptyDir": {}}))) == ["UnresolvedReference"]
+    assert reasons(extract(_serve("/models", None))) == ["OpaqueSource"]
+
+
+@pytest.mark.parametrize("path", ["/models/a", "/models"])
+def test_a_download_into_the_volume_answers_the_path(path: str) -> None:
+    command = ["sh", "-c", f"hf download a/b --revision {COMMIT} --local-dir /data/a"]
+    init = container(command=command, volumeMounts=[{"name": "models", "mountPath": "/data"}])
+    workload = extract(_serve(path, {"emptyDir": {}}, initContainers=[init]))
+    assert found(workload) == [f"base hf://a/b@{COMMIT}"]
+    assert not workload.unresolved
+
+
+def test_a_download_elsewhere_does_not_answer_the_path() -> None:
+    init = container(command=["hf", "download", "a/b", "--local-dir", "/data/x"], volumeMounts=[{"name": "models", "mountPath": "/data"}])
+    assert reasons(extract(_serve("/models/a", {"emptyDir": {}}, initContainers=[init]))) == ["UnresolvedReference"]
+
+
+def test_a_storage_initializer_fills_its_destination() -> None:
+    mounts = [{"name": "models", "mountPath": "/mnt/models"}]
+    init = {"name": "storage-initializer", "image": "x", "args": [f"hf://a/b:{COMMIT}", "/mnt/models"], "volumeMounts": mounts}
+    workload = extract(_serve("/mnt/models", {"emptyDir": {}}, mounts=mounts, initContainers=[init]))
+    assert found(workload) == [f"base hf://a/b@{COMMIT}"]
+    assert not workload.unresolved
+
+
+@pytest.mark.parametrize(
+    ("attributes", "state", "expected"),
+    [
+        ({"sourceId": "a/b"}, RevisionState.LIVE, "hf://a/b"),
+        ({"sourceId": "a/b", "revision": "main"}, RevisionState.LIVE, "hf://a/b"),
+        ({"sourceId": "a/b", "revision": COMMIT}, RevisionState.COMMIT, "hf://a/b"),
+        ({"sourceId": "a/b", "sourceType": "repo", "hubEndpoint": "https://h.example"}, RevisionState.LIVE, "hf+https://h.example/a/b"),
+    ],
+)
+def test_a_hub_volume_is_live_unless_pinned(attributes: dict[str, str], state: RevisionState, expected: str) -> None:
+    volume = {"csi": {"driver": "hf.csi.huggingface.co", "volumeAttributes": attributes}}
+    for document in (_serve("/models", volume), pod(container(), volumes=[{"name": "v", **volume}])):
+        reference = extract(document).references[0]
+        assert (reference.role, str(reference.reference), reference.revision.state) == ("base", expected, state)
+
+
+@pytest.mark.parametrize("attributes", [{"sourceType": "bucket", "sourceId": "a/b"}, {"sourceId": "/x"}, {}, {"sourceId": "a b"}])
+def test_a_hub_volume_without_a_repository_is_opaque(attributes: dict[str, str]) -> None:
+    volume = {"csi": {"driver": "hf.csi.huggingface.co", "volumeAttributes": attributes}}
+    assert reasons(extract(_serve("/models", volume))) == ["OpaqueSource"]
+
+
+def test_model_drivers_are_references_on_persistent_volumes_too() -> None:
+    source = {"csi": {"driver": "gcsfuse.csi.storage.gke.io", "volumeAttributes": {"bucketName": "bucket"}}}
+    workload = extract({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "v"}, "spec": source})
+    assert found(workload) == ["base gs://bucket"]
+    assert workload.runtime_loaded
+    assert workload.namespace == ""
+
+
+@pytest.mark.parametrize(
+    ("mount", "variables"),
+    [
+        ("/root/.cache/huggingface", {}),
+        ("/root/.cache", {}),
+        ("/cache", {"HF_HOME": "/cache"}),
+        ("/cache", {"HF_HUB_CACHE": "/cache/hub"}),
+        ("/app/a", {}),
+        ("/app/a/b", {}),
+    ],
+)
+def test_26_a_cache_that_others_can_fill_is_opaque(mount: str, variables: dict[str, str]) -> None:
+    server = container(command=["vllm", "serve", "a/b"], env=env(**variables), volumeMounts=[{"name": "c", "mountPath": mount}])
+    for volume in ({"persistentVolumeClaim": {"claimName": "c"}}, {"hostPath": {"path": "/c"}}):
+        assert reasons(extract(pod(server, volumes=[{"name": "c", **volume}]))) == ["OpaqueSource"]
+    assert not reasons(extract(pod(server, volumes=[{"name": "c", "emptyDir": {}}])))
+
+
+def test_a_volume_beside_the_model_is_nobodys_business() -> None:
+    server = container(command=["vllm", "serve", "a/b"], volumeMounts=[{"name": "c", "mountPath": "/logs"}])
+    assert not reasons(extract(pod(server, volumes=[{"name": "c", "persistentVolumeClaim": {"claimName": "c"}}])))
+    plain = container(image="nginx", volumeMounts=[{"name": "c", "mountPath": "/data"}])
+    assert not extract(pod(plain, volumes=[{"name": "c", "hostPath": {"path": "/"}}])).unresolved
+
+
+def test_an_image_volume_that_is_no_image_is_a_finding() -> None:
+    assert reasons(extract(pod(container(), volumes=[{"name": "v", "image": {"reference": "UPPER/x"}}]))) == ["UnresolvedReference"]
+
+
+def test_a_claim_without_a_namespace_is_opaque() -> None:
+    document = _serve("/models/a", {"persistentVolumeClaim": {"claimName": "claim"}})
+    assert reasons(extract(document, namespace="")) == ["OpaqueSource"]

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from modeltrust.domain import limits
@@ -19,7 +19,9 @@ class WebhookSettings(BaseModel):
     """What `modeltrust webhook` needs to know; a file states the same names in camel case.
 
     Attributes:
-        trust: folder with policies, signers, attestations … and attestors.yaml.
+        trust: folder with policies, signers, attestations … and attestors.yaml; or, in a cluster:
+        attestors: the attestor file; everything else is watched at the API server.
+        kubeconfig: how to reach the API server; without it, as the Pod's service account.
         tls_cert: PEM, leaf first; watched.
         tls_key: PEM, unencrypted; watched.
         listen: ``host:port`` of the TLS port.
@@ -31,7 +33,9 @@ class WebhookSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
 
-    trust: Path
+    trust: Path | None = None
+    attestors: Path | None = None
+    kubeconfig: Path | None = None
     tls_cert: Path
     tls_key: Path
     listen: _Address = "0.0.0.0:9443"
@@ -39,6 +43,14 @@ class WebhookSettings(BaseModel):
     unmatched: Literal["Allow", "Warn", "Deny"] = "Allow"
     poll_seconds: Annotated[_Seconds, Field(gt=0)] = limits.POLL_SECONDS
     drain_seconds: _Seconds = limits.DRAIN_SECONDS
+
+    @model_validator(mode="after")
+    def _one_feed(self) -> Self:
+        if (self.trust is None) == (self.attestors is None):
+            raise ValueError("expected exactly one of trust (a folder) and attestors (in a cluster)")
+        if self.kubeconfig is not None and self.attestors is None:
+            raise ValueError("got kubeconfig without attestors, expected both")
+        return self
 
     @classmethod
     def read(cls, flags: dict[str, Any], file: Path | None) -> Self:

@@ -57,6 +57,9 @@ class Telemetry:
         self.statements = Gauge("modeltrust_statements", "Statements in memory.", registry=self.registry)
         self.lost = Counter("modeltrust_log_lines_lost", "Log lines that could not be written.", registry=self.registry)
         self.certificate_loads = Counter("modeltrust_certificate_loads", "Serving certificates loaded.", registry=self.registry)
+        self.watch_failures = Counter(
+            "modeltrust_watch_failures", "Lists and watches that ended badly.", ["kind"], registry=self.registry
+        )
         self.feed_problems = Gauge("modeltrust_feed_problems", "Files that could not be used.", registry=self.registry)
 
     def decided(self, operation: str, outcome: str, reasons: Iterable[str], seconds: float) -> None:

@@ -4,7 +4,7 @@ Readers take no lock: one attribute read gives a snapshot in which policies, sig
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -120,15 +120,10 @@ class Store:
         Raises:
             InvalidInputError: an object without a name, or two of one name: no list that an API server gives.
         """
-        named: dict[str, Object] = {}
-        for value in objects:
-            name = name_of(value)
-            if name in named:
-                raise InvalidInputError(f"got two objects of kind {kind} named {quote(name)}")
-            named[name] = value
-        if kind is Kind.ATTESTATIONS:
-            self.statements.replace(named.items())
+        if kind is Kind.ATTESTATIONS:  # the one kind with very many objects: taken one by one, never held whole
+            self.statements.replace(_named(kind, objects))
             return
+        named = dict(_named(kind, objects))
         with self._writing:
             table: dict[str, Any] = getattr(self._tables, kind)
             fresh: dict[str, Any] = {}
@@ -236,6 +231,16 @@ def name_of(value: Object) -> str:
     if not isinstance(name, str) or not name:
         raise InvalidInputError(f"got an object without metadata.name: {quote(value.get('kind'))}")
     return name
+
+
+def _named(kind: Kind, objects: Iterable[Object]) -> Iterator[tuple[str, Object]]:
+    seen: set[str] = set()
+    for value in objects:
+        name = name_of(value)
+        if name in seen:
+            raise InvalidInputError(f"got two objects of kind {kind} named {quote(name)}")
+        seen.add(name)
+        yield name, value
 
 
 def _labels(value: Object) -> Mapping[str, str]:

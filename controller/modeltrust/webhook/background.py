@@ -38,9 +38,9 @@ class Background:
         self._stopping.set()
 
     def feed(self) -> None:
-        """Look at the trust folder once; problems are logged when they change."""
+        """Look at the trust folder or file once; problems are logged when they change."""
         first = self._problems is None
-        problems = self._live.folder.poll(time())
+        problems = self._live.feed.poll(time())
         if problems != self._problems and (problems or not first):
             self._telemetry.log("trust-folder", problems=[{"file": problem.file, "why": problem.why} for problem in problems])
         self._problems = problems

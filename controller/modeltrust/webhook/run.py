@@ -6,6 +6,7 @@ import secrets
 import sys
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import msgspec
 from prometheus_client import start_http_server
@@ -14,6 +15,7 @@ from modeltrust.config import WebhookSettings
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidInputError, ModelTrustError
 from modeltrust.policy.policy import Unmatched
+from modeltrust.store.sink import Kind
 from modeltrust.telemetry import Telemetry
 from modeltrust.webhook.answer import Answerer
 from modeltrust.webhook.app import App, build_app
@@ -23,6 +25,9 @@ from modeltrust.webhook.serve import Server, configuration, listen
 from modeltrust.webhook.tls import Certificate
 from modeltrust.webhook.validate import Validate
 from modeltrust.wiring.admission import Live, live_admission
+
+if TYPE_CHECKING:
+    from modeltrust.wiring.cluster import Reflecting
 
 _SWITCH_SECONDS = 0.0005  # background threads give the interpreter back sooner: p99 9 instead of 17 ms (facts/performance.md)
 
@@ -55,7 +60,7 @@ def read_settings(arguments: list[str]) -> WebhookSettings:
     """
     parser = argparse.ArgumentParser(
         prog="modeltrust webhook",
-        description="The admission webhook: answers AdmissionReviews from a trust folder.",
+        description="The admission webhook: answers from a trust folder, or from what it watches at the API server.",
         allow_abbrev=False,
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings in YAML; flags win")
@@ -67,6 +72,8 @@ def read_settings(arguments: list[str]) -> WebhookSettings:
 
 _FLAGS = {
     "--trust": "folder with policies, signers, attestations … and attestors.yaml; watched",
+    "--attestors": "in a cluster, instead of --trust: the attestor file; everything else is watched at the API server",
+    "--kubeconfig": "how to reach the API server; without it, as the Pod's service account",
     "--tls-cert": "serving certificate, PEM; watched",
     "--tls-key": "its key, PEM; watched",
     "--listen": "host:port of the webhook (default 0.0.0.0:9443)",
@@ -80,12 +87,7 @@ _FLAGS = {
 def _serve(settings: WebhookSettings) -> int:
     telemetry = Telemetry()
     certificate = Certificate(settings.tls_cert, settings.tls_key)
-    live = live_admission(
-        settings.trust,
-        unmatched=Unmatched(settings.unmatched),
-        problem=lambda kind, name, why: telemetry.log("object-unusable", kind=kind.value, name=name, why=why),
-        report=lambda error: _report(telemetry, error),
-    )
+    live, reflecting = _live(settings, telemetry)
     health = Health(live.store.unready)
     background = Background(live=live, certificate=certificate, telemetry=telemetry, poll_seconds=settings.poll_seconds)
     sockets = [listen(settings.listen)]
@@ -98,6 +100,8 @@ def _serve(settings: WebhookSettings) -> int:
     )
     sys.setswitchinterval(_SWITCH_SECONDS)
     background.start()
+    if reflecting is not None:
+        reflecting.start()
     gc.collect()
     gc.freeze()
     sys.stdout.write(msgspec.json.encode({"event": "listening", **ports}).decode() + "\n")
@@ -106,7 +110,30 @@ def _serve(settings: WebhookSettings) -> int:
         server.run(sockets=sockets)
     finally:
         background.stop()
+        if reflecting is not None:
+            reflecting.stop()
     return 0
+
+
+def _live(settings: WebhookSettings, telemetry: Telemetry) -> "tuple[Live, Reflecting | None]":
+    """What decides, fed by a folder or by the API server."""
+
+    def unusable(kind: Kind, name: str, why: str) -> None:
+        telemetry.log("object-unusable", kind=kind.value, name=name, why=why)
+
+    def report(error: Exception) -> str:
+        return _report(telemetry, error)
+
+    unmatched = Unmatched(settings.unmatched)
+    if settings.trust is not None:
+        return live_admission(settings.trust, unmatched=unmatched, problem=unusable, report=report), None
+    from modeltrust.wiring.cluster import live_cluster  # noqa: PLC0415 - a webhook fed by a folder needs no HTTP client
+
+    def failed(kind: Kind, error: Exception) -> None:
+        telemetry.watch_failures.labels(kind.value).inc()
+        telemetry.log("watch-failed", kind=kind.value, why=str(error) or type(error).__name__)
+
+    return live_cluster(settings, unmatched=unmatched, unusable=unusable, failed=failed, report=report)
 
 
 def _application(live: Live, health: Health, telemetry: Telemetry) -> App:

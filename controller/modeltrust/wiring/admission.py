@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from modeltrust.admission.decide import Admission
 from modeltrust.api.compile import compile_exemption, compile_policy, compile_revocation, compile_signer, statements_of
@@ -14,10 +14,25 @@ from modeltrust.domain.errors import InvalidInputError
 from modeltrust.policy.policy import Unmatched
 from modeltrust.references.extract import Extractor
 from modeltrust.references.tables import Tables
-from modeltrust.store.files import Folder
+from modeltrust.store.files import Folder, Problem
 from modeltrust.store.sink import Kind
 from modeltrust.store.store import Compilers, Store
 from modeltrust.wiring.rows import load_tables
+
+
+class Feed(Protocol):
+    """Who keeps a store current by looking again and again."""
+
+    def poll(self, now: float) -> tuple[Problem, ...]:
+        """Look once.
+
+        Args:
+            now: unix seconds.
+
+        Returns:
+            What could not be used; empty when everything was.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +42,13 @@ class Live:
     Attributes:
         admission: answers.
         store: what it reads.
-        folder: feeds the store at each ``poll``.
+        feed: brings the store up to date at each ``poll``.
         tables: what extraction knows.
     """
 
     admission: Admission
     store: Store
-    folder: Folder
+    feed: Feed
     tables: Tables
 
 
@@ -45,7 +60,7 @@ def admission_from_folder(folder: Path, *, now: int, unmatched: Unmatched = Unma
     """
     broken: list[str] = []
     live = live_admission(folder, unmatched=unmatched, problem=lambda kind, name, why: broken.append(f"{kind.value} {name}: {why}"))
-    problems = [f"{problem.file or folder}: {problem.why}" for problem in live.folder.poll(now)] + broken
+    problems = [f"{problem.file or folder}: {problem.why}" for problem in live.feed.poll(now)] + broken
     if problems:
         raise InvalidInputError(f"the trust folder cannot be used: {problems[0]}")
     return live.admission
@@ -69,27 +84,44 @@ def live_admission(
     Raises:
         InvalidInputError: our own tables are broken.
     """
-    tables = load_tables()
-    store = Store(
-        Compilers(
-            policy=compile_policy,
-            signer=compile_signer,
-            exemption=compile_exemption,
-            revocation=compile_revocation,
-            statements=statements_of,
-        ),
-        problem=problem,
+    store = new_store(problem)
+    fed = Folder(folder, sink=store, freshness=store.freshness, parse=_parse, attestors=lambda data: believe(store, data))
+    return join(store, fed, unmatched=unmatched, report=report)
+
+
+def new_store(problem: Callable[[Kind, str, str], None]) -> Store:
+    """An empty store with our compilers; ``problem`` is told of each object that cannot be used."""
+    compilers = Compilers(
+        policy=compile_policy,
+        signer=compile_signer,
+        exemption=compile_exemption,
+        revocation=compile_revocation,
+        statements=statements_of,
     )
-    fed = Folder(folder, sink=store, freshness=store.freshness, parse=_parse, attestors=lambda data: _believe(store, data))
+    return Store(compilers, problem=problem)
+
+
+def join(store: Store, feed: Feed, *, unmatched: Unmatched, report: Callable[[Exception], str]) -> Live:
+    """What decides, over a store and whoever feeds it.
+
+    Raises:
+        InvalidInputError: our own tables are broken.
+    """
+    tables = load_tables()
     admission = Admission(extractor=Extractor(tables), store=store, unmatched=unmatched, report=report)
-    return Live(admission, store, fed, tables)
+    return Live(admission, store, feed, tables)
 
 
 def _parse(data: bytes, name: str) -> Iterable[Mapping[str, Any]]:
     return [document.value for document in read_manifests(data, name)]
 
 
-def _believe(store: Store, data: bytes | None) -> None:
+def believe(store: Store, data: bytes | None) -> None:
+    """Believe the attestors of a trust file from now on, or nobody.
+
+    Raises:
+        ModelTrustError: the bytes are no trust file; the store keeps what it had.
+    """
     store.believe(None if data is None else parse_attestors(_list(data)))
 
 

@@ -2,17 +2,21 @@
 
 import random
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+from modeltrust.config import WebhookSettings
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidInputError, ModelTrustError, quote
-from modeltrust.kube.access import Access
+from modeltrust.kube.access import Access, from_kubeconfig, in_cluster
 from modeltrust.kube.client import ApiServer
 from modeltrust.kube.reflector import RESOURCES, Reflector, Watcher
+from modeltrust.policy.policy import Unmatched
 from modeltrust.store.files import Problem
 from modeltrust.store.sink import Kind
 from modeltrust.store.store import ATTESTORS, Store
+from modeltrust.wiring.admission import Live, believe, join, new_store
 
 
 class AttestorsFile:
@@ -50,6 +54,35 @@ class AttestorsFile:
         if len(data) > limits.ATTESTORS_BYTES:
             raise InvalidInputError(f"got more than {limits.ATTESTORS_BYTES} bytes, expected fewer")
         return data
+
+
+def live_cluster(
+    settings: WebhookSettings,
+    *,
+    unmatched: Unmatched,
+    unusable: Callable[[Kind, str, str], None],
+    failed: Callable[[Kind, Exception], None],
+    report: Callable[[Exception], str],
+) -> "tuple[Live, Reflecting]":
+    """What decides in a cluster, and what keeps it current once started.
+
+    Args:
+        settings: where the attestor file is, and how to reach the API server.
+        unmatched: what follows where no enforcing policy covers a model.
+        unusable: told (kind, name, why) of an object that cannot be used.
+        failed: told of every list or watch that ended badly.
+        report: writes down an error of ours; returns the id under which it can be found.
+
+    Raises:
+        InvalidInputError: there is no way to the API server.
+    """
+    if settings.attestors is None:
+        raise InvalidInputError("expected an attestor file")
+    access = in_cluster() if settings.kubeconfig is None else from_kubeconfig(settings.kubeconfig)
+    store = new_store(unusable)
+    attestors = AttestorsFile(settings.attestors, store=store, believe=lambda data: believe(store, data))
+    reflecting = Reflecting(access, store=store, clock=time.time, problem=failed)
+    return join(store, attestors, unmatched=unmatched, report=report), reflecting
 
 
 class Reflecting(Watcher):

@@ -148,6 +148,8 @@ def _floating(scheme: str, revision: Revision) -> Revision:
 
 
 def _hub_url(path: str) -> Named:
+    if any(mark in path for mark in "@?#%"):
+        raise InvalidReferenceError("got a URL with credentials, a query or escapes, expected a plain https://host/path")
     parts = path.removesuffix(".git").split("/")
     if parts[0] in {"datasets", "spaces"}:
         raise InvalidReferenceError(f"got {quote(path)}, expected a model; this is a data set or a space")

@@ -22,10 +22,18 @@ _COMMIT = "9f2c41d0a6e1b79f2c41d0a6e1b79f2c41d0a6e1"
 
 
 def _managed_fields(count: int) -> list[dict[str, Any]]:
-    fields = {f"f:{name}": {".": {}, "f:type": {}} for name in ("spec", "replicas", "selector", "strategy", "template", "containers")}
+    fields = {
+        f"f:{name}": {".": {}, "f:type": {}} for name in ("spec", "replicas", "selector", "strategy", "template", "containers")
+    }
     env = {f'k:{{"name":"VARIABLE_{index}"}}': {".": {}, "f:name": {}, "f:value": {}} for index in range(count)}
     nested = {"f:spec": fields | {"f:template": {"f:spec": {"f:containers": {'k:{"name":"server"}': {".": {}, "f:env": env}}}}}}
-    entry = {"manager": "kubectl", "operation": "Update", "apiVersion": "apps/v1", "time": "2026-11-24T06:00:00Z", "fieldsType": "FieldsV1"}
+    entry = {
+        "manager": "kubectl",
+        "operation": "Update",
+        "apiVersion": "apps/v1",
+        "time": "2026-11-24T06:00:00Z",
+        "fieldsType": "FieldsV1",
+    }
     return [entry | {"fieldsV1": nested}, entry | {"manager": "kube-controller-manager", "fieldsV1": {"f:status": fields}}]
 
 
@@ -51,7 +59,16 @@ def _probe(path: str) -> dict[str, Any]:
 def _server() -> dict[str, Any]:
     token = {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "hf", "key": "token"}}}
     env = [token, *({"name": f"VLLM_VARIABLE_{index}", "value": f"value-{index}"} for index in range(11))]
-    args = ["--model", "acme/guard-7b", "--revision", _COMMIT, "--port=8000", "--max-model-len", "8192", "--gpu-memory-utilization=0.9"]
+    args = [
+        "--model",
+        "acme/guard-7b",
+        "--revision",
+        _COMMIT,
+        "--port=8000",
+        "--max-model-len",
+        "8192",
+        "--gpu-memory-utilization=0.9",
+    ]
     return {
         "name": "server",
         "image": "registry.acme.example/vllm-openai@sha256:" + "ab" * 32,
@@ -60,7 +77,7 @@ def _server() -> dict[str, Any]:
         "ports": [{"containerPort": 8000, "name": "http", "protocol": "TCP"}],
         "env": env,
         "resources": {"limits": {"nvidia.com/gpu": "2", "memory": "64Gi"}, "requests": {"cpu": "8", "memory": "64Gi"}},
-        "volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}, {"name": "adapter", "mountPath": "/adapter", "readOnly": True}],
+        "volumeMounts": [{"name": "shm", "mountPath": "/shm"}, {"name": "adapter", "mountPath": "/adapter", "readOnly": True}],
         "readinessProbe": _probe("/health"),
         "livenessProbe": _probe("/health"),
         "startupProbe": _probe("/health"),
@@ -79,7 +96,10 @@ def _pod_spec() -> dict[str, Any]:
         "volumes": [
             {"name": "shm", "emptyDir": {"medium": "Memory"}},
             {"name": "models", "emptyDir": {}},
-            {"name": "adapter", "image": {"reference": "registry.acme.example/adapter@sha256:" + "cd" * 32, "pullPolicy": "IfNotPresent"}},
+            {
+                "name": "adapter",
+                "image": {"reference": "registry.acme.example/adapter@sha256:" + "cd" * 32, "pullPolicy": "IfNotPresent"},
+            },
         ],
         "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
         "nodeSelector": {"gpu": "h100"},
@@ -92,7 +112,12 @@ def _pod_spec() -> dict[str, Any]:
 def deployment() -> dict[str, Any]:
     """A vLLM Deployment as the API server sends it."""
     template = {"metadata": {"labels": {"app": "vllm"}, "creationTimestamp": None}, "spec": _pod_spec()}
-    spec = {"replicas": 2, "selector": {"matchLabels": {"app": "vllm"}}, "template": template, "strategy": {"type": "RollingUpdate"}}
+    spec = {
+        "replicas": 2,
+        "selector": {"matchLabels": {"app": "vllm"}},
+        "template": template,
+        "strategy": {"type": "RollingUpdate"},
+    }
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": _metadata("vllm"), "spec": spec, "status": {}}
 
 
@@ -108,15 +133,34 @@ def inference_service() -> dict[str, Any]:
         "readinessProbe": server["readinessProbe"],
         "name": "",
     }
-    predictor = {"minReplicas": 1, "maxReplicas": 4, "model": model, "tolerations": _pod_spec()["tolerations"], "nodeSelector": {"gpu": "h100"}}
-    status = {"conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-24T06:00:00Z"}], "url": "http://guard"}
+    predictor = {
+        "minReplicas": 1,
+        "maxReplicas": 4,
+        "model": model,
+        "tolerations": _pod_spec()["tolerations"],
+        "nodeSelector": {"gpu": "h100"},
+    }
+    status = {
+        "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-24T06:00:00Z"}],
+        "url": "http://guard",
+    }
     spec = {"predictor": predictor}
-    return {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "metadata": _metadata("guard"), "spec": spec, "status": status}
+    return {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": _metadata("guard"),
+        "spec": spec,
+        "status": status,
+    }
 
 
 def review(document: dict[str, Any], *, update: bool) -> bytes:
     """An AdmissionReview that brings an object."""
-    user = {"username": "system:serviceaccount:flux-system:kustomize-controller", "groups": ["system:authenticated"], "extra": {"k": ["v"]}}
+    user = {
+        "username": "system:serviceaccount:flux-system:kustomize-controller",
+        "groups": ["system:authenticated"],
+        "extra": {"k": ["v"]},
+    }
     request: dict[str, Any] = {
         "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
         "operation": "UPDATE" if update else "CREATE",
@@ -128,7 +172,9 @@ def review(document: dict[str, Any], *, update: bool) -> bytes:
         "dryRun": False,
         "options": {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"},
     }
-    return json.dumps({"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": request}, separators=(",", ":")).encode()
+    return json.dumps(
+        {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": request}, separators=(",", ":")
+    ).encode()
 
 
 def _microseconds(pieces: dict[str, Callable[[], object]]) -> dict[str, float]:

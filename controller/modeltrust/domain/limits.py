@@ -26,6 +26,7 @@ ENVIRONMENT_BYTES = 256 * 1024  # after $(VAR) expansion: 2 kB of env can expand
 ARGUMENT_WORDS = 4_096  # words of command and args in one container
 SCRIPT_BYTES = 64 * 1024  # a shell or Python program in an argument
 SCRIPT_WORDS = 8_192
+SCRIPT_TOKENS = 16_384  # words, quotes, separators: about 2 µs each
 SCRIPT_DEPTH = 6  # sh -c inside sh -c
 EMBEDDED_BYTES = 256 * 1024  # a YAML or JSON document inside a string field
 PATH_MATCHES = 2_048  # values that one JSONPath row may match

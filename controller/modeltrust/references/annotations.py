@@ -49,10 +49,9 @@ def read_content_digests(annotations: Mapping[str, str], pointer: str, findings:
         return _NOTHING
     locator = f"{pointer}/{escape(CONTENT_DIGESTS)}"
     try:
-        value = strict_json.loads(text.encode("utf-8", "replace"), max_bytes=limits.ANNOTATION_BYTES)
-        if not isinstance(value, dict) or not all(isinstance(digest, str) for digest in value.values()):
-            raise MalformedError("got another form, expected a JSON object of references and digests")
-        return MappingProxyType({parse_reference(name)[0].text: ContentDigest.parse(digest) for name, digest in value.items()})
+        return MappingProxyType(
+            {parse_reference(name)[0].text: ContentDigest.parse(digest) for name, digest in _texts(text).items()}
+        )
     except (MalformedError, InvalidReferenceError) as error:
         findings.problem(Reason.UNRESOLVED_REFERENCE, locator, str(error), fix='write {"s3://bucket/model": "sha256:<64 hex>"}')
         return _NOTHING
@@ -77,4 +76,11 @@ def _strings(text: str) -> list[str]:
     value = strict_json.loads(text.encode("utf-8", "replace"), max_bytes=limits.ANNOTATION_BYTES)
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise MalformedError("got another form, expected a JSON list of references")
+    return value
+
+
+def _texts(text: str) -> dict[str, str]:
+    value = strict_json.loads(text.encode("utf-8", "replace"), max_bytes=limits.ANNOTATION_BYTES)
+    if not isinstance(value, dict) or not all(isinstance(digest, str) for digest in value.values()):
+        raise MalformedError("got another form, expected a JSON object of references and digests")
     return value

@@ -184,7 +184,7 @@ class Opener:
     def _script(self, text: str, environment: Environment, locator: str, positional: list[str], depth: int) -> Iterator[Invocation]:
         if depth >= limits.SCRIPT_DEPTH:
             raise LimitExceededError(f"got shells inside shells deeper than {limits.SCRIPT_DEPTH} levels")
-        self._budget.charge(len(text) // 8)
+        self._budget.charge(len(text) // 2)
         commands, inner = parse_script(text, environment.copy(), positional)
         for command in commands:
             for found in self._open(Words(command.words, locator), command.environment, depth + 1):

@@ -26,26 +26,18 @@ class Caches:
 
     def check(self, mention: Mention, container: Container, seen: Environment, pointer: str, volumes: Volumes) -> None:
         """Report a cache or a directory on a volume that others can fill, for a reference to a hub."""
-        mounts = container.volume_mounts
-        if not mounts or not volumes.outliving:
-            return
+        mounts = container.volume_mounts or ()
         for path in self._paths(seen):
             place = place_of(container, path)
             if place is not None and place.volume in volumes.outliving:
                 self._problem(pointer, f"the hub cache {path} lies on volume {place.volume}, which others may have filled")
                 return
+        names = (f"/{mention.text}", f"/{mention.text.partition('/')[0]}")
         for mount in mounts:
             path = mount.mount_path.rstrip("/")
-            if (
-                path.endswith(f"/{mention.text}")
-                or path.endswith(f"/{mention.text.partition('/')[0]}")
-                or path == container.working_dir
-            ):
-                if mount.name in volumes.outliving:
-                    self._problem(
-                        pointer, f"volume {mount.name} may hold a directory named {mention.text}, which wins over the hub"
-                    )
-                    return
+            if mount.name in volumes.outliving and (path.endswith(names) or path == container.working_dir):
+                self._problem(pointer, f"volume {mount.name} may hold a directory named {mention.text}, which wins over the hub")
+                return
 
     def _paths(self, seen: Environment) -> tuple[str, ...]:
         values = seen.values

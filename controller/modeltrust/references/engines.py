@@ -6,7 +6,7 @@ from modeltrust.references.argv import Invocation, Words
 from modeltrust.references.findings import Findings
 from modeltrust.references.mentions import Mention, is_true
 from modeltrust.references.options import Hit, Options, read_options
-from modeltrust.references.schema import FlagRow, FlagUse
+from modeltrust.references.schema import FlagRow, FlagUse, PositionalRow
 from modeltrust.references.shell import parse_script
 from modeltrust.references.tables import Program, Tables
 from modeltrust.references.values import ROLES, Part, UnreadableValueError, split_value
@@ -121,7 +121,7 @@ class Engines:
         mention.use = use
         mention.revision = part.revision
         mention.weak = row.weak
-        mention.optional = use == "config" or use == "code"
+        mention.optional = use in {"config", "code"}
         draft.mentions.append(mention)
 
     def _side_effect(self, draft: _Draft, hit: Hit, part: Part, options: Options) -> None:
@@ -240,6 +240,5 @@ def _chosen(bare: list[tuple[int, str]], index: int | str) -> list[tuple[int, st
     return bare[index : index + 1] if isinstance(index, int) else []
 
 
-def _shares(rows: tuple[object, ...], row: object) -> bool:
-    after = getattr(row, "after", None)
-    return sum(getattr(other, "after", None) == after for other in rows) > 1
+def _shares(rows: tuple[PositionalRow, ...], row: PositionalRow) -> bool:
+    return sum(other.after == row.after for other in rows) > 1

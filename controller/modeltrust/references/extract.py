@@ -226,7 +226,7 @@ def _check_empty(row: KindRow | None, findings: Findings) -> None:
         findings.problem(Reason.UNRESOLVED_REFERENCE, "", message, fix=fix)
 
 
-def _workload(  # noqa: PLR0913 - the parts of the result
+def _workload(  # noqa: PLR0913, PLR0917 - the parts of the result
     head: Head,
     group: str,
     version: str,

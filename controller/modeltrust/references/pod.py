@@ -159,7 +159,6 @@ class PodSpec(msgspec.Struct, gc=False, rename="camel"):
     volumes: list[Volume] | None = None
     host_aliases: list[Any] | None = None
     dns_config: DnsConfig | None = None
-    resource_claims: list[Any] | None = None
 
 
 class PodMetadata(msgspec.Struct, gc=False):

@@ -93,7 +93,7 @@ class Runs:
             self._call(call, pointer, _NO_CONTEXT, seen)
         return seen
 
-    def _unrecognised(  # noqa: PLR0913, PLR0917 - the container's context
+    def _unrecognised(
         self, container: Container, words: Words, known: Environment, pointer: str, context: Context, seen: list[_Seen]
     ) -> None:
         program = self._entrypoint(container, context.hint)
@@ -114,7 +114,7 @@ class Runs:
                     return program
         return hint
 
-    def _hook(  # noqa: PLR0913, PLR0917 - the container's context
+    def _hook(
         self, handler: Handler | None, name: str, known: Environment, pointer: str, context: Context, seen: list[_Seen]
     ) -> None:
         if handler is None or handler.exec is None or not handler.exec.command:

@@ -43,7 +43,7 @@ ValueFormat = Literal[
 ]
 
 
-class FlagRow(Row):
+class FlagRow(Row, frozen=True):
     """An option of a program, or an environment variable when it stands in ``env``."""
 
     names: list[str]
@@ -60,7 +60,7 @@ class FlagRow(Row):
     hub: str = ""  # for resolver: the hub that a true value selects
 
 
-class PositionalRow(Row):
+class PositionalRow(Row, frozen=True):
     """Bare words after a sub command."""
 
     after: list[str] = []
@@ -68,7 +68,7 @@ class PositionalRow(Row):
     index: int | Literal["all", "even"] = 0
 
 
-class ProgramRow(Row):
+class ProgramRow(Row, frozen=True):
     """A server, a downloader or a client: how it is recognised and which of its words name what."""
 
     name: str
@@ -96,7 +96,7 @@ class ProgramRow(Row):
     hosts: list[str] = []  # references are models only on these hosts
 
 
-class CallRow(Row):
+class CallRow(Row, frozen=True):
     """A Python call that fetches a model."""
 
     names: list[str]
@@ -105,7 +105,7 @@ class CallRow(Row):
     profile: str = "bare-hf"
 
 
-class RequestRow(Row):
+class RequestRow(Row, frozen=True):
     """An HTTP call that makes a server load something."""
 
     url: str  # end of the path
@@ -114,7 +114,7 @@ class RequestRow(Row):
     dynamic: bool = False
 
 
-class RefRow(Row):
+class RefRow(Row, frozen=True):
     """A field of an object that names a model."""
 
     path: str
@@ -127,21 +127,21 @@ class RefRow(Row):
     unless: str = ""  # member of the composed value that takes its place
 
 
-class PlaceRow(Row):
+class PlaceRow(Row, frozen=True):
     """Where a container, a Pod spec, an env list … stands."""
 
     path: str
     program: str = ""
 
 
-class DocumentRow(Row):
+class DocumentRow(Row, frozen=True):
     """A document inside a string (YAML or JSON), or a whole object inside an object."""
 
     path: str
     topic: str
 
 
-class TopicRow(Row):
+class TopicRow(Row, frozen=True):
     """What stands in such a document."""
 
     name: str
@@ -150,7 +150,7 @@ class TopicRow(Row):
     env_maps: list[str] = []
 
 
-class KindRow(Row):
+class KindRow(Row, frozen=True):
     """An API kind."""
 
     group: str
@@ -179,7 +179,7 @@ class KindRow(Row):
     skip_containers: list[str] = []  # containers that fetch data sets
 
 
-class SchemeRow(Row):
+class SchemeRow(Row, frozen=True):
     """How a scheme is read under a profile."""
 
     reader: Literal["hub", "image", "ollama", "bucket", "claim", "path", "web", "store", "registry"]
@@ -187,7 +187,7 @@ class SchemeRow(Row):
     scheme: str = ""  # canonical scheme
 
 
-class ProfileRow(Row):
+class ProfileRow(Row, frozen=True):
     """How strings of one API group or tool are read."""
 
     name: str
@@ -196,7 +196,7 @@ class ProfileRow(Row):
     scheme: str = ""  # canonical scheme of a bare string read as "store"
 
 
-class DriverRow(Row):
+class DriverRow(Row, frozen=True):
     """A CSI driver."""
 
     driver: str
@@ -211,7 +211,7 @@ class DriverRow(Row):
     ignore: bool = False  # holds no model
 
 
-class AnnotationRow(Row):
+class AnnotationRow(Row, frozen=True):
     """An annotation that acts."""
 
     key: str
@@ -221,7 +221,7 @@ class AnnotationRow(Row):
     destination: str = ""
 
 
-class ResolverRow(Row):
+class ResolverRow(Row, frozen=True):
     """An environment variable that decides where bytes come from."""
 
     names: list[str]
@@ -232,7 +232,7 @@ class ResolverRow(Row):
     cache: bool = False  # a directory that is trusted without asking the hub
 
 
-class Rows(Row):
+class Rows(Row, frozen=True):
     """Everything together, as wiring/rows.py reads it."""
 
     version: str

@@ -88,7 +88,7 @@ def _type(node: _Node) -> Any:
     if _MANY in node.children:
         if len(node.children) > 1 or node.actions:
             raise InvalidInputError("got paths that want a list and a map in one place, expected one of them")
-        return list[_type(node.children[_MANY]) | None]
+        return list[_type(node.children[_MANY]) | None]  # type: ignore[misc] # the type is made at run time
     base = next((leaf for action in node.actions if (leaf := _LEAVES.get(action.do)) is not None), None)
     if not node.children:
         return Any if base is None else base

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from modeltrust.domain import limits
-from modeltrust.domain.errors import LimitExceededError
+from modeltrust.domain.errors import LimitExceededError, MalformedError
 from modeltrust.references.env import Environment
 
 _TOKEN = re.compile(
@@ -25,12 +25,12 @@ _TOKEN = re.compile(
     | (?P<escape>\\.)
     | (?P<plain>[^\s'"\\;&|()<>$`]+)
     | (?P<substitution>\$\(|`)
-    | (?P<variable>\$\{[^}]{0,512}\}|\$[A-Za-z_][A-Za-z0-9_]*|\$.?)
+    | (?P<variable>\$\{[^}]{0,128}\}|\$[A-Za-z_][A-Za-z0-9_]*|\$.?)
     | (?P<other>.)
     """,
     re.VERBOSE | re.DOTALL,
 )
-_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?-)([^}]{0,512}))?\}|([A-Za-z_][A-Za-z0-9_]*))")
+_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?-)([^}]{0,128}))?\}|([A-Za-z_][A-Za-z0-9_]*))")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _DOUBLE_ESCAPE = re.compile(r"\\([\"\\`\n])")
 _SPECIAL = re.compile(r"[\"'\\;&|()<>$`#\n{}!]")
@@ -106,9 +106,12 @@ def _scan(text: str, state: _State) -> None:
     open_word = False  # an empty quoted word is a word
     while position < size:
         match = _TOKEN.match(text, position)
-        if match is None:  # pragma: no cover - the last alternative matches every character
-            break
+        if match is None:
+            raise MalformedError("got a script that cannot be split")  # the last alternative matches every character
         kind, position = match.lastgroup or "other", match.end()
+        count += 1
+        if count > limits.SCRIPT_TOKENS:
+            raise LimitExceededError(f"got a script of more than {limits.SCRIPT_TOKENS} tokens")
         part = _PARTS.get(kind)
         if part is not None:
             word.append(part(match[0]))
@@ -121,9 +124,6 @@ def _scan(text: str, state: _State) -> None:
             word.append(inner)
             open_word = True
             continue
-        count += 1
-        if count > limits.SCRIPT_WORDS:
-            raise LimitExceededError(f"got a script of more than {limits.SCRIPT_WORDS} words")
         if open_word:
             _word(state, "".join(word))
             word, open_word = [], False
@@ -210,7 +210,7 @@ def _word(state: _State, word: str) -> None:
             state.output = expand(word, state.environment)
         state.redirected = ""
         return
-    if word == "$@" or word == "$*":
+    if word in {"$@", "$*"}:
         state.words.extend(state.positional)
         return
     if not state.words and word in _KEYWORDS:

@@ -234,9 +234,8 @@ def _command(rows: list[tuple[tuple[str, ...], Program]]) -> Commands:
 
 
 def _unique_sequences(rows: list[tuple[tuple[str, ...], Program]]) -> dict[tuple[str, ...], Program]:
-    return {
-        words: program for words, program in _unique(((" ".join(row[0]), (row[0][1:], row[1])) for row in rows), "command").values()
-    }
+    by_text = _unique(((" ".join(words), (words[1:], program)) for words, program in rows), "command")
+    return dict(by_text.values())
 
 
 def _images(programs: Iterable[Program]) -> tuple[tuple[str, Program], ...]:
@@ -255,10 +254,12 @@ def _kinds(rows: list[KindRow]) -> dict[tuple[str, str, str], KindRow]:
 
 
 def _check_profiles(rows: Rows, profiles: Mapping[str, ProfileRow]) -> None:
-    named: set[str] = {row.profile for row in (*rows.programs, *rows.calls, *rows.requests, *rows.annotations)}
+    named = {row.profile for row in rows.programs} | {row.profile for row in rows.calls} | {row.profile for row in rows.requests}
+    named |= {row.profile for row in rows.annotations} | {row.profile for row in rows.drivers} | {row.profile for row in rows.kinds}
     named |= {flag.profile for program in rows.programs for flag in (*program.flags, *program.env)}
-    named |= {row.profile for row in (*rows.drivers, *rows.kinds)}
-    named |= {ref.profile for kind in rows.kinds for ref in kind.refs}
+    named |= {ref.profile for kind in rows.kinds for ref in kind.refs} | {
+        ref.profile for topic in rows.topics for ref in topic.refs
+    }
     unknown = sorted(named - set(profiles) - {""})
     if unknown:
         raise InvalidInputError(f"extraction tables: got profile {unknown[0]}, expected one that profiles defines")

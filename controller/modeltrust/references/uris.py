@@ -3,7 +3,6 @@
 What nobody can read is said, never guessed: the caller turns ``InvalidReferenceError`` into a finding.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from modeltrust.domain import limits
@@ -15,7 +14,6 @@ from modeltrust.domain.reference import (
     RevisionState,
     hub_revision,
     model_reference,
-    parse_reference,
 )
 from modeltrust.references.images import read_hub_image, read_image, read_ollama
 from modeltrust.references.schema import ProfileRow, SchemeRow
@@ -84,13 +82,8 @@ def read(profile: ProfileRow, text: str, *, namespace: str) -> Reading:
 def _with_scheme(profile: ProfileRow, text: str, head: str, rest: str, namespace: str) -> Reading:
     row = profile.schemes.get(head)
     if row is None:
-        if head in profile.schemes.get("*", _NO_SCHEMES):
-            return Named(*parse_reference(text))
         raise InvalidReferenceError(f"got {quote(text)}, expected a scheme that {profile.name} reads")
     return _READERS[row.reader](row, text, rest, namespace)
-
-
-_NO_SCHEMES: tuple[str, ...] = ()
 
 
 def _bare(profile: ProfileRow, text: str, namespace: str) -> Reading:
@@ -116,7 +109,7 @@ def _bare_rare(profile: ProfileRow, text: str, namespace: str) -> Reading:
         remote, colon, path = text.partition(":")
         if colon and remote and path:
             return Named(model_reference("rclone", f"{remote}/{path.strip('/')}"), OPAQUE)
-    if profile.bare == "path" or profile.bare == "rclone":
+    if profile.bare in {"path", "rclone"}:
         return LocalPath(text)
     raise InvalidReferenceError(f"got {quote(text)}, expected a scheme that {profile.name} reads")
 
@@ -234,8 +227,3 @@ _READERS = {
     "store": _store,
     "registry": _registry,
 }
-
-
-def profiles_by_name(rows: list[ProfileRow]) -> Mapping[str, ProfileRow]:
-    """Profiles by name."""
-    return {row.name: row for row in rows}

@@ -201,7 +201,8 @@ class Linker:
         try:
             named = read(self._tables.profiles[row.profile], f"{row.scheme}{text}", namespace=namespace)
             if not isinstance(named, Named):
-                raise InvalidReferenceError(f"got path {text}, expected a reference")
+                self._opaque(mention, f"got path {text}, expected a reference")
+                return
             reference = self._csi_resolver(named.reference, attributes.get(row.resolver, "") if row.resolver else "")
             revision = _csi_revision(row, named.revision, attributes.get(row.revision, "") if row.revision else "")
         except InvalidReferenceError as error:
@@ -226,13 +227,14 @@ class Linker:
         self._findings.add(FoundReference(text, reference, revision, mention.role, locator, mention.confidence, "image"))
 
     def _claim(self, name: str, place: Place, mention: Mention, namespace: str) -> None:
+        if not namespace:
+            self._opaque(mention, f"claim {name} stands in an object without a namespace")
+            return
+        if "$" in place.path:
+            self._opaque(mention, f"the path on claim {name} is computed")
+            return
         try:
-            if not namespace:
-                raise InvalidReferenceError(f"got claim {name} in an object without a namespace, expected a namespaced object")
-            path = f"{namespace}/{name}/{place.path}".rstrip("/")
-            if "$" in path:
-                raise InvalidReferenceError("got a path that is computed, expected a literal path")
-            reference = model_reference("pvc", path)
+            reference = model_reference("pvc", f"{namespace}/{name}/{place.path}".rstrip("/"))
         except InvalidReferenceError as error:
             self._opaque(mention, str(error))
             return

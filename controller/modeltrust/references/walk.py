@@ -28,12 +28,10 @@ class Pod:
 
     Attributes:
         volumes: its volumes and what is known of their content.
-        resource_claims: whether it asks for devices by claims.
         extra_env: entries that the controller puts in front.
     """
 
     volumes: Volumes
-    resource_claims: bool = False
     extra_env: tuple[EnvVar, ...] = ()
 
 
@@ -76,7 +74,6 @@ class Walker:
         """
         pod = self.open(namespace, supplied)
         self.volumes(pod, spec.volumes, f"{pointer}/volumes")
-        pod.resource_claims = bool(spec.resource_claims)
         before = len(self._findings.references)
         for name, containers in (
             ("initContainers", spec.init_containers),
@@ -117,7 +114,7 @@ class Walker:
         """Walk one container."""
         mounts = container.volume_mounts
         self._budget.charge(8 + len(container.env or ()) + len(mounts or ()))
-        accelerated = self._accelerated(container, pod)
+        accelerated = self._accelerated(container)
         if container.image:
             self._findings.images.append(FoundImage(container.image, f"{pointer}/image", accelerated))
         known = environment(container, extra=pod.extra_env)
@@ -172,11 +169,11 @@ class Walker:
         pending = Pending(mention, path, place_of(container, path), container.image or "", accelerated)
         pod.volumes.pending.append(pending)
 
-    def _accelerated(self, container: Container, pod: Pod) -> bool:
+    def _accelerated(self, container: Container) -> bool:
         resources = container.resources
         if resources is None:
             return False
-        found = bool(resources.claims) or pod.resource_claims and bool(resources.claims)
+        found = bool(resources.claims)
         for amounts in (resources.limits, resources.requests):
             if not found and amounts:
                 found = any(name.startswith(self._tables.accelerators) and str(amounts[name]) != "0" for name in amounts)

@@ -18,7 +18,7 @@ class _Loader(yaml.CSafeLoader):
 def _unique_mapping(loader: yaml.CSafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     keys: set[Any] = set()
     for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call] # types-PyYAML leaves it untyped
+        key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str):
             raise InvalidInputError(f"got a key that is no text at line {key_node.start_mark.line + 1}, expected text")
         if key in keys:

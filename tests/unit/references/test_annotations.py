@@ -13,7 +13,12 @@ HEX = "ab" * 32
 
 
 def _pod(**annotations: str) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "annotations": annotations}, "spec": {"containers": [container()]}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p", "annotations": annotations},
+        "spec": {"containers": [container()]},
+    }
 
 
 def _annotated(key: str, value: str) -> dict[str, Any]:
@@ -32,7 +37,9 @@ def test_a_declaration_on_the_template_counts() -> None:
     assert workload.declared == {"hf://a/b"}
 
 
-@pytest.mark.parametrize("value", ["", "x", "{}", "[1]", '["a/b"]', '["hf://a/b@"]', '["hf://A B"]', "[" * 100, '"hf://a/b"', "[null]"])
+@pytest.mark.parametrize(
+    "value", ["", "x", "{}", "[1]", '["a/b"]', '["hf://a/b@"]', '["hf://A B"]', "[" * 100, '"hf://a/b"', "[null]"]
+)
 def test_a_malformed_declaration_is_a_finding(value: str) -> None:
     workload = extract(_annotated(MODELS, value))
     assert reasons(workload) == ["UnresolvedReference"]
@@ -44,7 +51,9 @@ def test_content_digests_are_read_by_canonical_text() -> None:
     assert {name: str(digest) for name, digest in workload.content_digests.items()} == {"s3://bucket/m": f"sha256:{HEX}"}
 
 
-@pytest.mark.parametrize("value", ["[]", '{"s3://b/m": 1}', '{"s3://b/m": "md5:x"}', '{"m": "sha256:00"}', '{"s3://b/m": "x", "s3://b/m": "y"}'])
+@pytest.mark.parametrize(
+    "value", ["[]", '{"s3://b/m": 1}', '{"s3://b/m": "md5:x"}', '{"m": "sha256:00"}', '{"s3://b/m": "x", "s3://b/m": "y"}']
+)
 def test_malformed_content_digests_are_a_finding(value: str) -> None:
     workload = extract(_annotated(DIGESTS, value))
     assert reasons(workload) == ["UnresolvedReference"]

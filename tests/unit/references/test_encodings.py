@@ -27,7 +27,10 @@ FLAGS: list[Callable[[str, str], list[str]]] = [
 INDIRECTIONS: list[Callable[[list[str]], tuple[list[str], list[dict[str, Any]]]]] = [
     lambda words: (words, []),
     lambda words: ([word.replace(MODEL, "$(MODEL)") for word in words], env(MODEL=MODEL)),
-    lambda words: ([word.replace(COMMIT, "$(REVISION)") for word in words], env(PART=COMMIT[:20], REVISION=f"$(PART){COMMIT[20:]}")),
+    lambda words: (
+        [word.replace(COMMIT, "$(REVISION)") for word in words],
+        env(PART=COMMIT[:20], REVISION=f"$(PART){COMMIT[20:]}"),
+    ),
     lambda words: ([word.replace(MODEL, "$(MODEL)") for word in words], env(MODEL="decoy/x") + env(MODEL=MODEL)),
 ]
 

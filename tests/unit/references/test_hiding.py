@@ -210,7 +210,9 @@ def test_34_a_pinned_code_revision_leaves_the_weights_floating() -> None:
     assert found(run("python", "inference_api.py", "--model", "a/b", "--code-revision", COMMIT)) == ["base hf://a/b"]
 
 
-@pytest.mark.parametrize("text", ["https://user:pass@evil.example/m.gguf", "s3://anonymous@bucket/m", "hf://Ａcme/x", "acme/../x"])
+@pytest.mark.parametrize(
+    "text", ["https://user:pass@evil.example/m.gguf", "s3://anonymous@bucket/m", "hf://\uff21cme/x", "acme/../x"]
+)
 def test_35_tricks_with_the_format_are_findings(text: str) -> None:
     workload = run("vllm", "serve", text)
     assert not workload.references
@@ -219,7 +221,12 @@ def test_35_tricks_with_the_format_are_findings(text: str) -> None:
 
 def test_36_one_scheme_means_different_things() -> None:
     uri = "oci://n/namespace/b/bucket/o/model"
-    ome = {"apiVersion": "ome.io/v1beta1", "kind": "ClusterBaseModel", "metadata": {"name": "m"}, "spec": {"storage": {"storageUri": uri}}}
+    ome = {
+        "apiVersion": "ome.io/v1beta1",
+        "kind": "ClusterBaseModel",
+        "metadata": {"name": "m"},
+        "spec": {"storage": {"storageUri": uri}},
+    }
     assert found(extract(ome)) == ["base ocios://n/namespace/b/bucket/o/model"]
 
 
@@ -251,7 +258,11 @@ def test_clients_and_plain_programs_yield_nothing(command: list[str]) -> None:
 
 
 def test_a_renamed_image_hides_nothing() -> None:
-    document = pod(container(image="registry.example/nginx", command=["python3", "-m", "vllm.entrypoints.openai.api_server"], args=["--model", "a/b"]))
+    document = pod(
+        container(
+            image="registry.example/nginx", command=["python3", "-m", "vllm.entrypoints.openai.api_server"], args=["--model", "a/b"]
+        )
+    )
     assert found(extract(document)) == ["base hf://a/b"]
 
 
@@ -270,7 +281,10 @@ def test_an_image_without_command_runs_its_own_server(image: str, args: list[str
     assert found(extract(pod(container(image=image, args=args)))) == [expected]
 
 
-@pytest.mark.parametrize("name", ["nvidia.com/gpu", "amd.com/gpu", "google.com/tpu", "habana.ai/gaudi", "aws.amazon.com/neuroncore", "gpu.intel.com/i915"])
+@pytest.mark.parametrize(
+    "name",
+    ["nvidia.com/gpu", "amd.com/gpu", "google.com/tpu", "habana.ai/gaudi", "aws.amazon.com/neuroncore", "gpu.intel.com/i915"],
+)
 def test_an_accelerator_that_names_no_model_is_a_finding(name: str) -> None:
     workload = extract(pod(container(resources={"requests": {name: "1"}})))
     assert workload.accelerators

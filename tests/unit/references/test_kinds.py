@@ -15,7 +15,10 @@ def _service(**predictor: Any) -> dict[str, Any]:
     return _object("serving.kserve.io/v1beta1", "InferenceService", {"predictor": predictor})
 
 
-@pytest.mark.parametrize("framework", ["model", "sklearn", "xgboost", "tensorflow", "pytorch", "triton", "onnx", "huggingface", "pmml", "lightgbm", "paddle"])
+@pytest.mark.parametrize(
+    "framework",
+    ["model", "sklearn", "xgboost", "tensorflow", "pytorch", "triton", "onnx", "huggingface", "pmml", "lightgbm", "paddle"],
+)
 def test_every_framework_of_an_inference_service(framework: str) -> None:
     workload = extract(_service(**{framework: {"storageUri": f"hf://a/b:{COMMIT}"}}))
     assert found(workload) == [f"base hf://a/b@{COMMIT}"]
@@ -32,7 +35,10 @@ def test_every_component_counts(component: str) -> None:
 
 def test_canaries_and_several_uris_count() -> None:
     spec = {"canary": [{"predictor": {"model": {"storageUri": "s3://b/canary"}, "storageUris": [{"uri": "s3://b/more"}]}}]}
-    assert found(extract(_object("serving.kserve.io/v1beta1", "InferenceService", spec))) == ["base s3://b/canary", "base s3://b/more"]
+    assert found(extract(_object("serving.kserve.io/v1beta1", "InferenceService", spec))) == [
+        "base s3://b/canary",
+        "base s3://b/more",
+    ]
 
 
 def test_a_store_from_a_secret_has_its_own_scheme() -> None:
@@ -61,7 +67,12 @@ def test_an_inference_service_without_a_model_is_a_finding(predictor: dict[str, 
 
 def test_the_annotations_of_kserve_act_on_any_pod() -> None:
     annotations = {"internal.serving.kserve.io/storage-initializer-sourceuri": "gs://bucket/m"}
-    document = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "annotations": annotations}, "spec": {"containers": [container()]}}
+    document = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p", "annotations": annotations},
+        "spec": {"containers": [container()]},
+    }
     assert found(extract(document)) == ["base gs://bucket/m"]
     template = {"metadata": {"annotations": annotations}, "spec": {"containers": [container()]}}
     assert found(extract(_object("apps/v1", "Deployment", {"template": template}))) == ["base gs://bucket/m"]
@@ -106,25 +117,45 @@ applications:
         ("kubeai.org/v1", "Model", {"url": "hf://a/b", "adapters": [{"url": "hf://a/l"}]}, ["base hf://a/b", "adapter hf://a/l"]),
         ("kubeai.org/v1", "Model", {"url": "ollama://phi?pull=true"}, ["base oci://registry.ollama.ai/library/phi@latest"]),
         ("kubeai.org/v1", "Model", {"url": "pvc://c/m?model=x"}, ["base pvc://team/c/m"]),
-        ("apps.nvidia.com/v1alpha1", "NIMService", {"image": {"repository": "nvcr.io/nim/x", "tag": "1"}}, ["base oci://nvcr.io/nim/x@1"]),
+        (
+            "apps.nvidia.com/v1alpha1",
+            "NIMService",
+            {"image": {"repository": "nvcr.io/nim/x", "tag": "1"}},
+            ["base oci://nvcr.io/nim/x@1"],
+        ),
         (
             "apps.nvidia.com/v1alpha1",
             "NIMCache",
             {"source": {"hf": {"namespace": "a", "modelName": "b", "revision": COMMIT, "endpoint": "https://h.example"}}},
             [f"base hf+https://h.example/a/b@{COMMIT}"],
         ),
-        ("llmaz.io/v1alpha1", "OpenModel", {"source": {"modelHub": {"modelID": "a/b", "revision": "main"}}}, ["base hf://a/b@main"]),
+        (
+            "llmaz.io/v1alpha1",
+            "OpenModel",
+            {"source": {"modelHub": {"modelID": "a/b", "revision": "main"}}},
+            ["base hf://a/b@main"],
+        ),
         ("ollama.ayaka.io/v1", "Model", {"image": "phi"}, ["base oci://registry.ollama.ai/library/phi@latest"]),
         ("mlops.seldon.io/v1alpha1", "Model", {"storageUri": "minio:b/m"}, ["base rclone://minio/b/m"]),
         ("nvidia.com/v1alpha1", "DynamoModel", {"source": {"uri": f"hf://a/l@{COMMIT}"}}, [f"adapter hf://a/l@{COMMIT}"]),
-        ("model.aibrix.ai/v1alpha1", "ModelClaim", {"artifactURL": "huggingface://a/b", "engineConfig": {"args": {"revision": "x"}}}, ["base hf://a/b"]),
+        (
+            "model.aibrix.ai/v1alpha1",
+            "ModelClaim",
+            {"artifactURL": "huggingface://a/b", "engineConfig": {"args": {"revision": "x"}}},
+            ["base hf://a/b"],
+        ),
         (
             "workload.serving.volcano.sh/v1alpha1",
             "ModelBooster",
             {"backend": {"modelURI": "ms://a/b", "workers": [{"config": {"speculative-model": "a/d"}}]}},
             ["base ms://a/b", "draft hf://a/d"],
         ),
-        ("gmc.opea.io/v1alpha3", "GMConnector", {"nodes": {"r": {"steps": [{"internalService": {"config": {"MODEL_ID": "a/b"}}}]}}}, ["base hf://a/b"]),
+        (
+            "gmc.opea.io/v1alpha3",
+            "GMConnector",
+            {"nodes": {"r": {"steps": [{"internalService": {"config": {"MODEL_ID": "a/b"}}}]}}},
+            ["base hf://a/b"],
+        ),
         (
             "ray.io/v1",
             "RayService",
@@ -152,13 +183,18 @@ def test_a_document_that_cannot_be_read_is_a_finding(manifest: str) -> None:
 
 
 def test_a_data_set_container_is_no_model() -> None:
-    containers = [container(name="dataset-initializer", env=env(STORAGE_URI="hf://x/data")), container(env=env(STORAGE_URI="hf://a/b"))]
+    containers = [
+        container(name="dataset-initializer", env=env(STORAGE_URI="hf://x/data")),
+        container(env=env(STORAGE_URI="hf://a/b")),
+    ]
     template = {"spec": {"template": {"spec": {"containers": containers}}}}
     spec = {"template": {"spec": {"replicatedJobs": [{"template": template}]}}}
     assert found(extract(_object("trainer.kubeflow.org/v1alpha1", "ClusterTrainingRuntime", spec))) == ["base hf://a/b"]
 
 
-@pytest.mark.parametrize("value", [[1], {"containers": [{"name": "x", "image": {"repository": "r"}}]}, {"containers": [{"name": "x", "args": [1]}]}])
+@pytest.mark.parametrize(
+    "value", [[1], {"containers": [{"name": "x", "image": {"repository": "r"}}]}, {"containers": [{"name": "x", "args": [1]}]}]
+)
 def test_a_part_of_another_form_is_a_finding_or_nothing(value: Any) -> None:
     workload = extract(_object("example.org/v1", "Thing", {"part": value}))
     assert not workload.references

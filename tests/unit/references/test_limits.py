@@ -64,7 +64,9 @@ def test_hostile_objects_are_answered_in_time(name: str) -> None:
     assert workload.unresolved or name in {"braces without end", "quotes without end", "substitutions without end"}
 
 
-@pytest.mark.parametrize("name", ["130,000 arguments", "500 containers", "1,000 volumes", "many models", "many findings", "a script of 1 MB"])
+@pytest.mark.parametrize(
+    "name", ["130,000 arguments", "500 containers", "1,000 volumes", "many models", "many findings", "a script of 1 MB"]
+)
 def test_a_reached_limit_is_a_finding(name: str) -> None:
     assert reasons(extract(HOSTILE[name]))[0] == "LimitExceeded"
 
@@ -75,7 +77,19 @@ def test_what_was_found_before_the_limit_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"null", b"1", b'"x"', b"\xff", b'{"kind": 1}', b'{"kind": "Pod"}', b'{"kind":"Pod","apiVersion":"v1","spec":[]}']
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"1",
+        b'"x"',
+        b"\xff",
+        b'{"kind": 1}',
+        b'{"kind": "Pod"}',
+        b'{"kind":"Pod","apiVersion":"v1","spec":[]}',
+    ],
 )
 def test_what_is_no_object_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedError):
@@ -89,7 +103,8 @@ def test_nesting_that_no_parser_takes_is_a_limit() -> None:
 
 
 def test_a_wrong_guess_of_the_kind_changes_nothing() -> None:
-    body = b'{"x":{"kind":"Deployment","apiVersion":"apps/v1"},"apiVersion":"v1","kind":"Pod","spec":{"containers":[{"command":["vllm","serve","a/b"]}]}}'
+    spec = b'"spec":{"containers":[{"command":["vllm","serve","a/b"]}]}'
+    body = b'{"x":{"kind":"Deployment","apiVersion":"apps/v1"},"apiVersion":"v1","kind":"Pod",' + spec + b"}"
     workload = extractor().extract(body)
     assert workload.kind == "Pod"
     assert workload.references
@@ -112,7 +127,11 @@ def _mutate(value: Any, choice: st.DataObject) -> Any:
 @settings(max_examples=200, deadline=None)
 def test_no_mutant_raises_anything_but_ours(data: st.DataObject) -> None:
     volumes = [{"name": "v", "csi": {"driver": "hf.csi.huggingface.co", "volumeAttributes": {"sourceId": "a/b"}}}]
-    main = container(command=["sh", "-c", f"vllm serve a/b --revision {COMMIT}"], env=env(A="$(A)"), volumeMounts=[{"name": "v", "mountPath": "/m"}])
+    main = container(
+        command=["sh", "-c", f"vllm serve a/b --revision {COMMIT}"],
+        env=env(A="$(A)"),
+        volumeMounts=[{"name": "v", "mountPath": "/m"}],
+    )
     kind = data.draw(st.sampled_from([("v1", "Pod"), ("x/v1", "Unknown"), ("serving.kserve.io/v1beta1", "InferenceService")]))
     document: Any = pod(main, volumes=volumes) | {"apiVersion": kind[0], "kind": kind[1]}
     for _ in range(data.draw(st.integers(1, 3))):

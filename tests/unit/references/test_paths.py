@@ -12,7 +12,9 @@ from modeltrust.references.budget import Budget
 from modeltrust.references.paths import evaluate, parse_path
 
 _NAMES = st.sampled_from(["a", "b", "c"])
-_VALUES = st.recursive(st.sampled_from([1, "x", True]), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=3))
+_VALUES = st.recursive(
+    st.sampled_from([1, "x", True]), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=3)
+)
 _STEPS = st.sampled_from([".a", ".b", "..a", "..c", "[*]", ".*", "['a','b']", "['c']"])
 
 

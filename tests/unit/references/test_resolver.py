@@ -56,7 +56,15 @@ def test_a_prefix_that_cannot_make_the_name_is_harmless(prefix: str, expected: l
 
 @pytest.mark.parametrize(
     "name",
-    ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "VLLM_MODEL_REDIRECT_PATH"],
+    [
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "SSL_CERT_FILE",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "VLLM_MODEL_REDIRECT_PATH",
+    ],
 )
 def test_proxies_certificates_and_redirects_are_undeclared(name: str) -> None:
     assert reasons(run(*SERVE, env=env(**{name: "x"}))) == ["UndeclaredResolver"]

@@ -11,7 +11,9 @@ from modeltrust.references.tables import parse_tables
 EMPTY: dict[str, Any] = {
     "version": "1",
     "programs": [{"name": "generic"}, {"name": "any"}],
-    **dict.fromkeys(("profiles", "kinds", "topics", "calls", "requests", "drivers", "annotations", "resolvers", "accelerators"), ()),
+    **dict.fromkeys(
+        ("profiles", "kinds", "topics", "calls", "requests", "drivers", "annotations", "resolvers", "accelerators"), ()
+    ),
     **dict.fromkeys(("opaqueFlags", "quietCommands", "wrappers", "shells", "watchedLabels"), ()),
 }
 PROFILE = {"name": "bare-hf", "bare": "hub"}
@@ -64,7 +66,11 @@ def test_a_closed_kind_that_cannot_be_decoded_is_refused(row: dict[str, Any]) ->
 
 
 def test_what_an_update_must_not_change_unjudged_is_exported() -> None:
-    rows = _rows(annotations=[{"key": "a/b"}, {"key": "c/", "prefix": True}], watchedLabels=["l"], profiles=[PROFILE, {"name": "kserve", "bare": "path"}])
+    rows = _rows(
+        annotations=[{"key": "a/b"}, {"key": "c/", "prefix": True}],
+        watchedLabels=["l"],
+        profiles=[PROFILE, {"name": "kserve", "bare": "path"}],
+    )
     tables = parse_tables(rows)
     assert tables.watched_annotations == {"a/b", "c/*", "modeltrust.dev/*"}
     assert tables.watched_labels == {"l"}

@@ -74,7 +74,9 @@ def test_a_download_into_the_volume_answers_the_path(path: str) -> None:
 
 
 def test_a_download_elsewhere_does_not_answer_the_path() -> None:
-    init = container(command=["hf", "download", "a/b", "--local-dir", "/data/x"], volumeMounts=[{"name": "models", "mountPath": "/data"}])
+    init = container(
+        command=["hf", "download", "a/b", "--local-dir", "/data/x"], volumeMounts=[{"name": "models", "mountPath": "/data"}]
+    )
     assert reasons(extract(_serve("/models/a", {"emptyDir": {}}, initContainers=[init]))) == ["UnresolvedReference"]
 
 
@@ -92,7 +94,11 @@ def test_a_storage_initializer_fills_its_destination() -> None:
         ({"sourceId": "a/b"}, RevisionState.LIVE, "hf://a/b"),
         ({"sourceId": "a/b", "revision": "main"}, RevisionState.LIVE, "hf://a/b"),
         ({"sourceId": "a/b", "revision": COMMIT}, RevisionState.COMMIT, "hf://a/b"),
-        ({"sourceId": "a/b", "sourceType": "repo", "hubEndpoint": "https://h.example"}, RevisionState.LIVE, "hf+https://h.example/a/b"),
+        (
+            {"sourceId": "a/b", "sourceType": "repo", "hubEndpoint": "https://h.example"},
+            RevisionState.LIVE,
+            "hf+https://h.example/a/b",
+        ),
     ],
 )
 def test_a_hub_volume_is_live_unless_pinned(attributes: dict[str, str], state: RevisionState, expected: str) -> None:

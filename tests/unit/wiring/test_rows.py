@@ -14,7 +14,19 @@ def test_the_tables_that_ship_are_accepted_and_stamped() -> None:
     assert "internal.serving.kserve.io/storage-spec*" in tables.watched_annotations
 
 
-@pytest.mark.parametrize("text", ["a: 1\na: 2", "a: {b: 1, b: 2}", "x: &a 1\ny: *a", "a: [", "\t", "!!python/object:os.system x", "[]: x\n? {}\n: y", "a" * 300_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 1\na: 2",
+        "a: {b: 1, b: 2}",
+        "x: &a 1\ny: *a",
+        "a: [",
+        "\t",
+        "!!python/object:os.system x",
+        "[]: x\n? {}\n: y",
+        "a" * 300_000,
+    ],
+)
 def test_ambiguous_or_dangerous_yaml_is_refused(text: str) -> None:
     with pytest.raises(InvalidInputError):
         load_yaml(text)

@@ -47,7 +47,7 @@ def _metadata(name: str) -> dict[str, Any]:
         "creationTimestamp": "2026-11-24T06:00:00Z",
         "labels": {"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": "inference", "team": "a"},
         "annotations": {"deployment.kubernetes.io/revision": "3", "prometheus.io/scrape": "true"},
-        "managedFields": _managed_fields(12),
+        "managedFields": _managed_fields(18),
     }
 
 

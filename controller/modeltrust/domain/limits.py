@@ -33,6 +33,7 @@ PATH_MATCHES = 2_048  # values that one JSONPath row may match
 POD_SPECS = 64  # Pod specs and loose containers in one object; the largest real one (a disaggregated graph) has 12
 VOLUMES = 256  # volumes of one Pod spec
 WALK_DEPTH = 40  # levels of the generic walk over kinds that no row covers
+DOCUMENT_BYTES = 24 * 1024  # YAML inside the strings of one object: PyYAML takes about 1.2 ms for a kB
 EMBEDDED_DEPTH = 3  # an object inside a string inside an object
 PYTHON_BYTES = 16 * 1024  # Python source of one object: ast.parse takes about 1 ms for 2 kB
 ANNOTATION_BYTES = 64 * 1024  # one modeltrust.dev annotation

@@ -103,13 +103,13 @@ class Opener:
         bound(len(items), limits.ARGUMENT_WORDS, "words in a command line")
         name = base_name(items[0])
         if name in self._tables.commands:
-            self._budget.charge(len(items))
+            self._budget.charge(2 * len(items))
             return (self._recognised(words, environment, 0),)
         if len(items) == _SHELL_WORDS and items[1] == "-c" and name in self._tables.shells and is_plain(items[2]):
             script = items[2].split()
             bound(len(script), limits.SCRIPT_WORDS, "words in a script")
             if script and "=" not in script[0] and base_name(script[0]) in self._tables.commands:
-                self._budget.charge(len(script))
+                self._budget.charge(2 * len(script))
                 return (self._recognised(Words(script, words.locator(2)), environment, 0),)
         return self._open(words, environment, 0)
 
@@ -121,7 +121,7 @@ class Opener:
 
     def _open(self, words: Words, environment: Environment, depth: int) -> Iterator[Invocation]:
         items = words.items
-        self._budget.charge(len(items))
+        self._budget.charge(8 + 2 * len(items))
         if not items:
             return
         tables = self._tables

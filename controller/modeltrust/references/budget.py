@@ -12,7 +12,7 @@ class Budget:
     def __init__(self, steps: int = limits.EXTRACT_STEPS) -> None:
         self._steps = steps
         self._python = limits.PYTHON_BYTES
-        self._yaml = limits.EMBEDDED_BYTES
+        self._yaml = limits.DOCUMENT_BYTES
 
     def charge(self, steps: int) -> None:
         """Spend steps (one step: one visited value, word or row, below 1 µs).
@@ -30,6 +30,7 @@ class Budget:
         Raises:
             LimitExceededError: nothing is left.
         """
+        self.charge(2 * size)
         self._python -= size
         if self._python < 0:
             raise LimitExceededError(f"got more than {limits.PYTHON_BYTES} bytes of Python in one object")
@@ -40,9 +41,10 @@ class Budget:
         Raises:
             LimitExceededError: nothing is left.
         """
+        self.charge(2 * size)
         self._yaml -= size
         if self._yaml < 0:
-            raise LimitExceededError(f"got more than {limits.EMBEDDED_BYTES} bytes of documents inside one object")
+            raise LimitExceededError(f"got more than {limits.DOCUMENT_BYTES} bytes of documents inside one object")
 
 
 def bound(count: int, limit: int, what: str) -> None:

@@ -113,7 +113,7 @@ class Walker:
     def container(self, container: Container, pointer: str, pod: Pod, hint: Program | None) -> None:
         """Walk one container."""
         mounts = container.volume_mounts
-        self._budget.charge(8 + len(container.env or ()) + len(mounts or ()))
+        self._budget.charge(8 + 2 * len(container.env or ()) + len(mounts or ()))
         accelerated = self._accelerated(container)
         if container.image:
             self._findings.images.append(FoundImage(container.image, f"{pointer}/image", accelerated))

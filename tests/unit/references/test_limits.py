@@ -47,6 +47,17 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "quotes without end": _script("a'" * 20_001),
     "substitutions without end": _script('"$(' * 20_000),
     "Python without end": pod(container(command=["python", "-c", "x=1\n" * 10_000])),
+    "many scripts": pod(*[container(command=["sh", "-c", "a;b;c;" * 300]) for _ in range(100)]),
+    "many long command lines": pod(*[container(command=["vllm", "serve"] + ["--x=/y"] * 4000) for _ in range(14)]),
+    "many environments": pod(
+        *[container(env=[{"name": f"N{index}", "value": "$(N0)x"} for index in range(1000)]) for _ in range(50)]
+    ),
+    "a document of 200 kB": {
+        "apiVersion": "ray.io/v1",
+        "kind": "RayService",
+        "metadata": {},
+        "spec": {"serveConfigV2": "\n".join(f"k{index}: [1, {{a: b}}]" for index in range(9000))},
+    },
     "many models": pod(container(command=["vllm", "serve", "a/b", "--lora-modules", *[f"x=a/l{index}" for index in range(400)]])),
     "many findings": pod(container(command=["vllm", "serve", "a/b", "--lora-modules", *[f"x=${index}" for index in range(400)]])),
     "an unknown kind of many nodes": {"apiVersion": "x/v1", "kind": "X", "metadata": {}, "a": [[1, 2, 3]] * 100_000},

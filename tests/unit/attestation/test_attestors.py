@@ -202,14 +202,14 @@ def test_a_removed_key_counts_no_more() -> None:
     assert "no trusted attestor" in refusal(a_statement(), attestors_for(STRANGER))
 
 
+GOOD = sealed(a_statement(), KEY)  # once: signatures differ in length, and hypothesis wants the same choices each time
+
+
 @settings(max_examples=60, deadline=None)
-@given(st.data())
-def test_a_damaged_envelope_is_never_read_as_something_else(data: st.DataObject) -> None:
-    good = sealed(a_statement(), KEY)
-    at = data.draw(st.integers(0, len(good) - 1))
-    bad = good[:at] + data.draw(st.binary(min_size=1, max_size=2)) + good[at + 1 :]
+@given(st.integers(0, len(GOOD) - 1), st.binary(min_size=1, max_size=2))
+def test_a_damaged_envelope_is_never_read_as_something_else(at: int, inserted: bytes) -> None:
     try:
-        assert TRUSTED.verify(bad, now=NOW, expected=IDENTITY) == a_statement()
+        assert TRUSTED.verify(GOOD[:at] + inserted + GOOD[at + 1 :], now=NOW, expected=IDENTITY) == a_statement()
     except UntrustedError as error:
         assert error.reason == "StatementInvalid"  # noqa: PT017 - both ends are fine
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests import generated_crds, generated_formats, generated_webhook_rules
+from tests import generated_crds, generated_formats, generated_requirements, generated_webhook_rules
 from tests.support import content_digest
 
 ROOT = Path(__file__).parent.parent
@@ -15,6 +15,7 @@ GENERATORS: tuple[Callable[[], Mapping[str, str]], ...] = (
     generated_crds.generate,
     content_digest.generate,
     generated_formats.generate,
+    generated_requirements.generate,
     generated_webhook_rules.generate,
 )
 

@@ -21,7 +21,7 @@ TEAM_A = Namespace("team-a", MappingProxyType({"modeltrust.dev/tier": "prod"}))
 def a_found(text: str = GUARD, **changes: Any) -> FoundReference:
     """A reference in a workload, from canonical text with an optional ``@revision``."""
     reference, revision = parse_reference(text)
-    found = FoundReference(text, reference, revision, Role.BASE, "/spec/containers/0/args/1", Confidence.DECLARED, "hf-flag")
+    found = FoundReference(text, reference, revision, Role.BASE, "/spec/containers/0/args/1", Confidence.DECLARED, "bare-hf")
     return replace(found, **changes)
 
 

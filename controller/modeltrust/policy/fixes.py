@@ -40,6 +40,8 @@ def _at(found: FoundReference, commit: str) -> str:
 
 
 def _flag(found: FoundReference, commit: str) -> str:
+    if "://" in found.raw:
+        return _at(found, commit)
     return f"{_FLAGS.get(found.role.value, '--revision')} {commit}"
 
 
@@ -48,4 +50,12 @@ def _canonical(found: FoundReference, commit: str) -> str:
 
 
 _FLAGS = {"tokenizer": "--tokenizer-revision", "code": "--code-revision"}
-_HUB: dict[str, Callable[[FoundReference, str], str]] = {"kserve": _kserve, "hf-at": _at, "hf-flag": _flag}
+
+# By the profile that read the field (references/rows/profiles.yaml): which mark separates a revision, or that a flag holds it.
+_HUB: dict[str, Callable[[FoundReference, str], str]] = {
+    "kserve": _kserve,
+    "ome": _at,
+    "dynamo": _at,
+    "nim": _at,
+    "bare-hf": _flag,
+}

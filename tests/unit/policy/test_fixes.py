@@ -12,17 +12,23 @@ DIGEST = "sha256:" + "5" * 64
     ("spelling", "role", "expected"),
     [
         ("kserve", Role.BASE, "hf://acme/guard-7b:<40-hex commit>"),
-        ("hf-flag", Role.BASE, "--revision <40-hex commit>"),
-        ("hf-flag", Role.TOKENIZER, "--tokenizer-revision <40-hex commit>"),
-        ("hf-flag", Role.CODE, "--code-revision <40-hex commit>"),
+        ("bare-hf", Role.BASE, "--revision <40-hex commit>"),
+        ("bare-hf", Role.TOKENIZER, "--tokenizer-revision <40-hex commit>"),
+        ("bare-hf", Role.CODE, "--code-revision <40-hex commit>"),
         ("", Role.BASE, "hf://acme/guard-7b@<40-hex commit>"),
         ("unknown", Role.BASE, "hf://acme/guard-7b@<40-hex commit>"),
     ],
 )
 def test_a_hub_reference_is_pinned_in_the_grammar_of_its_field(spelling: str, role: Role, expected: str) -> None:
-    found = a_found("hf://acme/guard-7b@main", spelling=spelling, role=role)
+    found = a_found("hf://acme/guard-7b@main", raw="acme/guard-7b", spelling=spelling, role=role)
     assert fixes.pin(found) == expected
     assert fixes.pin(found, COMMIT) == expected.replace("<40-hex commit>", COMMIT)
+
+
+@pytest.mark.parametrize("spelling", ["ome", "dynamo", "nim", "bare-hf"])
+def test_a_uri_that_takes_its_revision_behind_an_at_sign_gets_it_there(spelling: str) -> None:
+    found = a_found("hf://acme/guard-7b", raw="hf://acme/guard-7b", spelling=spelling)
+    assert fixes.pin(found) == "hf://acme/guard-7b@<40-hex commit>"
 
 
 @pytest.mark.parametrize(

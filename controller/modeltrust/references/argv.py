@@ -100,15 +100,15 @@ class Opener:
         items = words.items
         if not items:
             return ()
-        bound(len(items), limits.ARGUMENT_WORDS, "words in a command line")
+        if len(items) > limits.ARGUMENT_WORDS:
+            bound(len(items), limits.ARGUMENT_WORDS, "words in a command line")
         name = base_name(items[0])
         if name in self._tables.commands:
             self._budget.charge(2 * len(items))
             return (self._recognised(words, environment, 0),)
         if len(items) == _SHELL_WORDS and items[1] == "-c" and name in self._tables.shells and is_plain(items[2]):
             script = items[2].split()
-            bound(len(script), limits.SCRIPT_WORDS, "words in a script")
-            if script and "=" not in script[0] and base_name(script[0]) in self._tables.commands:
+            if 0 < len(script) <= limits.SCRIPT_WORDS and "=" not in script[0] and base_name(script[0]) in self._tables.commands:
                 self._budget.charge(2 * len(script))
                 return (self._recognised(Words(script, words.locator(2)), environment, 0),)
         return self._open(words, environment, 0)

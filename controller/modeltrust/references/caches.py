@@ -10,7 +10,7 @@ from modeltrust.references.findings import Findings
 from modeltrust.references.mentions import Mention
 from modeltrust.references.pod import Container
 from modeltrust.references.tables import Tables
-from modeltrust.references.volumes import Volumes, place_of
+from modeltrust.references.volumes import Volumes, normal, place_of
 
 _DEFAULT_CACHES = ("/root/.cache/huggingface/hub", "/home/user/.cache/huggingface/hub", "/.cache/huggingface/hub")
 
@@ -28,7 +28,7 @@ class Caches:
         """Report a cache or a directory on a volume that others can fill, for a reference to a hub."""
         mounts = container.volume_mounts or ()
         for path in self._paths(seen):
-            place = place_of(container, path)
+            place = place_of(container, normal(path))
             if place is not None and place.volume in volumes.outliving:
                 self._problem(pointer, f"the hub cache {path} lies on volume {place.volume}, which others may have filled")
                 return

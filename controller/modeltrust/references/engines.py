@@ -6,7 +6,7 @@ from modeltrust.references.argv import Invocation, Words
 from modeltrust.references.findings import Findings
 from modeltrust.references.mentions import Mention, is_true
 from modeltrust.references.options import Hit, Options, read_options
-from modeltrust.references.schema import FlagRow, FlagUse, PositionalRow
+from modeltrust.references.schema import FlagRow, FlagUse
 from modeltrust.references.shell import parse_script
 from modeltrust.references.tables import Program, Tables
 from modeltrust.references.values import ROLES, Part, UnreadableValueError, split_value
@@ -164,19 +164,20 @@ class Engines:
         self._findings.problem(Reason.UNDECLARED_RESOLVER, hit.locator, message, value=part.text)
 
     def _bare_words(self, draft: _Draft, options: Options) -> None:
-        rows = draft.program.positional
-        if not rows or not options.bare:
-            return
-        command = [draft.call.words.items[index] for index in draft.call.used]
-        command[0] = command[0].rsplit("/", 1)[-1]
-        for row in rows:
-            if row.after and command[: len(row.after)] != row.after:
-                continue
-            chosen = _chosen(options.bare, row.index)
-            for index, text in chosen:
-                flag = FlagRow(names=[command[0]], use=row.use)
-                self._part(draft, Hit(flag, [text], draft.call.words.locator(index)), Part(row.use, text), options)
-            if not _shares(rows, row):
+        call = draft.call
+        items, command = call.words.items, None
+        for row, flag, shared in draft.program.positional:
+            if row.after:
+                if command is None:
+                    command = [items[index] for index in call.used]
+                    command[0] = command[0].rsplit("/", 1)[-1]
+                if command[: len(row.after)] != row.after:
+                    continue
+            index = row.index
+            chosen = options.bare[index : index + 1] if isinstance(index, int) else options.bare[:: 2 if index == "even" else 1]
+            for place, text in chosen:
+                self._part(draft, Hit(flag, [text], call.words.locator(place)), Part(row.use, text), options)
+            if not shared:
                 return
 
     def _environment(self, draft: _Draft, options: Options) -> None:
@@ -230,15 +231,3 @@ def _enables(row: FlagRow, value: str, options: Options) -> bool:
     if row.only:
         return value in row.only
     return is_true(value) and not any(name in options.hits for name in row.unless)
-
-
-def _chosen(bare: list[tuple[int, str]], index: int | str) -> list[tuple[int, str]]:
-    if index == "all":
-        return bare
-    if index == "even":
-        return bare[::2]
-    return bare[index : index + 1] if isinstance(index, int) else []
-
-
-def _shares(rows: tuple[PositionalRow, ...], row: PositionalRow) -> bool:
-    return sum(other.after == row.after for other in rows) > 1

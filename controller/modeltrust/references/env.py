@@ -84,7 +84,7 @@ def environment(container: Container, *, extra: tuple[EnvVar, ...] = ()) -> Envi
     for entry in container.env_from or ():
         _add_source(built, entry)
     entries = container.env
-    if entries:
+    if entries and len(entries) > limits.ENVIRONMENT_ENTRIES:
         bound(len(entries), limits.ENVIRONMENT_ENTRIES, "env entries")
     values = built.values
     for item in (*extra, *(entries or ())):

@@ -38,14 +38,14 @@ class Program:
         flags: option by every exact spelling, those without meaning included: they say which words are values.
         prefixes: option by every abbreviation that argparse would take.
         env: variable by name.
-        positional: by sub command, longest first.
+        positional: by sub command, longest first, each as an option of its own.
     """
 
     row: ProgramRow
     flags: Mapping[str, FlagRow]
     prefixes: Mapping[str, FlagRow]
     env: Mapping[str, FlagRow]
-    positional: tuple[PositionalRow, ...]
+    positional: tuple[tuple[PositionalRow, FlagRow, bool], ...]
 
     @property
     def name(self) -> str:
@@ -195,7 +195,15 @@ def _program(row: ProgramRow, by_name: Mapping[str, ProgramRow]) -> Program:
         flags=flags,
         prefixes=_prefixes(flags) if row.abbreviations else {},
         env=env,
-        positional=tuple(sorted(row.positional, key=lambda positional: -len(positional.after))),
+        positional=_positional(row),
+    )
+
+
+def _positional(row: ProgramRow) -> tuple[tuple[PositionalRow, FlagRow, bool], ...]:
+    rows = sorted(row.positional, key=lambda positional: -len(positional.after))
+    # Rows of one sub command all apply; else the most specific alone does.
+    return tuple(
+        (item, FlagRow(names=[row.name], use=item.use), sum(other.after == item.after for other in rows) > 1) for item in rows
     )
 
 

@@ -87,17 +87,17 @@ def _outlives(volume: Volume) -> bool:
 
 
 def place_of(container: Container, path: str) -> Place | None:
-    """The volume behind a path: the longest mount that covers it."""
-    path = normal(path)
+    """The volume behind a path in normal form: the longest mount that covers it."""
     best, found = -1, None
     for mount in container.volume_mounts or ():
         mounted = mount.mount_path.rstrip("/")
-        if (path == mounted or path.startswith(f"{mounted}/")) and len(mounted) > best:
-            best = len(mounted)
-            inner = "$" if mount.sub_path_expr else (mount.sub_path or "").strip("/")
-            rest = path[best:].strip("/")
-            found = Place(mount.name, "/".join(part for part in (inner, rest) if part))
-    return found
+        if path.startswith(mounted) and len(mounted) > best and path[len(mounted) : len(mounted) + 1] in {"", "/"}:
+            best, found = len(mounted), mount
+    if found is None:
+        return None
+    inner = "$" if found.sub_path_expr else (found.sub_path or "").strip("/")
+    rest = path[best + 1 :]
+    return Place(found.name, f"{inner}/{rest}" if inner and rest else inner or rest)
 
 
 def normal(path: str) -> str:

@@ -118,7 +118,7 @@ class Walker:
         if container.image:
             self._findings.images.append(FoundImage(container.image, f"{pointer}/image", accelerated))
         known = environment(container, extra=pod.extra_env)
-        if mounts:
+        if mounts and len(mounts) > limits.VOLUMES:
             bound(len(mounts), limits.VOLUMES, "volume mounts")
         for mention, seen in self._runs.of(container, known, pointer, Context(hint, accelerated, self.implied)):
             self.mention(mention, seen, container, pointer, pod, accelerated=accelerated)

@@ -61,7 +61,7 @@ def read_acting(annotations: Mapping[str, str], pointer: str, tables: Tables, fi
     """Annotations of other controllers: a mention each, with the path in the container where its content appears."""
     for key, text in annotations.items():
         row = tables.annotations.get(key)
-        if row is None:
+        if row is None and key.startswith(tables.annotation_starts):
             row = next((row for prefix, row in tables.annotation_prefixes if key.startswith(prefix)), None)
         if row is None or not text:
             continue

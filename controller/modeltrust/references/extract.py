@@ -129,7 +129,7 @@ class Extractor:
             reader.acting(metadata.annotations, "/metadata/annotations")
         if row is not None and value is not None:
             closed = self._shapes[value.api_version, value.kind]
-            reader.run(row, list(closed.shape.visit(value)))
+            reader.run(row, closed.shape.visit(value))
         else:
             self._generic(row, _decode(_ANY, document), "", reader, budget)
         if reader.documents:

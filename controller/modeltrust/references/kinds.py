@@ -21,7 +21,7 @@ from modeltrust.references.pod import Container, EnvVar, PodSpec, PodTemplate, V
 from modeltrust.references.runs import Runs
 from modeltrust.references.schema import KindRow, RefRow, TopicRow
 from modeltrust.references.tables import Tables
-from modeltrust.references.walk import Walker
+from modeltrust.references.walk import Pod, Walker
 
 _Typed = TypeVar("_Typed")
 _NO_CONTAINER = Container()
@@ -49,6 +49,7 @@ class KindReader:
     __slots__ = (
         "_budget",
         "_documents",
+        "_fields",
         "_findings",
         "_namespace",
         "_pods",
@@ -70,6 +71,7 @@ class KindReader:
         self._supplied: tuple[str, ...] = ()
         self._skipped: frozenset[str] = frozenset()
         self._pods = 0
+        self._fields: Pod | None = None
         self.documents: list[Document] = []
         self.annotations: list[tuple[dict[str, str], str]] = []
         self.seen: set[str] = set()
@@ -299,9 +301,13 @@ class KindReader:
         return found[0][1] if found and isinstance(found[0][1], str) else ""
 
     def _mention(self, mention: Mention, destination: str) -> None:
-        pod = self._walker.open(self._namespace)
+        pod = self._fields
+        if pod is None:
+            pod = self._fields = self._walker.open(self._namespace)
         mention.optional = mention.role is Role.CODE or mention.role is Role.CONFIG
         self._walker.mention(mention, Environment(), _NO_CONTAINER, mention.locator, pod, accelerated=False)
-        self._walker.close(pod)
+        if pod.volumes.pending:
+            self._walker.close(pod)
+            pod.volumes.pending.clear()
         if destination:
             self._supplied += (destination,)

@@ -67,9 +67,10 @@ class Runs:
         words = Words(items, pointer, len(command))
         seen: list[_Seen] = []
         recognised = False
-        for call in self._opener.open(words, known):
-            recognised |= call.program is not None
-            self._call(call, pointer, context, seen)
+        if command or (items and items[0][:1] != "-"):  # options alone belong to the program of the image
+            for call in self._opener.open(words, known):
+                recognised |= call.program is not None
+                self._call(call, pointer, context, seen)
         if not recognised:
             self._unrecognised(container, words, known, pointer, context, seen)
         if container.lifecycle is not None:
@@ -127,11 +128,13 @@ class Runs:
         program = call.program
         if program is not None:
             self._engine(program, call, pointer, context, seen)
-        elif call.name in self._tables.quiet:
             return
-        elif call.name == "python":
+        name = call.name
+        if name in self._tables.quiet:
+            return
+        if name == "python":
             seen += self._python(call, pointer)
-        elif call.name in self._tables.shells or call.name.endswith((".sh", ".py")):
+        elif name in self._tables.shells or name.endswith((".sh", ".py")):
             self._unseen_script(call, context)
         else:
             seen += self._guesses.options(call, pointer)

@@ -4,7 +4,6 @@ The rows' paths form a tree; every node of it becomes a Struct whose fields are 
 or a container stands, the Struct extends ``PodSpec`` or ``Container``.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -30,6 +29,7 @@ class _Node:
     actions: list[Action] = field(default_factory=list)
     children: dict[str, "_Node"] = field(default_factory=dict)
     attributes: list[tuple[str, str, "_Node"]] = field(default_factory=list)
+    many: "_Node | None" = None
 
 
 class Shape:
@@ -43,13 +43,15 @@ class Shape:
             _insert(self._root, action)
         self.decoder = msgspec.json.Decoder(_root_type(row, self._root))
 
-    def visit(self, value: Any) -> Iterator[tuple[Action, str, Any]]:
-        """Every action with what stands at its place, and the JSON Pointer.
+    def visit(self, value: Any) -> list[tuple[Action, str, Any]]:
+        """Every action with the JSON Pointer of its place and what stands there.
 
         Raises:
             LimitExceededError: a list is too long.
         """
-        return _visit(self._root, value, "")
+        found: list[tuple[Action, str, Any]] = []
+        _visit(self._root, value, "", found)
+        return found
 
 
 def _insert(node: _Node, action: Action) -> None:
@@ -88,6 +90,7 @@ def _type(node: _Node) -> Any:
     if _MANY in node.children:
         if len(node.children) > 1 or node.actions:
             raise InvalidInputError("got paths that want a list and a map in one place, expected one of them")
+        node.many = node.children[_MANY]
         return list[_type(node.children[_MANY]) | None]  # type: ignore[misc] # the type is made at run time
     base = next((leaf for action in node.actions if (leaf := _LEAVES.get(action.do)) is not None), None)
     if not node.children:
@@ -97,18 +100,18 @@ def _type(node: _Node) -> Any:
     return _struct(node, base)
 
 
-def _visit(node: _Node, value: Any, pointer: str) -> Iterator[tuple[Action, str, Any]]:
+def _visit(node: _Node, value: Any, pointer: str, found: list[tuple[Action, str, Any]]) -> None:
     for action in node.actions:
-        yield action, pointer, value
-    many = node.children.get(_MANY)
+        found.append((action, pointer, value))  # noqa: PERF401 - a comprehension costs a call
+    many = node.many
     if many is not None:
         if len(value) > limits.PATH_MATCHES:
             raise LimitExceededError(f"got {len(value)} entries at {pointer}, expected at most {limits.PATH_MATCHES}")
         for index, item in enumerate(value):
             if item is not None:
-                yield from _visit(many, item, f"{pointer}/{index}")
+                _visit(many, item, f"{pointer}/{index}", found)
         return
     for attribute, name, child in node.attributes:
         item = getattr(value, attribute)
         if item is not None:
-            yield from _visit(child, item, f"{pointer}/{name}")
+            _visit(child, item, f"{pointer}/{name}", found)

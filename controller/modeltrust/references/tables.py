@@ -92,6 +92,7 @@ class Tables:
     drivers: Mapping[str, DriverRow]
     annotations: Mapping[str, AnnotationRow]
     annotation_prefixes: tuple[tuple[str, AnnotationRow], ...]
+    annotation_starts: tuple[str, ...]
     resolvers: Mapping[str, ResolverRow]
     resolver_names: frozenset[str]
     accelerators: tuple[str, ...]
@@ -146,6 +147,7 @@ def parse_tables(document: Mapping[str, Any]) -> Tables:
         drivers=_unique(((row.driver, row) for row in rows.drivers), "driver"),
         annotations=exact,
         annotation_prefixes=prefixes,
+        annotation_starts=tuple(key for key, _ in prefixes),
         resolvers=resolvers,
         resolver_names=frozenset(resolvers),
         accelerators=tuple(rows.accelerators),

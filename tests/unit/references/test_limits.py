@@ -1,6 +1,7 @@
 """Hostile objects end in LimitExceeded, quickly (attack H11)."""
 
 import json
+import sys
 import time
 from typing import Any
 
@@ -71,7 +72,8 @@ def test_hostile_objects_are_answered_in_time(name: str) -> None:
     body = json.dumps(HOSTILE[name]).encode()
     start = time.thread_time()
     workload = extractor().extract(body)
-    assert (time.thread_time() - start) * 1000 < MILLISECONDS
+    allowed = MILLISECONDS if sys.gettrace() is None else 10 * MILLISECONDS  # measuring coverage multiplies the cost
+    assert (time.thread_time() - start) * 1000 < allowed
     assert workload.unresolved or name in {"braces without end", "quotes without end", "substitutions without end"}
 
 

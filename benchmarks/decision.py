@@ -43,8 +43,8 @@ def main() -> int:
         verdict = "" if goal is None else f"  goal <= {goal}: {'met' if ratio <= goal else 'MISSED'}"
         missed += goal is not None and ratio > goal
         print(
-            f"{name:24} {len(body):6} bytes  allowed {allowed!s:5}  decision {ours * 1e6:6.1f} us  json.loads {theirs * 1e6:5.1f} us  "
-            f"ratio {ratio:.2f}{verdict}"
+            f"{name:24} {len(body):6} bytes  allowed {allowed!s:5}  decision {ours * 1e6:6.1f} us  "
+            f"json.loads {theirs * 1e6:5.1f} us  ratio {ratio:.2f}{verdict}"
         )
     return int(missed > 0)
 
@@ -61,9 +61,7 @@ def answerer() -> Callable[[bytes], bytes]:
     )
 
     def answer(body: bytes) -> bytes:
-        said = built.answer(body, now=NOW, started=time.perf_counter())
-        assert said is not None
-        return said
+        return built.answer(body, now=NOW, started=time.perf_counter()) or b""
 
     return answer
 

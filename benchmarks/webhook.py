@@ -5,12 +5,14 @@ CPU per request is read from /proc/PID/schedstat of the server over a closed loo
 ``/readyz``, the best of several (facts/performance.md section 9).
 """
 
+import json
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -53,7 +55,9 @@ def main() -> int:
             with running(trust, certificate, key, root / f"{number}.log") as webhook:
                 starts.append(time.perf_counter() - started)
                 memory = resident(webhook)
-        missed = report("process to ready", min(starts), "s", START_GOAL) + report("resident, small store", memory, "MB", MEMORY_GOAL)
+        missed = report("process to ready", min(starts), "s", START_GOAL) + report(
+            "resident, small store", memory, "MB", MEMORY_GOAL
+        )
         with running(trust, certificate, key, root / "log") as webhook, static(certificate, key) as constant:
             bodies = {"Deployment": reviews.deployment_create(), "InferenceService": reviews.inference_service_update()}
             for body_name, body in bodies.items():
@@ -89,13 +93,9 @@ def write_trust(folder: Path) -> Path:
 @contextmanager
 def static(certificate: Path, key: Path) -> Iterator[Running]:
     """The same server settings with a constant answer."""
-    import json
-    import ssl
-
     process = subprocess.Popen([sys.executable, "-c", STATIC, str(certificate), str(key)], stdout=subprocess.PIPE)
-    assert process.stdout is not None
     try:
-        port = json.loads(process.stdout.readline())["port"]
+        port = json.loads(process.stdout.readline() if process.stdout else b"")["port"]
         yield Running(process, port, 0, ssl.create_default_context(cafile=str(certificate)), certificate)
     finally:
         process.kill()

@@ -8,9 +8,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from modeltrust.admission.decide import Admission
 from modeltrust.api.compile import compile_exemption, compile_policy, compile_revocation, compile_signer, statements_of
 from modeltrust.attestation.envelope import fingerprint
-from modeltrust.domain.evidence import Statement
+from modeltrust.domain.evidence import SignatureFacts, Statement
 from modeltrust.domain.facts import Known
-from modeltrust.domain.evidence import SignatureFacts
 from modeltrust.policy.policy import Unmatched
 from modeltrust.references.extract import Extractor
 from modeltrust.store.sink import Kind

@@ -5,7 +5,7 @@ object, and whom to ask (design/admission.md, "The text of a denial").
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from modeltrust.admission.plain import cut, field, plain
@@ -53,7 +53,7 @@ class Cause:
 
 def problems(decision: Decision) -> tuple[Finding, ...]:
     """What keeps the object out, worst first, each said once; neither advisory nor excused by an exemption."""
-    return _distinct(_denying(decision))
+    return _distinct(_telling(_denying(decision)))
 
 
 def found(decision: Decision) -> tuple[Finding, ...]:
@@ -85,7 +85,7 @@ def warnings(decision: Decision) -> tuple[str, ...]:
     """
     if decision.outcome is not Outcome.WARN:
         return ()
-    shown = _distinct(finding for finding in found(decision) if not finding.silent)
+    shown = _distinct(_telling([finding for finding in found(decision) if not finding.silent]))
     lines = [cut(f"modeltrust: [{_reason(finding)}] {plain(finding.message)}", limits.WARNING_CHARACTERS) for finding in shown]
     if len(lines) > limits.WARNINGS:
         lines[limits.WARNINGS - 1 :] = [f"modeltrust: and {len(lines) - limits.WARNINGS + 1} more"]
@@ -114,6 +114,12 @@ def audit_annotations(decision: Decision, identifier: str) -> dict[str, str]:
 
 def _denying(decision: Decision) -> tuple[Finding, ...]:
     return tuple(finding for finding in found(decision) if not finding.advisory)
+
+
+def _telling(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Without what only follows: a model that fails a static requirement is not attested for that very reason."""
+    failing = {finding.reference for finding in findings if finding.reason is not Reason.NOT_ATTESTED}
+    return (finding for finding in findings if finding.reason is not Reason.NOT_ATTESTED or finding.reference not in failing)
 
 
 def _distinct(findings: Iterable[Finding]) -> tuple[Finding, ...]:

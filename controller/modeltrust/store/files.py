@@ -118,9 +118,7 @@ class Folder:
         if self._folder.is_file():
             yield self._folder.name, _stamp(self._folder.stat())
             return
-        count = 0
-        for entry, name in _walk(self._folder, "", limits.TRUST_DEPTH):
-            count += 1
+        for count, (entry, name) in enumerate(_walk(self._folder, "", limits.TRUST_DEPTH), start=1):
             if count > limits.TRUST_FILES:
                 raise UnavailableError(f"got more than {limits.TRUST_FILES} files, expected fewer")
             yield name, _stamp(entry.stat())
@@ -192,7 +190,7 @@ def _walk(folder: Path, prefix: str, depth: int) -> Iterator[tuple["os.DirEntry[
             name = f"{prefix}{entry.name}"
             if entry.is_dir():
                 yield from _walk(Path(entry.path), f"{name}/", depth - 1)
-            elif entry.name.endswith(_SUFFIXES) and (entry.is_file() or not os.path.exists(entry.path)):
+            elif entry.name.endswith(_SUFFIXES) and (entry.is_file() or not Path(entry.path).exists()):
                 yield entry, name  # a link to nowhere fails where it is read; a pipe would never end
 
 

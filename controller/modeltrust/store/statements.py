@@ -7,6 +7,7 @@ a writer replaces one small tuple, and verifying twice is harmless.
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Protocol
 
 from modeltrust.attestation.attestors import peek_identity
@@ -136,7 +137,7 @@ class Statements:
         with self._writing:
             self._forget(name)
 
-    def unverified(self) -> Iterator[Callable[[int], None]]:
+    def unverified(self) -> Iterator[Callable[[int], object]]:
         """One call for each envelope that the present attestors have not been asked about; for the sweep."""
         verifier = self._verifier
         if verifier is None:
@@ -144,7 +145,7 @@ class Statements:
         for records in list(self._by_key.values()):
             for record in records:
                 if not record.verified_by(verifier):
-                    yield lambda now, record=record, verifier=verifier: _look(record, verifier, now)
+                    yield partial(record.answer, verifier)
 
     def _records(self, name: str, value: Any) -> tuple[Record, ...]:
         before = {(record.key, record.envelope): record for record in self._by_object.get(name, ())}
@@ -165,10 +166,6 @@ class Statements:
                 self._by_key[record.key] = left
             else:
                 self._by_key.pop(record.key, None)
-
-
-def _look(record: Record, verifier: Verifier, now: int) -> None:
-    record.answer(verifier, now)
 
 
 def _with(records: tuple[Record, ...], record: Record) -> tuple[Record, ...]:

@@ -152,7 +152,8 @@ class Answerer:
 
     def _say(self, review: Review, verdict: _Verdict, started: float) -> bytes:
         decision, identifier = verdict.decision, self._identifier()
-        name, text, causes = review.name, "", ()
+        name, text = review.name, ""
+        causes: tuple[message.Cause, ...] = ()
         if not decision.allowed:
             name = name or _made_up_name(review.document)
             text = message.denial(decision, Subject(review.kind.kind, review.namespace, name), identifier=identifier)

@@ -35,6 +35,15 @@ class _TooLargeError(Exception):
     """The body passed the bound; ``args[0]`` is its start."""
 
 
+class _RefusedError(Exception):
+    """There is no verdict."""
+
+    def __init__(self, why: str, status: HTTPStatus, text: str) -> None:
+        super().__init__(text)
+        self.why = why
+        self.status = status
+
+
 class _GoneError(Exception):
     """Nobody waits for the answer any more."""
 
@@ -65,32 +74,36 @@ class Validate:
     async def _respond(
         self, scope: Scope, receive: Receive, started: float
     ) -> tuple[HTTPStatus | None, tuple[bytes, bytes], bytes]:
-        if scope["method"] != "POST":
-            return self._refuse("bad_request", HTTPStatus.METHOD_NOT_ALLOWED, b"expected POST")
-        if self._health.reasons(self._clock()):
-            return self._refuse("not_ready", HTTPStatus.SERVICE_UNAVAILABLE, b"not ready: no verdict")
-        if not _is_json(scope):
-            return self._refuse("bad_request", HTTPStatus.BAD_REQUEST, b"expected content-type application/json")
+        try:
+            return HTTPStatus.OK, _JSON, await self._answer(scope, receive, started)
+        except _GoneError:
+            return None, _TEXT, b""
+        except _RefusedError as refused:
+            self._telemetry.refused(refused.why)
+            return refused.status, _TEXT, f"{refused}\n".encode()
+
+    async def _answer(self, scope: Scope, receive: Receive, started: float) -> bytes:
+        self._check(scope)
         try:
             async with asyncio.timeout(_patience(scope)):
                 body = await self._read(receive)
-        except _GoneError:
-            return None, _TEXT, b""
-        except TimeoutError:
-            return self._refuse("too_slow", HTTPStatus.REQUEST_TIMEOUT, b"the body did not arrive in time")
-        except BlockingIOError:
-            return self._refuse("overloaded", HTTPStatus.SERVICE_UNAVAILABLE, b"too much is being read: no verdict")
+        except TimeoutError as error:
+            raise _RefusedError("too_slow", HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time") from error
         except _TooLargeError as error:
             answer = self._answerer.too_large(error.args[0])
         else:
             answer = self._answerer.answer(body, now=int(self._clock()), started=started)
         if answer is None:
-            return self._refuse("bad_request", HTTPStatus.BAD_REQUEST, b"not an AdmissionReview")
-        return HTTPStatus.OK, _JSON, answer
+            raise _RefusedError("bad_request", HTTPStatus.BAD_REQUEST, "not an AdmissionReview")
+        return answer
 
-    def _refuse(self, why: str, status: HTTPStatus, text: bytes) -> tuple[HTTPStatus, tuple[bytes, bytes], bytes]:
-        self._telemetry.refused(why)
-        return status, _TEXT, text + b"\n"
+    def _check(self, scope: Scope) -> None:
+        if scope["method"] != "POST":
+            raise _RefusedError("bad_request", HTTPStatus.METHOD_NOT_ALLOWED, "expected POST")
+        if self._health.reasons(self._clock()):
+            raise _RefusedError("not_ready", HTTPStatus.SERVICE_UNAVAILABLE, "not ready: no verdict")
+        if not _is_json(scope):
+            raise _RefusedError("bad_request", HTTPStatus.BAD_REQUEST, "expected content-type application/json")
 
     async def _read(self, receive: Receive) -> bytes:
         message = await receive()
@@ -118,7 +131,7 @@ class Validate:
                     await _discard(receive, message)
                     raise _TooLargeError(start)
                 if self._bytes_in_flight > limits.BODIES_BYTES:
-                    raise BlockingIOError
+                    raise _RefusedError("overloaded", HTTPStatus.SERVICE_UNAVAILABLE, "too much is being read: no verdict")
                 if not message.get("more_body"):
                     return b"".join(parts)
                 message = await receive()

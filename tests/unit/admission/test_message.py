@@ -46,8 +46,7 @@ def test_a_denial_reads_as_the_design_shows_it() -> None:
         "modeltrust: 2 problems in InferenceService team-a/guard (policy production, ask #ml-platform)",
         '[UnpinnedReference] hf://acme/guard-7b at spec.predictor.model.storageUri names branch "main"; expected a 40-hex commit.',
         f"  Fix: storageUri: hf://acme/guard-7b:{'9f2c41d0a6' * 4}",
-        f"[SignerNotTrusted] hf://acme/draft@{'77ab' * 10} (draft model, args[5]) is signed by ci@other.example"
-        " (issuer https://token.example); expected acme-research.",
+        f"[SignerNotTrusted] {SIGNER.message}",
         "  Fix: sign with a trusted identity, or ask for an approval.",
         "  https://modeltrust.dev/requirements#pinned  id=7f3a91",
     ]
@@ -200,4 +199,12 @@ def test_no_denial_is_too_long_or_unprintable(findings: list[Finding], name: str
 
 def _with(finding: Finding, **changes: object) -> Finding:
     values = {name: getattr(finding, name) for name in Finding.__slots__}
-    return Finding(**{**values, **changes})  # type: ignore[arg-type]  # values of one dataclass
+    return Finding(**{**values, **changes})
+
+
+def test_not_attested_is_not_said_beside_the_problem_that_it_follows_from() -> None:
+    unpinned = Finding("pinned", Status.FAIL, Reason.UNPINNED_REFERENCE, "names a branch", reference="hf://a/b")
+    follows = Finding("", Status.FAIL, Reason.NOT_ATTESTED, "there is no statement", reference="hf://a/b")
+    alone = Finding("", Status.FAIL, Reason.NOT_ATTESTED, "there is no statement", reference="hf://c/d")
+
+    assert problems(Decision(Outcome.DENY, (unpinned, follows, alone))) == (unpinned, alone)

@@ -193,11 +193,14 @@ def test_a_statement_read_differently_by_two_parsers_never_matches() -> None:
 
 @pytest.mark.parametrize("error", [MalformedError("x")])
 def test_an_error_while_verifying_is_an_invalid_statement(error: MalformedError) -> None:
+    sealed_bytes = sealed(a_statement(), KEY)
+
     class Failing:
         def verify(self, envelope: bytes, *, now: int, expected: Any) -> Statement:
+            assert (envelope, now, expected) == (sealed_bytes, NOW, None)
             raise error
 
     statements = Statements(read)
     statements.trust(Failing())
-    statements.replace([("a", [sealed(a_statement(), KEY)])])
+    statements.replace([("a", [sealed_bytes])])
     assert why(statements.look_up(IDENTITY, NOW)) == "x"

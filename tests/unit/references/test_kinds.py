@@ -205,3 +205,11 @@ def test_a_part_of_another_form_is_a_finding_or_nothing(value: Any) -> None:
 def test_kinds_that_load_nothing_yield_nothing(kind: str) -> None:
     workload = extract({"apiVersion": "v1", "kind": kind, "metadata": {"name": "x"}, "data": {"containers": "x"}})
     assert (workload.references, workload.unresolved, workload.inference) == ((), (), False)
+
+
+def test_an_object_inside_an_object_keeps_what_its_kind_supplies() -> None:
+    inner = _object(
+        "serving.kserve.io/v1alpha1", "ServingRuntime", {"containers": [container(command=["vllm", "serve", "/mnt/models"])]}
+    )
+    template = {"apiVersion": "template.openshift.io/v1", "kind": "Template", "metadata": {"name": "t"}, "objects": [inner]}
+    assert not extract(template).unresolved

@@ -175,7 +175,8 @@ class ControlPlane:
 
     def apply(self, *objects: dict[str, Any], check: bool = True, flags: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         """`kubectl apply` of objects."""
-        return self.kubectl("apply", "-f", "-", *flags, stdin=yaml.safe_dump_all(objects), check=check)
+        text = "\n---\n".join(json.dumps(value) for value in objects)  # as YAML, a name such as N would be a boolean
+        return self.kubectl("apply", "-f", "-", *flags, stdin=text, check=check)
 
     def get(self, *arguments: str) -> Any:
         """`kubectl get … -o json`, parsed."""

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,10 @@ def namespace_admin(plane: ControlPlane) -> Path:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def guarded(plane: ControlPlane, namespace_admin: Path) -> Iterator[None]:
+def guarded(plane: ControlPlane, namespace_admin: Path) -> None:
     """Policies take a moment to be compiled by the API server: wait until one denies."""
     probe = _namespace("guard-probe", {"modeltrust.dev/tier": "x"})
     eventually(lambda: "modeltrust.dev/" in _create(plane, probe, namespace_admin, dry_run=True), seconds=30)
-    return
 
 
 def test_h16_a_namespace_admin_can_neither_set_nor_change_nor_drop_our_labels(

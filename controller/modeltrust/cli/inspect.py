@@ -9,7 +9,7 @@ from modeltrust.cli.exits import Exit
 from modeltrust.cli.models import opened, plain_http_option
 from modeltrust.cli.output import json as json_output
 from modeltrust.cli.output import text
-from modeltrust.domain.errors import MalformedError
+from modeltrust.domain.errors import MalformedError, UnavailableError
 from modeltrust.domain.evidence import Severity
 from modeltrust.domain.listing import SourceListing
 from modeltrust.formats.inspect import InspectedFile, Inspection, inspect
@@ -54,8 +54,8 @@ def _verdict(inspection: Inspection) -> str:
 def _digest(listing: SourceListing) -> str | None:
     try:
         return str(content_of(listing))
-    except MalformedError:
-        return None  # the findings say which path or digest is wrong
+    except (MalformedError, UnavailableError):
+        return None  # the findings say which path is wrong; a source may state no digests
 
 
 def _file(file: InspectedFile) -> dict[str, Any]:

@@ -95,7 +95,7 @@ class Extractor:
         try:
             self._read(row, document, value, metadata, reader, budget)
             declared, digests = _ours(metadata, reader, findings)
-            _check_empty(row, findings)
+            _check_empty(row, reader, findings)
         except LimitExceededError as error:
             limit = Unresolved(Reason.LIMIT_EXCEEDED, "", str(error))
         return _workload(head, group, version, where, row, findings, declared, digests, limit)
@@ -217,10 +217,10 @@ def _ours(metadata: Metadata, reader: KindReader, findings: Findings) -> tuple[f
     return frozenset(declared), digests
 
 
-def _check_empty(row: KindRow | None, findings: Findings) -> None:
+def _check_empty(row: KindRow | None, reader: KindReader, findings: Findings) -> None:
     # Empty is refusal: something that looks like inference and names nothing loads something all the same.
     looks = findings.inference or findings.accelerators or (row is not None and row.serving)
-    if looks and findings.empty:
+    if looks and findings.empty and not reader.completed_elsewhere:
         message = "this looks like inference and names no model"
         fix = "name the model in a field, option or variable that its server reads, or declare it with modeltrust.dev/models"
         findings.problem(Reason.UNRESOLVED_REFERENCE, "", message, fix=fix)

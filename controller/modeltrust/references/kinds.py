@@ -58,6 +58,7 @@ class KindReader:
         "_tables",
         "_walker",
         "annotations",
+        "completed_elsewhere",
         "documents",
         "seen",
     )
@@ -75,6 +76,7 @@ class KindReader:
         self.documents: list[Document] = []
         self.annotations: list[tuple[dict[str, str], str]] = []
         self.seen: set[str] = set()
+        self.completed_elsewhere = False  # a runtime: another object names its model, and the Pod shows both
 
     def acting(self, annotations: dict[str, str], pointer: str) -> None:
         """Annotations that a controller turns into containers."""
@@ -92,6 +94,7 @@ class KindReader:
         # Elsewhere a controller completes the command, and the Pod shows what comes out.
         self._walker.implied = row.closed and not row.serving and not row.supplied
         self._skipped = frozenset(row.skip_containers)
+        self.completed_elsewhere |= bool(row.supplied) and not row.serving
         containers = [hit for hit in hits if hit[0].do is Do.CONTAINER]
         parents = {pointer for action, pointer, _ in hits if action.do is Do.POD_SPEC}
         for action, pointer, value in hits:

@@ -213,3 +213,4 @@ def test_an_object_inside_an_object_keeps_what_its_kind_supplies() -> None:
     )
     template = {"apiVersion": "template.openshift.io/v1", "kind": "Template", "metadata": {"name": "t"}, "objects": [inner]}
     assert not extract(template).unresolved
+    assert not extract(inner).unresolved

@@ -31,7 +31,7 @@ def discover(
         LimitExceededError: the object is too large or too deep.
     """
     for name, child in document.items():
-        if name not in {"metadata", "status", "apiVersion", "kind"}:
+        if name not in {"metadata", "status", "apiVersion", "kind"} and name not in skip:
             yield from _walk(child, f"{pointer}/{name}", name, budget, skip, 0)
 
 

@@ -69,7 +69,7 @@ def test_every_trusted_key_is_tried() -> None:
     assert accepted(signed(), signers=signers).fingerprint == oms.fingerprint(KEY)
 
 
-@pytest.mark.parametrize("hint", ["", "0" * 64, oms.fingerprint(OTHER)])
+@pytest.mark.parametrize("hint", ["", "0" * 64, oms.fingerprint(OTHER)], ids=["none", "zeros", "another key's"])
 def test_the_hint_is_no_check(hint: str) -> None:
     bundle = oms.key_bundle(oms.payload(), KEY, hint=hint)
     assert accepted(bundle, signers=(*SIGNERS, oms.key_signer(OTHER))).fingerprint == oms.fingerprint(KEY)
@@ -109,7 +109,7 @@ def test_no_signer_trusts_nothing() -> None:
     refused(signed(), Reason.SIGNER_NOT_TRUSTED, "0 keys", signers=())
 
 
-@pytest.mark.parametrize("hint", [oms.fingerprint(KEY), None])
+@pytest.mark.parametrize("hint", [oms.fingerprint(KEY), None], ids=["with its hint", "without"])
 def test_a_signature_in_the_name_of_a_trusted_key_is_forged(hint: str | None) -> None:
     value = json.loads(oms.key_bundle(oms.payload(), KEY, hint=hint))
     value["dsseEnvelope"] = oms.envelope(oms.payload(), OTHER)

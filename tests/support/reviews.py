@@ -250,7 +250,9 @@ def dump(value: Any) -> bytes:
 
 
 def _metadata(name: str, namespace: str, labels: Object, *, fields: str, managers: tuple[str, ...] = _MANAGERS) -> Object:
-    managed = {f"f:{key}": {} for key in ("image", "imagePullPolicy", "name", "resources", "args", "command", "securityContext")}
+    managed: Object = {
+        f"f:{key}": {} for key in ("image", "imagePullPolicy", "name", "resources", "args", "command", "securityContext")
+    }
     return {
         "name": name,
         "namespace": namespace,

@@ -63,7 +63,11 @@ def test_every_requirement_that_is_written_is_listed_as_effective() -> None:
 def test_the_registry_knows_every_type_of_the_api_by_the_name_in_findings() -> None:
     assert set(get_args(RequirementType)) == set(REGISTRY) == set(MEMBERS)
     policy = compile_policy(POLICY)
-    built = {Subject.WORKLOAD: policy.on_workload, Subject.REFERENCE: policy.on_reference, Subject.STATEMENT: policy.on_statement}
+    built: dict[Subject, Any] = {
+        Subject.WORKLOAD: policy.on_workload,
+        Subject.REFERENCE: policy.on_reference,
+        Subject.STATEMENT: policy.on_statement,
+    }
     for kind, row in REGISTRY.items():
         assert kind[:1].lower() + kind[1:] in [requirement.name for requirement in built[row.subject]]
 

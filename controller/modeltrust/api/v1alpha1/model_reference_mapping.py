@@ -22,9 +22,7 @@ from modeltrust.api.v1alpha1.kind import GROUP, Column, Kind
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidReferenceError, quote
 
-# Groups of the API server itself that hold no workloads a mapping could mean; core, apps and batch are in our tables already.
-_NO_WORKLOADS = ("", "apps", "batch", GROUP)
-_API_SERVER = ".k8s.io"
+_KUBERNETES = ".k8s.io"  # the API server's own groups have it, or no dot; x-k8s.io is for everybody
 
 JsonPath = Annotated[str, Field(min_length=2, max_length=limits.GLOB_CHARACTERS, pattern=r"^\$[\x20-\x7e]+$")]
 KindName = Annotated[str, Field(min_length=1, max_length=limits.API_LABEL_CHARACTERS, pattern=r"^[A-Z][A-Za-z0-9]*$")]
@@ -36,7 +34,7 @@ def check_group(group: str) -> None:
     Raises:
         InvalidReferenceError: with what is wrong.
     """
-    if group in _NO_WORKLOADS or (group.endswith(_API_SERVER) and group.removesuffix(_API_SERVER).count(".") == 0):
+    if "." not in group or group.endswith(_KUBERNETES) or group == GROUP:
         raise InvalidReferenceError(f"got {quote(group)}, expected a group that is not Kubernetes' own and not {GROUP}")
 
 

@@ -5,7 +5,7 @@ and type tests on content, roles and format markers are ordinary.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,7 +107,7 @@ def _compares_words(node: nodes.Node, flow: _Flow, rules: TemplateRules) -> bool
     )
 
 
-def _compared(node: Any) -> tuple[list[nodes.Node], list[nodes.Node]]:
+def _compared(node: Any) -> tuple[Sequence[nodes.Node], Sequence[nodes.Node]]:
     """What is compared, and with what; two empty lists where a node compares nothing."""
     if isinstance(node, nodes.Compare) and any(operand.op in _COMPARING for operand in node.ops):
         sides = [node.expr, *(operand.expr for operand in node.ops)]

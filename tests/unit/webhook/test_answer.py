@@ -1,13 +1,17 @@
 import copy
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from prometheus_client import generate_latest
 
 from modeltrust.domain.workload import Workload
 from modeltrust.store.sink import Kind
 from tests.support import reviews, trusted
 from tests.support.hooks import Hook
+from tests.support.statements import NOW
 
 UNPINNED = "hf://acme/guard-7b:main"
 
@@ -164,3 +168,25 @@ def test_an_answer_names_no_secret_of_the_object() -> None:
     response = Hook().ask(reviews.review(reviews.inference_service(uri="https://user:hunter2@evil.example/m?X-Amz-Signature=abc")))
     assert "hunter2" not in str(response)
     assert "abc" not in str(response["status"]["message"])
+
+
+FUZZED = Hook()
+BODY = reviews.review(reviews.inference_service(uri=UNPINNED))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, len(BODY) - 1), st.integers(0, 40), st.binary(max_size=12))
+def test_no_damage_turns_a_denied_review_into_an_allow(at: int, cut: int, put: bytes) -> None:
+    damaged = BODY[:at] + put + BODY[at + cut :]
+    answer = FUZZED.answerer.answer(damaged, now=NOW, started=0.0)
+    if answer is None or not json.loads(answer)["response"]["allowed"]:
+        return
+    # Allowed: then a slow and obvious reader finds another operation, another namespace or no such reference in it.
+    request = json.loads(damaged)["request"]
+    uri = request["object"].get("spec", {}).get("predictor", {}).get("model", {}).get("storageUri")
+    assert (request["operation"], request["namespace"], uri, request["kind"]["group"]) != (
+        "CREATE",
+        "team-a",
+        UNPINNED,
+        "serving.kserve.io",
+    )

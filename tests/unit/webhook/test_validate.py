@@ -171,7 +171,7 @@ def test_an_odd_timeout_is_no_error(query: bytes) -> None:
 
 def test_a_client_that_leaves_gets_nothing() -> None:
     assert asyncio.run(call(Hook().validate, None)).status == 0
-    assert asyncio.run(call(Hook().validate, [GOOD[:10], GOOD[10:]][:1] + [b""] * 0, receive=_gone())).status == 0
+    assert asyncio.run(call(Hook().validate, (), receive=_gone())).status == 0
 
 
 def _gone() -> Any:

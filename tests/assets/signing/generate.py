@@ -2,9 +2,10 @@
 
     python tests/assets/signing/generate.py RELEASE=PYTHON … --out DIR
 
-Each PYTHON is the interpreter of a virtual environment with ``model-signing==RELEASE`` and ``pyopenssl``, which releases need and do
-not declare (1.0.x: also the sigstore release of its time). Keys are made, used and thrown away; only the public key and the root are
-kept. ``tests/slow/test_signing_releases.py`` makes the environments and runs this, so that the files can always be made again.
+Each PYTHON is the interpreter of a virtual environment with ``model-signing==RELEASE`` and ``pyopenssl``, which releases need
+and do not declare (1.0.x: also the sigstore release of its time). Keys are made, used and thrown away; only the public key and
+the root are kept. ``tests/slow/test_signing_releases.py`` makes the environments and runs this, so that the files can always be
+made again.
 """
 
 import argparse

@@ -1,0 +1,35 @@
+"""Released model-signing versions sign the tiny model again, each in an environment of its own; every bundle verifies."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from modeltrust.domain.evidence import SignatureEvidence
+from modeltrust.signing.verify import verify
+from tests.assets.signing.generate import generate
+from tests.support import oms
+from tests.support.sigstore_ca import NOW
+from tests.unit.signing.test_releases import signers
+
+pytestmark = pytest.mark.slow
+
+# 1.0.x leaves sigstore open and breaks with 4.0, which dropped sigstore-protobuf-specs.
+RELEASES = {"1.0.0": ["sigstore<4"], "1.0.1": ["sigstore<4"], "1.1.0": [], "1.1.1": []}
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_release_signs_and_we_verify(release: str, tmp_path: Path) -> None:
+    environment = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    python = environment / "bin" / "python"
+    wanted = [f"model-signing=={release}", "pyopenssl", *RELEASES[release]]
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted], check=True)
+    out = tmp_path / "out"
+    out.mkdir()
+    generate({release: str(python)}, out)
+    for method in ("key", "certificate"):
+        bundle = (out / f"{release}-{method}.json").read_bytes()
+        answer = verify(bundle, oms.read(out / "model"), signers=signers(out), now=NOW, content=None)
+        assert isinstance(answer, SignatureEvidence), answer

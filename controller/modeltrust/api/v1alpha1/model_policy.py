@@ -35,7 +35,31 @@ from modeltrust.domain.globs import check_glob
 from modeltrust.policy.requirements.signature import may_stay_unsigned
 
 RequirementType = Literal["Pinned", "Sources", "Signature", "Formats", "ServingImage", "Lineage", "Evaluation"]
-FormatName = Literal["Safetensors", "GGUF", "ONNX", "Pickle"]
+# Every name that formats/rows/files.yaml gives to weights; a test compares them.
+FormatName = Literal[
+    "CoreML",
+    "ExecuTorch",
+    "Flax",
+    "GGML",
+    "GGUF",
+    "Keras",
+    "Llamafile",
+    "MXNet",
+    "NeMo",
+    "NumPy",
+    "ONNX",
+    "OpenVINO",
+    "PMML",
+    "Paddle",
+    "Pickle",
+    "RDS",
+    "RKNN",
+    "Safetensors",
+    "Skops",
+    "TFLite",
+    "TensorFlow",
+    "TensorRT",
+]
 
 _IMAGE = re.compile(r"[A-Za-z0-9._:/@*-]+")
 
@@ -163,7 +187,7 @@ class Signature(Struct):
 class Formats(Struct):
     """What may be in the model."""
 
-    allowed: Annotated[list[FormatName], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET), AfterValidator(unique)]
+    allowed: Annotated[list[FormatName], Field(min_length=1, max_length=32, json_schema_extra=LIST_SET), AfterValidator(unique)]
     remote_code: Literal["Deny", "Allow"] = "Deny"
     templates: Literal["Safe", "Any"] = "Safe"
     scope: Literal["Repository", "Loadable"] = "Repository"

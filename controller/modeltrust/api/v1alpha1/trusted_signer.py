@@ -31,9 +31,14 @@ from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidReferenceError, quote
 from modeltrust.domain.globs import check_glob
 
-# The Fulcio certificate extensions 1.3.6.1.4.1.57264.1.9 to .23; the issuer (.1, .8) is a field of its own, and the raw-bytes
-# extensions .2 to .6 are deprecated (facts/signing.md section 4).
+# The Fulcio certificate extensions by their documented names; the issuer (.1, .8) is a field of its own. A test compares them with
+# what signing.fulcio reads: a claim that is never recorded could never match.
 ClaimName = Literal[
+    "githubWorkflowTrigger",
+    "githubWorkflowSHA",
+    "githubWorkflowName",
+    "githubWorkflowRepository",
+    "githubWorkflowRef",
     "buildSignerURI",
     "buildSignerDigest",
     "runnerEnvironment",
@@ -86,7 +91,7 @@ class Identity(Struct):
         Annotated[str, Field(min_length=1, max_length=limits.GLOB_CHARACTERS, pattern=r"^[!-~]+$"), checked(check_subject_glob)]
         | None
     ) = None
-    claims: Annotated[dict[ClaimName, Claim], Field(min_length=1, max_length=16)] | None = None
+    claims: Annotated[dict[ClaimName, Claim], Field(min_length=1, max_length=20)] | None = None
 
     model_config = ConfigDict(json_schema_extra=cel(cel_exactly_one("subject", "subject_pattern")))
     _one_subject = model_validator(mode="after")(exactly_one("subject", "subject_pattern"))

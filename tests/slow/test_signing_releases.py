@@ -15,8 +15,9 @@ from tests.unit.signing.test_releases import signers
 
 pytestmark = pytest.mark.slow
 
-# 1.0.x leaves sigstore open and breaks with 4.0, which dropped sigstore-protobuf-specs.
-RELEASES = {"1.0.0": ["sigstore<4"], "1.0.1": ["sigstore<4"], "1.1.0": [], "1.1.1": []}
+# 1.0.x leaves sigstore open and breaks with 4.0, which dropped sigstore-protobuf-specs; sigstore 3 breaks with newer cryptography.
+_OF_ITS_TIME = ["sigstore==3.6.7", "cryptography==46.0.7"]
+RELEASES: dict[str, list[str]] = {"1.0.0": _OF_ITS_TIME, "1.0.1": _OF_ITS_TIME, "1.1.0": [], "1.1.1": []}
 
 
 @pytest.mark.parametrize("release", RELEASES)

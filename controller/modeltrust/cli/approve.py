@@ -9,12 +9,13 @@ import yaml
 from modeltrust.cli import files
 from modeltrust.cli.models import opened, plain_http_option
 from modeltrust.domain.digest import ContentDigest
-from modeltrust.domain.errors import InvalidInputError, MalformedError
-from modeltrust.domain.reference import parse_identity
+from modeltrust.domain.errors import InvalidInputError, MalformedError, quote
+from modeltrust.domain.reference import Identity, parse_identity
 from modeltrust.signing.approval import build_approval
 from modeltrust.signing.sign import sign_approval
 from modeltrust.verification.attest import approval_object
 from modeltrust.verification.content import content_of
+from modeltrust.wiring.examination import SERVED
 
 _DAY = 24 * 3600
 _LONGEST_DAYS = 365  # an approval ends; a longer one is a signature in all but name
@@ -38,8 +39,7 @@ def command(*, name: str, key: Path, ticket: str, expires: int, content_digest: 
     """
     identity = parse_identity(name)
     if content_digest is None:
-        with opened(name, plain_http=plain_http) as source:
-            content = content_of(source.list())
+        content = _content_at(identity, plain_http=plain_http)
     else:
         content = _content(content_digest)
     pem = files.read_file(key, max_bytes=_KEY_BYTES, what="a private key")
@@ -47,6 +47,17 @@ def command(*, name: str, key: Path, ticket: str, expires: int, content_digest: 
     payload = build_approval(identity, content, ticket=ticket, issued_at=now, expires_at=now + expires * _DAY)
     document = approval_object(identity, sign_approval(payload, pem))
     click.echo(yaml.safe_dump(document, sort_keys=False), nl=False)
+
+
+def _content_at(identity: Identity, *, plain_http: bool) -> ContentDigest:
+    if identity.reference.scheme not in SERVED:
+        command = "modeltrust digest DIR"
+        raise InvalidInputError(
+            f"got {quote(identity.reference)} without --content-digest: no source of this version serves {identity.reference.scheme}://; "
+            f"expected the digest of a local copy (`{command}`)"
+        )
+    with opened(identity.key, plain_http=plain_http) as source:
+        return content_of(source.list())
 
 
 def _content(text: str) -> ContentDigest:

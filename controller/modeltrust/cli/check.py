@@ -26,6 +26,7 @@ class Checked:
     """One object with the decision about it."""
 
     subject: Subject
+    namespace: str  # empty for a cluster-scoped object
     decision: Decision
 
 
@@ -56,8 +57,8 @@ def command(names: tuple[str, ...], trust: str, set_namespace: str, strict: bool
             continue
         workload = admission.extractor.extract(subject.data, namespace=subject.namespace)
         if workload.images or workload.references or workload.unresolved:
-            question = Question(document=subject.data, namespace=subject.namespace)
-            checked.append(Checked(subject, admission.decide(question, moment)))
+            question = Question(document=subject.data, namespace=workload.namespace)
+            checked.append(Checked(subject, workload.namespace, admission.decide(question, moment)))
     _WRITERS[output](checked)
     return int(of_outcomes([entry.decision.outcome for entry in checked], strict=strict))
 
@@ -83,7 +84,7 @@ def _decision(entry: Checked) -> dict[str, Any]:
         "file": subject.file,
         "index": subject.index,
         "kind": subject.kind,
-        "namespace": subject.namespace,
+        "namespace": entry.namespace,
         "name": subject.name,
         "allowed": entry.decision.allowed,
         "outcome": entry.decision.outcome.label,
@@ -109,7 +110,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
 def _write_text(checked: list[Checked]) -> None:
     for entry in checked:
         subject, outcome = entry.subject, entry.decision.outcome
-        text.heading(f"{subject.kind} {subject.namespace}/{subject.name}", f"{subject.file}:{subject.line}")
+        text.heading(f"{subject.kind} {entry.namespace}/{subject.name}", f"{subject.file}:{subject.line}")
         _SAY[outcome](f"  {outcome.label}")
         for finding in entry.decision.findings:
             if finding.status in {Status.PASS, Status.SKIP}:

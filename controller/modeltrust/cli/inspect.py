@@ -1,5 +1,6 @@
 """`modeltrust inspect DIR|REF`: what is in this model, file by file?"""
 
+import dataclasses
 from typing import Any
 
 import click
@@ -10,11 +11,14 @@ from modeltrust.cli.models import opened, plain_http_option
 from modeltrust.cli.output import json as json_output
 from modeltrust.cli.output import text
 from modeltrust.domain.errors import MalformedError, UnavailableError
-from modeltrust.domain.evidence import Severity
+from modeltrust.domain.evidence import FormatFinding, Severity
 from modeltrust.domain.listing import SourceListing
+from modeltrust.domain.reasons import Reason
 from modeltrust.formats.inspect import InspectedFile, Inspection, inspect
 from modeltrust.verification.content import content_of
 from modeltrust.wiring.rules import load_rules
+
+ALLOWED = "safetensors"  # the requirement's default
 
 
 @click.command("inspect")
@@ -34,7 +38,7 @@ def command(name: str, plain_http: bool, output: str) -> int:  # noqa: FBT001 - 
     """
     with opened(name, plain_http=plain_http) as source:
         listing = source.list()
-        inspection = inspect(listing, source, load_rules())
+        inspection = _judged(inspect(listing, source, load_rules()))
     verdict = _verdict(inspection)
     if output == "json":
         files = [_file(file) for file in inspection.files]
@@ -42,6 +46,19 @@ def command(name: str, plain_http: bool, output: str) -> int:  # noqa: FBT001 - 
     else:
         _print(inspection, verdict)
     return int({"pass": Exit.OK, "fail": Exit.DENIED, "unknown": Exit.UNDECIDED}[verdict])
+
+
+def _judged(inspection: Inspection) -> Inspection:
+    """With a finding for each weight file in a format that the requirement's default does not allow: formats only finds them."""
+    weights = frozenset(inspection.weights)
+    files = [_refused(file) if file.entry.path in weights and file.format != ALLOWED else file for file in inspection.files]
+    return dataclasses.replace(inspection, files=tuple(files))
+
+
+def _refused(file: InspectedFile) -> InspectedFile:
+    message = f"holds weights as {file.format}, expected {ALLOWED}"
+    finding = FormatFinding(file.entry.path, "formats.allowed", Reason.FORMAT_NOT_ALLOWED, message)
+    return dataclasses.replace(file, verdict="fail", findings=(*file.findings, finding))
 
 
 def _verdict(inspection: Inspection) -> str:

@@ -33,12 +33,17 @@ _COMMANDS = {
     "webhook": "the admission webhook; what the image runs",
 }
 
+# Planned (design/cli.md): whoever has read of them gets a sentence rather than a guess, and --help does not promise them.
+_LATER = ("evaluate", "bom", "pin", "inventory", "why", "revoke", "doctor", "operator", "job")
+
 
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _LATER:
+            raise InvalidInputError(f"{cmd_name}: not in this version; docs/limitations.md says what is")
         if cmd_name not in _COMMANDS:
             return None
         if cmd_name == "webhook":
@@ -92,13 +97,24 @@ def main(arguments: list[str]) -> int:
 
 def _stopped(error: click.ClickException | click.Abort | BrokenPipeError) -> Exit:
     if isinstance(error, click.ClickException):
-        error.show()
+        _fail(_usage(error), Exit.USAGE)
         return Exit.USAGE
     if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read our output has gone: nothing to tell
     else:
         _fail("interrupted", Exit.INTERNAL)
     return Exit.INTERNAL
+
+
+def _usage(error: click.ClickException) -> str:
+    """Click's sentence in our form, with the way to the examples."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return "expected a command; `modeltrust --help` lists them"
+    sentence = " ".join(error.format_message().split()).rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context is not None else "modeltrust"
+    command = path.partition(" ")[2]
+    return f"{command}: " * bool(command) + f"{sentence[:1].lower()}{sentence[1:]}; `{path} --help` shows examples"
 
 
 def _code(error: ModelTrustError) -> Exit:

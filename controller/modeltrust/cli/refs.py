@@ -55,7 +55,7 @@ def _object(subject: Subject, workload: Workload) -> dict[str, Any]:
         "index": subject.index,
         "apiVersion": subject.api_version,
         "kind": subject.kind,
-        "namespace": subject.namespace,
+        "namespace": workload.namespace,
         "name": subject.name,
         "references": [_reference(found) for found in workload.references],
         "findings": [_finding(unresolved) for unresolved in workload.unresolved],
@@ -85,7 +85,7 @@ def _finding(unresolved: Unresolved) -> dict[str, Any]:
 
 
 def _print(subject: Subject, workload: Workload) -> None:
-    text.heading(f"{subject.kind} {subject.namespace}/{subject.name}", f"{subject.file}:{subject.line}")
+    text.heading(f"{subject.kind} {workload.namespace}/{subject.name}", f"{subject.file}:{subject.line}")
     for found in workload.references:
         revision = f"@{found.revision.value}" if found.revision.value else ""
         text.say(f"  {found.role.value:<10} {found.reference}{revision}  ({found.revision.state.value}, {found.confidence.value})")

@@ -8,6 +8,7 @@ from modeltrust.api.manifests import Document
 from modeltrust.domain.errors import InvalidInputError, quote
 
 OURS = "modeltrust.dev"
+DEFAULT_NAMESPACE = "default"  # where kubectl puts an object that states none; extraction empties it for cluster-scoped kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Subject:
         line: first line in the file, from 1.
         api_version: as written.
         kind: as written.
-        namespace: as written, else the default.
+        namespace: as written, else the one given, else ``default``; meaningless for cluster-scoped kinds.
         name: metadata.name, or generateName followed by "*".
         data: the object as JSON bytes.
     """
@@ -72,7 +73,7 @@ def _subject(document: Document, namespace: str) -> Subject:
         line=document.line,
         api_version=str(value["apiVersion"]),
         kind=str(value["kind"]),
-        namespace=stated or namespace,
+        namespace=stated or namespace or DEFAULT_NAMESPACE,
         name=name or (f"{prefix}*" if prefix else ""),
         data=data,
     )

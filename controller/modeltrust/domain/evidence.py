@@ -62,7 +62,8 @@ class SignatureEvidence:
         kind: how the signer is identified.
         fingerprint: 64 hex, sha256 of the signing key's DER SubjectPublicKeyInfo (keyless: of the leaf key, information only).
         issuer: OIDC issuer (keyless), else empty.
-        subject: certificate subject alternative name (keyless, certificate), else empty.
+        subject: the certificate's one subject alternative name (keyless), with its kind in front (certificate: ``uri:…``,
+            ``email:…``, ``dns:…``), else empty.
         claims: Fulcio extension names and values (keyless).
         vouched_by: ("PublicGood",) or the sorted key fingerprints of CA, CT log, log and TSA (keyless); of the chain's anchor
             (certificate); empty for a key.

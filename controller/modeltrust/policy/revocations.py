@@ -5,7 +5,7 @@ A model is revoked by name (case folded, with and without revision), by content,
 
 from modeltrust.domain.decision import Finding, Status
 from modeltrust.domain.errors import quote
-from modeltrust.domain.evidence import SignatureEvidence, Statement
+from modeltrust.domain.evidence import SignatureEvidence, SignerKind, Statement
 from modeltrust.domain.facts import Known
 from modeltrust.domain.reasons import Reason
 from modeltrust.policy.policy import Revocation, RevokedSigner
@@ -58,7 +58,11 @@ def _is_signer(evidence: SignatureEvidence, signer: RevokedSigner) -> bool:
         return False
     if signer.issuer and signer.issuer.casefold() != evidence.issuer.casefold():
         return False
-    return not signer.subject or signer.subject.casefold() == evidence.subject.casefold()
+    if not signer.subject:
+        return True
+    subject = evidence.subject.casefold()
+    bare = subject.partition(":")[2] if evidence.kind is SignerKind.CERTIFICATE else subject
+    return signer.subject.casefold() in {subject, bare}
 
 
 def _finding(revocation: Revocation, what: str) -> Finding:

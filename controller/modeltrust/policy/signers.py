@@ -4,8 +4,6 @@
 validity of a TrustedSigner. So removing an identity or ending a validity takes effect at once, and adding one stales nothing.
 """
 
-from dataclasses import dataclass
-
 from modeltrust.domain import limits
 from modeltrust.domain.errors import quote
 from modeltrust.domain.evidence import PUBLIC_GOOD, SignatureEvidence, SignatureForm, SignerKind
@@ -19,13 +17,14 @@ from modeltrust.domain.signer import (
     Purpose,
     TrustedSigner,
 )
+from modeltrust.domain.values import value
 from modeltrust.policy.scopes import within
 from modeltrust.policy.wording import moment
 
 _APPROVAL_ONLY = frozenset({Purpose.APPROVAL})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Counted:
     """The signature counts.
 
@@ -38,7 +37,7 @@ class Counted:
     purposes: frozenset[Purpose]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NotCounted:
     """The signature does not count for this signer.
 
@@ -119,20 +118,12 @@ def _claims(evidence: SignatureEvidence, name: str) -> set[str]:
 def _certificate_stranger(evidence: SignatureEvidence, name: str, trust: CertificateTrust) -> str:
     if evidence.form is SignatureForm.APPROVAL:
         return f"is an approval by a certificate, whose validity is not recorded; expected a key or a keyless identity of {name}"
-    if not trust.san_value or evidence.subject != trust.san_value or not _is_name(trust.san_type, evidence.subject):
+    # The kind of name is part of the evidence, so that an e-mail address never passes for a URI of the same spelling.
+    if not trust.san_value or evidence.subject != f"{trust.san_type}:{trust.san_value}":
         return f"is by {described(evidence)}, expected {name}"
     if evidence.vouched_by and trust.root_fingerprints.issuperset(evidence.vouched_by):
         return ""
     return f"is by {described(evidence)}, under a root that {name} does not list"
-
-
-def _is_name(kind: str, value: str) -> bool:
-    """Whether a name has its kind's shape: the shapes are disjoint, so that a name of one kind never passes for another."""
-    if kind == "uri":
-        return ":" in value
-    if kind == "email":
-        return "@" in value and ":" not in value
-    return kind == "dns" and "@" not in value and ":" not in value and "/" not in value
 
 
 def _expired(evidence: SignatureEvidence, signer: TrustedSigner, now: int) -> str:

@@ -47,7 +47,7 @@ def keyless_signer(*identities: KeylessIdentity, root: frozenset[str] | None = N
 def certificate_evidence(**changes: Any) -> SignatureEvidence:
     fields = {
         "kind": SignerKind.CERTIFICATE,
-        "subject": SAN,
+        "subject": f"uri:{SAN}",
         "vouched_by": (ANCHOR,),
         "not_before": NOW - 10 * DAY,
         "not_after": NOW + 10 * DAY,
@@ -206,31 +206,23 @@ def test_a_certificate_with_the_name_under_a_listed_root_counts() -> None:
     assert isinstance(match(certificate_evidence(), certificate_signer(), GUARD, NOW), Counted)
 
 
-@pytest.mark.parametrize("changes", [{"subject": SAN + "/x"}, {"subject": ""}, {"vouched_by": ()}, {"vouched_by": ("07" * 32,)}])
+@pytest.mark.parametrize("changes", [{"subject": f"uri:{SAN}/x"}, {"subject": SAN}, {"subject": ""}, {"vouched_by": ()}, {"vouched_by": ("07" * 32,)}])
 def test_another_name_or_root_does_not_count(changes: dict[str, Any]) -> None:
     assert reason(certificate_evidence(**changes), certificate_signer()) is Reason.SIGNER_NOT_TRUSTED
 
 
-@pytest.mark.parametrize(
-    "san",
-    [
-        ("dns", SAN),
-        ("email", SAN),
-        ("uri", "acme.example"),
-        ("uri", "ci@acme.example"),
-        ("dns", "ci@acme.example"),
-        ("email", "acme.example"),
-        ("ip", "10.0.0.1"),
-        ("uri", ""),
-    ],
-)
-def test_a_name_of_one_kind_never_passes_for_another(san: tuple[str, str]) -> None:
-    assert reason(certificate_evidence(subject=san[1]), certificate_signer(san=san)) is Reason.SIGNER_NOT_TRUSTED
+@pytest.mark.parametrize("kind", ["dns", "email", "ip"])
+def test_a_name_of_one_kind_never_passes_for_another(kind: str) -> None:
+    assert reason(certificate_evidence(subject=f"uri:{SAN}"), certificate_signer(san=(kind, SAN))) is Reason.SIGNER_NOT_TRUSTED
+
+
+def test_a_signer_without_a_name_is_nobody() -> None:
+    assert reason(certificate_evidence(subject="uri:"), certificate_signer(san=("uri", ""))) is Reason.SIGNER_NOT_TRUSTED
 
 
 @pytest.mark.parametrize("san", [("dns", "signing.acme.example"), ("email", "ci@acme.example"), ("uri", "spiffe://acme/ci")])
-def test_each_kind_of_name_counts_in_its_own_shape(san: tuple[str, str]) -> None:
-    assert isinstance(match(certificate_evidence(subject=san[1]), certificate_signer(san=san), GUARD, NOW), Counted)
+def test_each_kind_of_name_counts(san: tuple[str, str]) -> None:
+    assert isinstance(match(certificate_evidence(subject=":".join(san)), certificate_signer(san=san), GUARD, NOW), Counted)
 
 
 @pytest.mark.parametrize(
@@ -326,7 +318,7 @@ def test_a_signing_time_in_the_future_does_not_count() -> None:
 
 def test_messages_name_who_signed_and_never_hold_control_characters() -> None:
     assert described(keyless_evidence(subject="a\x1b[31m")) == f'"a\\x1b[31m" (issuer "{ISSUER}")'
-    assert described(certificate_evidence()) == f'certificate "{SAN}"'
+    assert described(certificate_evidence()) == f'certificate "uri:{SAN}"'
     assert described(a_signature()) == f"key {FINGERPRINT[:16]}"
 
 

@@ -80,7 +80,16 @@ class Webhook:
     def __init__(self, *, trust: Path, certificate: Path, key: Path, log: Path) -> None:
         self._log = log.open("wb")
         arguments = ["--trust", str(trust), "--tls-cert", str(certificate), "--tls-key", str(key)]
-        arguments += ["--listen", f"{_LOOPBACK}:0", "--metrics-listen", f"{_LOOPBACK}:0", "--poll-seconds", "0.1"]
+        arguments += [
+            "--listen",
+            f"{_LOOPBACK}:0",
+            "--metrics-listen",
+            f"{_LOOPBACK}:0",
+            "--poll-seconds",
+            "0.1",
+            "--drain-seconds",
+            "0",
+        ]
         self._process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", "modeltrust", "webhook", *arguments], stdout=subprocess.PIPE, stderr=self._log
         )

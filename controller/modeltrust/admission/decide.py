@@ -1,13 +1,13 @@
 """The one decision: webhook, command line, audit and operator ask here, and nothing else answers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from modeltrust.domain import limits
 from modeltrust.domain.decision import Decision, Finding, Outcome, Status
 from modeltrust.domain.errors import LimitExceededError, MalformedError, quote
 from modeltrust.domain.reasons import Reason
+from modeltrust.domain.values import value
 from modeltrust.domain.workload import Unresolved, Workload
 from modeltrust.policy.fold import fold, order
 from modeltrust.policy.judge import judge
@@ -29,7 +29,7 @@ class Extractor(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Question:
     """May this object be created or changed?
 

@@ -6,12 +6,12 @@ object, and whom to ask (design/admission.md, "The text of a denial").
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from modeltrust.admission.plain import cut, field, plain
 from modeltrust.domain import limits
 from modeltrust.domain.decision import Decision, Finding, Outcome, Status
 from modeltrust.domain.reasons import Reason
+from modeltrust.domain.values import value
 
 DOCUMENTATION = "https://modeltrust.dev/requirements"
 _PROBLEMS = frozenset({Status.FAIL, Status.ERROR, Status.PENDING})
@@ -22,7 +22,7 @@ _AUDIT_CHARACTERS = 1_024  # of one annotation; the API server keeps far more, t
 _ROOM_FOR_REST = 120  # bytes kept for the line that counts what did not fit
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Subject:
     """The object that a decision is about, as its author knows it.
 
@@ -42,7 +42,7 @@ class Subject:
         return f"{plain(cut(self.kind, _NAME_CHARACTERS))} {plain(cut(where, _NAME_CHARACTERS))}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Cause:
     """One entry of ``status.details.causes``."""
 

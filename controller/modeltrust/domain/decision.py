@@ -1,10 +1,10 @@
 """What was decided, and everything a person or a program needs to know why."""
 
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.reference import Identity
+from modeltrust.domain.values import value
 
 
 class Status(StrEnum):
@@ -32,7 +32,7 @@ class Outcome(IntEnum):
         return self.name.lower()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Finding:
     """One answer of one requirement, or of the judge itself.
 
@@ -67,7 +67,7 @@ class Finding:
     silent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Decision:
     """The answer about one object.
 

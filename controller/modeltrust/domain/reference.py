@@ -9,12 +9,13 @@ attacks H9, M5, M10, M11). Spellings of a kind (``hf://owner/name:rev`` in KServ
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from modeltrust.domain import limits
 from modeltrust.domain.digest import ContentDigest, is_sha256_hex
 from modeltrust.domain.errors import InvalidReferenceError, quote
+from modeltrust.domain.values import value
 
 _SCHEME = re.compile(r"[a-z][a-z0-9]{0,15}")
 _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -43,7 +44,7 @@ class RevisionState(StrEnum):
     OPAQUE = "opaque"  # cannot be known from the string
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Revision:
     """A revision as stated.
 
@@ -67,7 +68,7 @@ class Revision:
 NO_REVISION = Revision(RevisionState.NONE)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ModelReference:
     """What is named and who resolves it; without the revision.
 
@@ -90,7 +91,7 @@ class ModelReference:
         return self.text
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Identity:
     """The key of every fact: a reference and what fixes its content.
 

@@ -1,13 +1,14 @@
 """What extraction returns: everything a workload loads, and everything it may load that cannot be named."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from types import MappingProxyType
 
 from modeltrust.domain.digest import ContentDigest
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.reference import Identity, ModelReference, Revision
+from modeltrust.domain.values import value
 
 
 class Role(StrEnum):
@@ -33,7 +34,7 @@ class Confidence(StrEnum):
     INFERRED = "inferred"  # guessed from shape or a generic table
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FoundReference:
     """One model, adapter, tokenizer … that a workload loads.
 
@@ -60,7 +61,7 @@ class FoundReference:
         return Identity(self.reference, self.revision) if self.revision.immutable else None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Unresolved:
     """Something that is, or may be, loaded and cannot be named: never silence.
 
@@ -79,7 +80,7 @@ class Unresolved:
     fix: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FoundImage:
     """A container image that the workload runs.
 
@@ -94,7 +95,7 @@ class FoundImage:
     accelerator: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Workload:
     """Everything that matters about one object.
 

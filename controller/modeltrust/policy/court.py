@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from modeltrust.domain import limits
 from modeltrust.domain.decision import Finding, Status
 from modeltrust.domain.reference import Identity
+from modeltrust.domain.values import value
 from modeltrust.domain.workload import FoundReference, Workload
 from modeltrust.policy.exemptions import excusing
 from modeltrust.policy.policy import Exemption, Mode, Namespace, Pending, Policy, Trust, Unmatched
@@ -12,7 +13,7 @@ from modeltrust.policy.scopes import key_of
 from modeltrust.policy.wording import named
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Applied:
     """A policy as it applies now.
 
@@ -27,7 +28,7 @@ class Applied:
     silent: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Subject:
     """What a finding is about.
 

@@ -4,7 +4,6 @@ Per (namespace, reference): revocations first, which nothing softens; then what 
 Nothing is looked up twice, nothing is fetched, nothing reads a clock.
 """
 
-from dataclasses import dataclass
 from typing import TypeVar
 
 from modeltrust.domain import limits
@@ -14,6 +13,7 @@ from modeltrust.domain.evidence import Statement
 from modeltrust.domain.facts import Absent, Fact, Known, Unavailable
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.reference import Identity
+from modeltrust.domain.values import value
 from modeltrust.domain.workload import FoundReference, Workload
 from modeltrust.policy import fixes
 from modeltrust.policy.court import WORKLOAD, Applied, Court, Subject, applied
@@ -30,7 +30,7 @@ __all__ = ["Judgement", "Namespace", "Unmatched", "judge"]
 S = TypeVar("S")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Judgement:
     """Everything found about one object.
 
@@ -143,7 +143,7 @@ def _requires(policy: Policy, name: str) -> bool:
     return any(requirement.name == name for requirement in policy.on_reference)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Evidence:
     """One reference and what is known about it.
 

@@ -13,6 +13,7 @@ from modeltrust.domain.facts import Fact
 from modeltrust.domain.globs import Glob
 from modeltrust.domain.reference import Identity
 from modeltrust.domain.signer import TrustedSigner
+from modeltrust.domain.values import value
 from modeltrust.domain.workload import FoundReference, Workload
 from modeltrust.policy.scopes import within
 
@@ -51,7 +52,7 @@ class UnresolvedAction(StrEnum):
     WARN = "Warn"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Namespace:
     """Where the workload is to run.
 
@@ -137,7 +138,7 @@ class Match:
         return self.everything or within(self.models, text, key)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Attested:
     """The subject of requirements on evidence: a reference with the current statement about it.
 
@@ -183,7 +184,7 @@ class Policy:
     broken: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WorkloadName:
     """Which workload an exemption excuses."""
 
@@ -257,14 +258,14 @@ class Revocation:
     reference: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class InvalidStatement:
     """A statement exists under this identity and does not verify."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Trust:
     """Everything that a judgement may read, as of one moment.
 

@@ -1,7 +1,6 @@
 """From the bytes of an AdmissionReview to the bytes of its answer; synchronous, never raises, never allows by accident."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import perf_counter
 
 import msgspec
@@ -16,6 +15,7 @@ from modeltrust.api.review import Review, Undecodable
 from modeltrust.domain.decision import Decision, Outcome, Status
 from modeltrust.domain.errors import MalformedError, ModelTrustError, quote
 from modeltrust.domain.reasons import Reason
+from modeltrust.domain.values import value
 from modeltrust.references.tables import Tables
 from modeltrust.telemetry import Telemetry
 
@@ -41,7 +41,7 @@ _NAMED = msgspec.json.Decoder(_Named)
 _OBJECT = msgspec.json.Decoder(dict[str, object])
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Verdict:
     """What to answer.
 

@@ -38,10 +38,7 @@ def command(*, name: str, key: Path, ticket: str, expires: int, content_digest: 
         --content-digest "$(modeltrust digest ./guard-7b)"
     """
     identity = parse_identity(name)
-    if content_digest is None:
-        content = _content_at(identity, plain_http=plain_http)
-    else:
-        content = _content(content_digest)
+    content = _content_at(identity, plain_http=plain_http) if content_digest is None else _content(content_digest)
     pem = files.read_file(key, max_bytes=_KEY_BYTES, what="a private key")
     now = int(time.time())
     payload = build_approval(identity, content, ticket=ticket, issued_at=now, expires_at=now + expires * _DAY)
@@ -51,10 +48,9 @@ def command(*, name: str, key: Path, ticket: str, expires: int, content_digest: 
 
 def _content_at(identity: Identity, *, plain_http: bool) -> ContentDigest:
     if identity.reference.scheme not in SERVED:
-        command = "modeltrust digest DIR"
         raise InvalidInputError(
-            f"got {quote(identity.reference)} without --content-digest: no source of this version serves {identity.reference.scheme}://; "
-            f"expected the digest of a local copy (`{command}`)"
+            f"got {quote(identity.reference)}, which no source of this version serves; "
+            "expected --content-digest, as `modeltrust digest DIR` prints it for the copy that was inspected"
         )
     with opened(identity.key, plain_http=plain_http) as source:
         return content_of(source.list())

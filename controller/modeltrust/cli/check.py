@@ -31,7 +31,7 @@ class Checked:
 
 
 @click.command("check")
-@click.argument("names", metavar="FILE...", nargs=-1, required=True)
+@options.manifests
 @click.option("--trust", metavar="DIR|FILE", required=True, help="policies, signers, attestations … and attestors.yaml")
 @click.option("--set-namespace", default="", help="namespace of objects that state none")
 @click.option("--strict", is_flag=True, help="exit with 10 when there are only warnings")
@@ -45,7 +45,7 @@ def command(names: tuple[str, ...], trust: str, set_namespace: str, strict: bool
 
     \b
     Examples:
-      modeltrust check deployment.yaml --trust policies/production
+      modeltrust check deployment.yaml --trust policies/production/trust
       kustomize build . | modeltrust check - --trust trust/ -o sarif
     """
     moment = options.parse_now(now)

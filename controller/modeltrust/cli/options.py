@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import functools
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,6 +16,23 @@ F = TypeVar("F", bound=Callable[..., Any])
 def output(*formats: str) -> Callable[[F], F]:
     """The option ``-o``: text first, which is the default."""
     return click.option("-o", "--output", type=click.Choice(["text", *formats]), default="text", show_default=True)
+
+
+def manifests(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument FILE... and ``-f`` as kubectl spells it; the command takes both as ``names``.
+
+    Raises:
+        InvalidInputError: none is named (when the command runs).
+    """
+
+    @functools.wraps(function)
+    def named(*, names: tuple[str, ...], filename: tuple[str, ...], **rest: Any) -> Any:
+        if not names and not filename:
+            raise InvalidInputError("expected FILE: a manifest, a folder of them, or - for standard input")
+        return function(names=names + filename, **rest)
+
+    option = click.option("-f", "--filename", metavar="FILE", multiple=True, help="the same as FILE")
+    return click.argument("names", metavar="[FILE]...", nargs=-1)(option(named))
 
 
 def parse_now(text: str | None) -> int:

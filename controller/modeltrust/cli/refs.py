@@ -18,7 +18,7 @@ HUBS = {"hf": "huggingface", "ms": "modelscope", "oci": "oci"}
 
 
 @click.command("refs")
-@click.argument("names", metavar="FILE...", nargs=-1, required=True)
+@options.manifests
 @click.option("--set-namespace", default="", help="namespace of objects that state none")
 @options.output("json")
 def command(names: tuple[str, ...], set_namespace: str, output: str) -> int:

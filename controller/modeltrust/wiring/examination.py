@@ -14,6 +14,8 @@ from modeltrust.verification.examine import Examiner, Inspect
 if TYPE_CHECKING:
     from modeltrust.sources.interface import Progress
 
+SERVED = frozenset({"oci"})  # schemes that some source of ours reads; everything else needs a local copy
+
 
 def examiner() -> Examiner:
     """An examiner with the real formats and signatures."""
@@ -46,7 +48,7 @@ def open_reference(reference: ModelReference, revision: Revision, *, plain_http:
     Raises:
         InvalidInputError: no source serves this scheme yet, or the revision is not immutable.
     """
-    if reference.scheme != "oci":
+    if reference.scheme not in SERVED:
         raise InvalidInputError(f"got {quote(reference)}, expected a folder or oci://: no other source is served yet")
     from modeltrust.sources.http import Client  # noqa: PLC0415 - heavy
     from modeltrust.sources.oci import OciSource  # noqa: PLC0415 - heavy

@@ -30,6 +30,12 @@ def command(as_json: bool, keep: bool) -> int:  # noqa: FBT001 - flags
 
     Makes a small real model and its variants, signs them, verifies them, signs statements about them, starts the real webhook
     on loopback with TLS, asks it real AdmissionReviews, and changes the world while it runs.
+
+    \b
+    Examples:
+      modeltrust demo
+      modeltrust demo --keep
+      modeltrust demo --json
     """
     started = time.perf_counter()
     with _folder(keep=keep) as root:

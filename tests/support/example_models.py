@@ -6,8 +6,8 @@ from pathlib import Path
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from modeltrust.api.compile import compile_signer
 
+from modeltrust.api.compile import compile_signer
 from modeltrust.attestation import envelope, predicate
 from modeltrust.domain.digest import ContentDigest
 from modeltrust.domain.evidence import (
@@ -58,12 +58,13 @@ class ExampleModels:
             "maximumAssurance": "BytesHashed",
         }
         (folder / "attestors.yaml").write_text(yaml.safe_dump([entry]))
-        for number, statement in enumerate(self._statements()):
+        for number, statement in enumerate(self.statements()):
             sealed = envelope.sign(predicate.encode(statement), self._attestor)
             document = attestation_object(statement.identity, sealed)
             (folder / f"attestation-{number}.yaml").write_text(yaml.safe_dump(document))
 
-    def _statements(self) -> list[Statement]:
+    def statements(self) -> list[Statement]:
+        """Everything that is known, unsigned."""
         base = (LineageClaim("finetune", "hf://someone/base@" + "1" * 40),)
         remote_code = FormatFinding(
             "config.json", "config.auto_map", Reason.REMOTE_CODE, "auto_map imports Python of the repository"

@@ -1,0 +1,59 @@
+"""One decision, many doors: every case and every example gets the same answer from each (design/architecture.md, idea 4)."""
+
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+import yaml
+
+from modeltrust.api.compile import compile_signer
+from modeltrust.policy.policy import Namespace
+from tests.support.cases import Case, all_cases, statement_of
+from tests.support.doors import Asked, by_admission, by_command_line, by_judge, by_webhook, write_trust
+from tests.support.example_models import ExampleModels
+from tests.support.statements import NOW
+from tests.support.trust import TEAM_A
+
+POLICIES = Path(__file__).parent.parent.parent / "policies"
+STATEMENTS = tuple(ExampleModels(POLICIES, NOW).statements())
+
+
+def _of_case(case: Case) -> Asked:
+    signers = tuple(compile_signer(obj) for obj in case.trust if obj["kind"] == "TrustedSigner")
+    statements = () if case.statement is None else (statement_of(case.statement, signers),)
+    return Asked(case.name, case.workload, case.trust, TEAM_A, statements)
+
+
+def _of_example(path: Path) -> Asked:
+    example = path.parent.parent
+    trust = [obj for file in sorted((example / "trust").glob("*.yaml")) for obj in yaml.safe_load_all(file.read_bytes())]
+    namespace = Namespace("prod", MappingProxyType({"modeltrust.dev/tier": example.name}))
+    name = f"{example.name}/{path.parent.name}/{path.stem}"
+    return Asked(name, yaml.safe_load(path.read_bytes()), tuple(trust), namespace, STATEMENTS)
+
+
+ASKED = [
+    *map(_of_case, all_cases()),
+    *(_of_example(path) for path in sorted(POLICIES.glob("*/good/*.yaml")) + sorted(POLICIES.glob("*/bad/*.yaml"))),
+]
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=lambda asked: asked.name)
+def test_every_door_gives_the_same_answer(asked: Asked, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "trust"
+    folder.mkdir()
+    write_trust(asked, folder)
+
+    by_the_judge = by_judge(asked, folder)
+
+    assert by_admission(asked, folder) == by_the_judge
+    assert by_webhook(asked, folder) == by_the_judge
+    assert by_command_line(asked, folder, lambda: capsys.readouterr().out) == by_the_judge
+
+
+def test_the_doors_are_asked_about_admissions_and_denials_alike(tmp_path: Path) -> None:
+    outcomes = [by_judge(asked, tmp_path).outcome for asked in ASKED]
+
+    assert len(outcomes) >= 40
+    assert {"admit", "pending", "deny"} <= set(outcomes)
+    assert outcomes.count("deny") > outcomes.count("admit")

@@ -123,10 +123,10 @@ type statement struct {
 }
 
 type reference struct {
-	path, revision, where string
+	name, revision, where string
 }
 
-var commit = regexp.MustCompile(`^[0-9a-f]{40}$`)
+var pinned = regexp.MustCompile(`^([0-9a-f]{40}|sha256:[0-9a-f]{64})$`)
 
 type server struct {
 	index       map[string]statement
@@ -179,8 +179,8 @@ func (s *server) judge(in *request) []string {
 }
 
 func (s *server) check(found reference) string {
-	name := "hf://" + found.path
-	if !commit.MatchString(found.revision) {
+	name := found.name
+	if !pinned.MatchString(found.revision) {
 		return fmt.Sprintf("[UnpinnedReference] %s at %s names %q; expected a 40-hex commit", name, found.where, found.revision)
 	}
 	allowed := false
@@ -231,43 +231,68 @@ func extract(in *request) ([]reference, error) {
 			return fromPod(&object.Spec.Predictor.podSpec, "spec.predictor")
 		}
 		path, revision, _ := strings.Cut(strings.TrimPrefix(model.StorageURI, "hf://"), ":")
-		return []reference{{path, revision, "spec.predictor.model.storageUri"}}, nil
+		return []reference{{"hf://" + path, revision, "spec.predictor.model.storageUri"}}, nil
 	}
 	return nil, fmt.Errorf("[UnresolvedReference] kind %s", in.Kind.Kind)
 }
 
 func fromPod(pod *podSpec, where string) ([]reference, error) {
 	var found []reference
-	for index, c := range pod.Containers {
-		words := append(append([]string{}, c.Command...), c.Args...)
-		variables := map[string]string{}
-		for _, variable := range c.Env {
-			variables[variable.Name] = expand(variable.Value, variables)
+	seen := map[reference]bool{}
+	add := func(name, revision, where string) {
+		key := reference{name, revision, ""}
+		if !seen[key] {
+			seen[key] = true
+			found = append(found, reference{name, revision, where})
 		}
-		if endpoint, set := variables["HF_ENDPOINT"]; set && endpoint != "https://huggingface.co" {
-			return nil, fmt.Errorf("[SourceNotAllowed] HF_ENDPOINT %s", endpoint)
-		}
-		var model, revision string
-		for i := 0; i < len(words); i++ {
-			word := expand(words[i], variables)
-			flagName, value, inline := strings.Cut(word, "=")
-			if !inline && i+1 < len(words) {
-				value = expand(words[i+1], variables)
+	}
+	for list, containers := range [][]container{pod.InitContainers, pod.Containers} {
+		for index, c := range containers {
+			model, revision, err := fromContainer(&c)
+			if err != nil {
+				return nil, err
 			}
-			switch flagName {
-			case "serve", "--model":
-				model = value
-			case "--revision":
-				revision = value
-			case "--trust-remote-code":
-				return nil, fmt.Errorf("[RemoteCode] %s", where)
+			if model != "" {
+				add("hf://"+model, revision, fmt.Sprintf("%s[%d][%d]", where, list, index))
 			}
 		}
-		if model != "" {
-			found = append(found, reference{model, revision, fmt.Sprintf("%s.containers[%d]", where, index)})
+	}
+	for index, v := range pod.Volumes {
+		if v.Image != nil {
+			name, digest, _ := strings.Cut(v.Image.Reference, "@")
+			add("oci://"+name, digest, fmt.Sprintf("%s.volumes[%d]", where, index))
 		}
 	}
 	return found, nil
+}
+
+func fromContainer(c *container) (model, revision string, err error) {
+	words := append(append([]string{}, c.Command...), c.Args...)
+	variables := map[string]string{}
+	for _, variable := range c.Env {
+		variables[variable.Name] = expand(variable.Value, variables)
+	}
+	if endpoint, set := variables["HF_ENDPOINT"]; set && endpoint != "https://huggingface.co" {
+		return "", "", fmt.Errorf("[SourceNotAllowed] HF_ENDPOINT %s", endpoint)
+	}
+	if len(words) == 3 && (words[0] == "sh" || words[0] == "bash") && words[1] == "-c" {
+		words = strings.Fields(words[2])
+	}
+	for i := 0; i < len(words); i++ {
+		flagName, value, inline := strings.Cut(expand(words[i], variables), "=")
+		if !inline && i+1 < len(words) {
+			value = expand(words[i+1], variables)
+		}
+		switch flagName {
+		case "serve", "--model", "download":
+			model = value
+		case "--revision":
+			revision = value
+		case "--trust-remote-code":
+			return "", "", fmt.Errorf("[RemoteCode] %s", c.Name)
+		}
+	}
+	return model, revision, nil
 }
 
 func expand(text string, variables map[string]string) string {

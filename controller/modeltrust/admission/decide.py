@@ -15,6 +15,7 @@ from modeltrust.policy.policy import Namespace, Unmatched
 from modeltrust.store.store import Store
 
 CREATE = "CREATE"
+_ADMITTED = Decision(Outcome.ADMIT)
 
 
 class Extractor(Protocol):
@@ -38,12 +39,14 @@ class Question:
         namespace: where it goes; empty for a cluster-scoped object.
         operation: ``CREATE`` or ``UPDATE``.
         dry_run: nothing may be requested, so a pending model is a warning.
+        passes: whether the findings tell what holds, too.
     """
 
     document: bytes
     namespace: str
     operation: str = CREATE
     dry_run: bool = False
+    passes: bool = False
 
 
 class Admission:
@@ -101,7 +104,10 @@ class Admission:
             trust=self.store.trust(snapshot, now),
             unmatched=self._unmatched,
             dry_run=question.dry_run,
+            passes=question.passes,
         )
+        if not judgement.findings:
+            return _ADMITTED
         return Decision(fold(judgement.findings), order(judgement.findings), judgement.wanted)
 
     def _extract(self, question: Question) -> Workload:

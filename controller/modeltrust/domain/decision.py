@@ -73,7 +73,7 @@ class Decision:
 
     Attributes:
         outcome: what follows.
-        findings: everything found, worst first; passes included.
+        findings: everything found, worst first; what holds is included where it was asked for.
         wanted: identities to ask evidence for: pinned, from an allowed source, with no statement.
     """
 

@@ -27,16 +27,20 @@ class Glob:
     fold_case: bool = False
     _regex: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
     _literal: str = field(init=False, repr=False, compare=False)
+    _revision: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_glob(self.pattern)
         object.__setattr__(self, "_literal", self.pattern.casefold() if self.fold_case else self.pattern)
         object.__setattr__(self, "_regex", _compile(self._literal) if "*" in self.pattern else None)
+        object.__setattr__(self, "_revision", "@" in self.pattern)
 
     def matches(self, text: str) -> bool:
         """Whether the whole text matches; texts beyond the bound on references never do."""
-        if len(text) > limits.REFERENCE_CHARACTERS:
-            return False
+        if ("@" in text) is not self._revision or len(text) > limits.REFERENCE_CHARACTERS:
+            return False  # no star crosses an "@", so it is on both sides or on neither
+        if self.pattern == "**":
+            return True
         candidate = text.casefold() if self.fold_case else text
         if self._regex is None:
             return candidate == self._literal

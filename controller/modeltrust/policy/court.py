@@ -1,6 +1,6 @@
 """Where findings are collected: each gets its policy, its mode and its exemption in one place."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from modeltrust.domain import limits
 from modeltrust.domain.decision import Finding, Status
@@ -52,7 +52,7 @@ class Subject:
     def of(cls, found: FoundReference) -> "Subject":
         """The subject of findings about one reference."""
         text, key = found.reference.text, key_of(found)
-        return cls(text, key, key if found.revision.immutable else text, found.role.value, found.locator, found)
+        return cls(text, key, key if found.revision.immutable else text, found.role._value_, found.locator, found)
 
     def sentence(self, message: str) -> str:
         """A message with what it is about in front, so that each finding can be read alone."""
@@ -65,9 +65,11 @@ WORKLOAD = Subject()
 def applied(policies: tuple[Policy, ...], namespace: Namespace, now: int) -> tuple[Applied, ...]:
     """The policies whose namespaces hold this one, in their mode of now."""
     return tuple(
-        Applied(policy, advisory=not _enforced(policy, now), silent=policy.mode is Mode.AUDIT)
-        for policy in policies
-        if policy.match.namespace(namespace)
+        [
+            Applied(policy, not _enforced(policy, now), policy.mode is Mode.AUDIT)
+            for policy in policies
+            if policy.match.namespace(namespace)
+        ]
     )
 
 
@@ -86,8 +88,10 @@ class Court:
         exemptions: those in force here and now.
         unmatched: what follows where no enforcing policy covers.
         dry_run: nothing may be asked for, and pending is a warning.
+        passes: whether what holds is recorded, too; an admitted object then costs a tenth less.
         findings: collected so far.
         wanted: identities to ask evidence for, in order.
+        covered: names of the policies that cover a reference.
         steps: left of the budget.
     """
 
@@ -97,8 +101,10 @@ class Court:
     exemptions: tuple[Exemption, ...]
     unmatched: Unmatched
     dry_run: bool
+    passes: bool
     findings: list[Finding] = field(default_factory=list)
     wanted: dict[Identity, None] = field(default_factory=dict)
+    covered: set[str] = field(default_factory=set)
     steps: int = limits.JUDGE_STEPS
 
     def add(self, finding: Finding, under: Applied, subject: Subject) -> bool:
@@ -108,7 +114,8 @@ class Court:
             Whether it holds: passed, not asked or excused.
         """
         if finding.status is Status.PASS or finding.status is Status.SKIP:
-            self._append(finding, under, subject)
+            if self.passes:
+                self._append(finding, under, subject)
             return True
         exempted = ""
         if self.exemptions:
@@ -139,10 +146,17 @@ class Court:
 
     def add_own(self, finding: Finding, subject: Subject, *, advisory: bool = False) -> None:
         """Record what no policy says: a revocation, or that no policy covers."""
-        message = subject.sentence(finding.message)
         self.findings.append(
-            replace(
-                finding, message=message, reference=subject.shown, role=subject.role, locator=subject.locator, advisory=advisory
+            Finding(
+                finding.requirement,
+                finding.status,
+                finding.reason,
+                subject.sentence(finding.message),
+                finding.fix,
+                reference=subject.shown,
+                role=subject.role,
+                locator=subject.locator,
+                advisory=advisory,
             )
         )
 

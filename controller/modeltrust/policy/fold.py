@@ -14,8 +14,8 @@ _OUTCOMES = {_ERROR: Outcome.ERROR, _PENDING: Outcome.PENDING, _WARN: Outcome.WA
 def fold(findings: Iterable[Finding]) -> Outcome:
     """What follows from all findings about one object.
 
-    No finding at all admits: the judge finds something wherever a policy applies (a requirement that says nothing is an error, a
-    pair without policy is NoPolicy), so nothing found means that nothing was asked of this object.
+    No finding at all admits: the judge finds something wherever a policy applies and does not hold (a requirement that says nothing
+    is an error, a pair without policy is NoPolicy).
     """
     worst = min((_rank(finding) for finding in findings), default=_PASS)
     if worst >= _SILENT:

@@ -43,7 +43,7 @@ class Judgement:
     wanted: tuple[Identity, ...] = ()
 
 
-def judge(
+def judge(  # noqa: PLR0913 - one parameter per part of the question
     workload: Workload,
     *,
     namespace: Namespace,
@@ -51,6 +51,7 @@ def judge(
     trust: Trust,
     unmatched: Unmatched = Unmatched.ALLOW,
     dry_run: bool = False,
+    passes: bool = True,
 ) -> Judgement:
     """Judge one workload.
 
@@ -61,12 +62,14 @@ def judge(
         trust: signers, statements, exemptions and revocations, as of one moment.
         unmatched: what follows where no enforcing policy covers.
         dry_run: nothing may be asked for, and pending is a warning.
+        passes: whether the findings tell what holds, too.
 
     Returns:
-        At least one finding for every (policy, reference) pair that matches, and for every reference that no policy covers.
+        With ``passes`` at least one finding for every (policy, reference) pair that matches, and for every reference that no
+        policy covers.
     """
     here = applied(policies, namespace, trust.now)
-    court = Court(workload, trust, here, in_force(trust.exemptions, namespace, trust.now), unmatched, dry_run)
+    court = Court(workload, trust, here, in_force(trust.exemptions, namespace, trust.now), unmatched, dry_run, passes)
     covered = False
     for found in workload.references:
         covered |= _judge_reference(court, found)
@@ -84,27 +87,28 @@ def _judge_reference(court: Court, found: FoundReference) -> bool:
     subject, identity = Subject.of(found), pinned_identity(found)
     if not court.spend(len(court.applied)):
         return False
-    covering = [under for under in court.applied if under.policy.match.model(subject.text, subject.key)]
+    text, key = subject.text, subject.key
+    covering = [under for under in court.applied if under.policy.match.model(text, key)]
     fact = _statement(court, identity, covering)
     known = fact.value if isinstance(fact, Known) and isinstance(fact.value, Statement) else None
-    revocation = revoked(court.trust.revocations, subject.text, subject.key, known)
+    revocation = revoked(court.trust.revocations, text, key, known)
     if revocation is not None:
         court.add_own(revocation, subject)
         return bool(covering)
-    if all(under.advisory for under in covering):
+    if not [under for under in covering if not under.advisory]:
         _uncovered(court, subject)
     failing = [under for under in covering if not _judge_static(court, under, found, subject)]
-    evidence = Evidence(found, subject, identity, fact)
-    askable = identity is not None and all(under.advisory for under in failing)
+    evidence = Evidence(found, subject, identity, fact, failing)
     for under in covering:
+        court.covered.add(under.policy.name)
         if under.policy.on_statement and not under.policy.broken:
-            _judge_evidence(court, under, evidence, asking=askable and all(under is not other for other in failing))
+            _judge_evidence(court, under, evidence)
     return bool(covering)
 
 
 def _statement(court: Court, identity: Identity | None, covering: list[Applied]) -> Fact[Statement | InvalidStatement]:
     """What is known about a reference, looked up once, and only where something reads it."""
-    if identity is None or not (court.trust.revocations or any(under.policy.on_statement for under in covering)):
+    if identity is None or not (court.trust.revocations or [under for under in covering if under.policy.on_statement]):
         return Absent()
     try:
         fact = court.trust.statements(identity)
@@ -127,10 +131,7 @@ def _judge_static(court: Court, under: Applied, found: FoundReference, subject: 
     policy = under.policy
     if policy.broken:
         return court.add(_broken(policy), under, subject)
-    holds = True
-    for requirement in policy.on_reference:
-        for finding in _check(court, requirement, found):
-            holds &= court.add(finding, under, subject)
+    holds = _ask(court, policy.on_reference, found, under, subject)
     if holds and court.workload.runtime_loaded and not is_pinned(found) and not _requires(policy, "pinned"):
         # C4: no Pod will carry a verifier for it, and this object is the only gate.
         message = "reaches running Pods without a new Pod, and its content can change; expected an immutable revision"
@@ -152,19 +153,25 @@ class Evidence:
         subject: the same, for findings.
         identity: its key, None where its content can change.
         fact: the statement.
+        failing: policies that it fails without evidence.
     """
 
     found: FoundReference
     subject: Subject
     identity: Identity | None
     fact: Fact[Statement | InvalidStatement]
+    failing: list[Applied]
+
+    def asking(self, under: Applied) -> bool:
+        """Whether nothing that is decided without evidence speaks against asking for some (H1)."""
+        return self.identity is not None and all(other.advisory and other is not under for other in self.failing)
 
 
-def _judge_evidence(court: Court, under: Applied, evidence: Evidence, *, asking: bool) -> None:
-    """What the statement says. ``asking``: nothing that is decided without evidence speaks against asking for some (H1)."""
+def _judge_evidence(court: Court, under: Applied, evidence: Evidence) -> None:
+    """What the statement says."""
     fact = evidence.fact
     if isinstance(fact, Absent):
-        court.add(_not_attested(court, evidence.identity, asking=asking), under, evidence.subject)
+        court.add(_not_attested(court, evidence.identity, asking=evidence.asking(under)), under, evidence.subject)
     elif isinstance(fact, Unavailable):
         finding = Finding("", Status.ERROR, Reason.NOT_ATTESTED, f"its statement could not be looked up: {fact.why}")
         court.add(finding, under, evidence.subject)
@@ -175,10 +182,7 @@ def _judge_evidence(court: Court, under: Applied, evidence: Evidence, *, asking:
         message = f"its statement ended at {moment(fact.value.expires_at)}"
         court.add(Finding("", Status.FAIL, Reason.ATTESTATION_EXPIRED, message), under, evidence.subject)
     else:
-        attested = Attested(evidence.found, fact.value)
-        for requirement in under.policy.on_statement:
-            for finding in _check(court, requirement, attested):
-                court.add(finding, under, evidence.subject)
+        _ask(court, under.policy.on_statement, Attested(evidence.found, fact.value), under, evidence.subject)
 
 
 def _not_attested(court: Court, identity: Identity | None, *, asking: bool) -> Finding:
@@ -208,18 +212,16 @@ def _judge_unresolved(court: Court) -> None:
 
 def _judge_workload(court: Court) -> None:
     """What concerns the whole object; a policy whose models none of several nameable references match does not apply."""
-    subjects = [Subject.of(found) for found in court.workload.references]
-    anything = bool(court.workload.unresolved) or not subjects
+    unresolved = bool(court.workload.unresolved)
+    anything = unresolved or not court.workload.references
     for under in court.applied:
         policy = under.policy
-        if not court.spend(len(subjects) if policy.on_workload else 1):
+        if not court.spend(1):
             return
-        if policy.broken and anything and (court.workload.unresolved or court.workload.inference):
+        if policy.broken and anything and (unresolved or court.workload.inference):
             court.add(_broken(policy), under, WORKLOAD)
-        if policy.on_workload and (anything or any(policy.match.model(subject.text, subject.key) for subject in subjects)):
-            for requirement in policy.on_workload:
-                for finding in _check(court, requirement, court.workload):
-                    court.add(finding, under, WORKLOAD)
+        if policy.on_workload and (anything or policy.name in court.covered):
+            _ask(court, policy.on_workload, court.workload, under, WORKLOAD)
 
 
 def _broken(policy: Policy) -> Finding:
@@ -233,11 +235,21 @@ def _limit_exceeded(court: Court) -> None:
         court.add(Finding("", Status.FAIL, Reason.LIMIT_EXCEEDED, message, "split the object"), under, WORKLOAD)
 
 
-def _check(court: Court, requirement: Requirement[S], subject: S) -> tuple[Finding, ...]:
+def _ask(court: Court, requirements: tuple[Requirement[S], ...], asked: S, under: Applied, subject: Subject) -> bool:
+    """Ask the requirements of one policy; returns whether all of them hold."""
+    court.spend(len(requirements))
+    holds = True
+    for requirement in requirements:
+        for finding in _check(court.trust, requirement, asked):
+            if finding.status is not Status.PASS or court.passes:
+                holds &= court.add(finding, under, subject)
+    return holds
+
+
+def _check(trust: Trust, requirement: Requirement[S], subject: S) -> tuple[Finding, ...]:
     """Ask one requirement. Nothing found and an exception are both errors: neither is ever read as success."""
-    court.spend(1)
     try:
-        findings = requirement.check(subject, court.trust)
+        findings = requirement.check(subject, trust)
     except Exception as error:  # noqa: BLE001 - a bug in one requirement is a denial by it, not an answer 500
         problem = f"failed with {type(error).__name__}"
     else:

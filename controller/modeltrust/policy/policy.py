@@ -247,6 +247,7 @@ class Revocation:
         signers: see RevokedSigner.
         reason: for people.
         reference: incident id.
+        broken: what of it cannot be read; the rest is revoked all the same.
     """
 
     name: str
@@ -256,6 +257,7 @@ class Revocation:
     signers: tuple[RevokedSigner, ...] = ()
     reason: str = ""
     reference: str = ""
+    broken: str = ""
 
 
 @value

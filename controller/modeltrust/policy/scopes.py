@@ -19,6 +19,6 @@ def within(globs: tuple[Glob, ...], text: str, key: str) -> bool:
         key: the same with ``@revision``; equal to ``text`` where none is stated.
     """
     for glob in globs:  # noqa: SIM110 - a generator costs more than the matching, and this runs for every policy and reference
-        if glob.matches(text) or glob.matches(key):
+        if glob.matches(text) or (key is not text and glob.matches(key)):
             return True
     return False

@@ -60,6 +60,9 @@ class Telemetry:
         self.watch_failures = Counter(
             "modeltrust_watch_failures", "Lists and watches that ended badly.", ["kind"], registry=self.registry
         )
+        self.broken_objects = Gauge(
+            "modeltrust_broken_objects", "Objects that do less than was written, or deny.", ["kind"], registry=self.registry
+        )
         self.feed_problems = Gauge("modeltrust_feed_problems", "Files that could not be used.", registry=self.registry)
 
     def decided(self, operation: str, outcome: str, reasons: Iterable[str], seconds: float) -> None:

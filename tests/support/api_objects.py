@@ -219,7 +219,9 @@ def public_der(curve: str = "secp256r1") -> bytes:
 
 
 @functools.cache
-def certificate(*, ca: bool | None = True, curve: str = "secp384r1") -> x509.Certificate:
+def certificate(
+    *, ca: bool | None = True, curve: str = "secp384r1", extensions: tuple[x509.UnrecognizedExtension, ...] = ()
+) -> x509.Certificate:
     """A self-signed certificate: a CA, a leaf, or, with None, one that does not say."""
     key, now = private_key(curve), dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
@@ -227,12 +229,21 @@ def certificate(*, ca: bool | None = True, curve: str = "secp384r1") -> x509.Cer
     builder = builder.not_valid_before(now).not_valid_after(now + dt.timedelta(days=3650))
     if ca is not None:
         builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
     return builder.sign(key, hashes.SHA256())
 
 
 def certificate_pem(*, ca: bool | None = True) -> str:
     """A certificate, PEM."""
     return certificate(ca=ca).public_bytes(Encoding.PEM).decode("ascii")
+
+
+def twice_extended_pem() -> str:
+    """A CA certificate with one extension twice, PEM: cryptography raises an exception of its own kind for it."""
+    twins = tuple(x509.UnrecognizedExtension(x509.ObjectIdentifier(f"1.2.3.{last}"), b"\x05\x00") for last in (4, 5))
+    der = certificate(extensions=twins).public_bytes(Encoding.DER).replace(b"\x06\x03\x2a\x03\x05", b"\x06\x03\x2a\x03\x04")
+    return f"-----BEGIN CERTIFICATE-----\n{base64.encodebytes(der).decode('ascii')}-----END CERTIFICATE-----\n"
 
 
 def trusted_root() -> Object:

@@ -5,7 +5,7 @@ Readers take no lock: one attribute read gives a snapshot in which policies, sig
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -25,13 +25,13 @@ def _empty() -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Compilers:
-    """How objects become what decides; each raises ModelTrustError for what it cannot use.
+    """How objects become what decides. Whatever one of them raises, the object is broken and the others are not.
 
     Attributes:
         policy: never raises: a broken policy is quarantined and denies what it matches.
         signer: of a TrustedSigner.
         exemption: of a PolicyExemption.
-        revocation: of a ModelRevocation.
+        revocation: never raises: a broken revocation is quarantined and revokes what can be read of it.
         statements: the envelopes in a ModelAttestation, as JSON bytes.
     """
 
@@ -84,7 +84,7 @@ class Store:
         self._problem = problem
         self._tables = _Tables()
         self._snapshot = Snapshot()
-        self._unusable: dict[str, str] = {}
+        self._broken: dict[Kind, frozenset[str]] = dict.fromkeys(Kind, frozenset())
         self._writing = threading.Lock()
         self.statements = Statements(compilers.statements, problem=lambda name, why: problem(Kind.ATTESTATIONS, name, why))
         self.freshness = Freshness([*Kind, ATTESTORS])
@@ -108,9 +108,15 @@ class Store:
         )
 
     def unready(self, now: float) -> tuple[str, ...]:
-        """Why nothing may be decided: something is not complete, stale, or a revocation that nobody could ever read (M14)."""
-        broken = tuple(f"revocation {quote(name)}: {why}" for name, why in list(self._unusable.items()))
-        return self.freshness.reasons(now) + broken
+        """Why nothing may be decided: something is not complete or stale (M14).
+
+        No single object is a reason: a replica that gives no verdicts admits everything where failurePolicy is Ignore.
+        """
+        return self.freshness.reasons(now)
+
+    def broken(self) -> Mapping[Kind, int]:
+        """How many objects of each kind cannot be used as they were written; for metrics and alarms."""
+        return MappingProxyType({kind: len(names) for kind, names in self._broken.items()})
 
     # --- writing: the Sink ---------------------------------------------------------------------------------------------------
 
@@ -127,10 +133,9 @@ class Store:
         with self._writing:
             table: dict[str, Any] = getattr(self._tables, kind)
             fresh: dict[str, Any] = {}
+            self._broken[kind] &= named.keys()
             for name, value in named.items():
                 self._put(kind, fresh, name, value, before=table.get(name))
-            if kind is Kind.REVOCATIONS:
-                self._unusable = {name: why for name, why in self._unusable.items() if name in named}
             setattr(self._tables, kind, fresh)
             self._publish()
 
@@ -156,8 +161,7 @@ class Store:
             return
         with self._writing:
             getattr(self._tables, kind).pop(name, None)
-            if kind is Kind.REVOCATIONS:
-                self._unusable.pop(name, None)
+            self._broken[kind] -= {name}
             self._publish()
 
     def believe(self, verifier: Verifier | None) -> None:
@@ -166,33 +170,25 @@ class Store:
 
     def _put(self, kind: Kind, table: dict[str, Any], name: str, value: Object, *, before: Any) -> None:
         try:
-            table[name] = self._compile(kind, value)
-            if kind is Kind.REVOCATIONS:
-                self._unusable.pop(name, None)
-        except ModelTrustError as error:
-            self._problem(kind, name, str(error))
-            self._put_unusable(kind, table, name, str(error), before)
-
-    def _put_unusable(self, kind: Kind, table: dict[str, Any], name: str, why: str, before: Any) -> None:
-        match kind:
-            case Kind.SIGNERS:
-                table[name] = _Broken(why)  # disables its alternatives; the old key is not believed either
-            case Kind.REVOCATIONS if before is not None:
-                table[name] = before  # what was revoked stays revoked
-            case Kind.REVOCATIONS:
-                self._unusable[name] = why
-            case Kind.NAMESPACES | Kind.EXEMPTIONS:
-                table.pop(name, None)  # unknown is enforced, and what cannot be read excuses nothing
-            case _:
-                raise AssertionError(f"a broken object of kind {kind} has no meaning: {why}")
+            compiled = self._compile(kind, value)
+            why = compiled.broken if isinstance(compiled, Policy | Revocation) else ""
+        except Exception as error:  # noqa: BLE001 - one object that breaks a compiler must not keep the others from being read
+            why = str(error) if isinstance(error, ModelTrustError) else f"cannot be compiled: {type(error).__name__}"
+            compiled = _unusable(kind, why)
+        if why:
+            self._problem(kind, name, why)
+        if why and isinstance(compiled, Revocation) and isinstance(before, Revocation):
+            compiled = _both(before, compiled)
+        self._broken[kind] = self._broken[kind] | {name} if why else self._broken[kind] - {name}
+        if compiled is None:
+            table.pop(name, None)
+        else:
+            table[name] = compiled
 
     def _compile(self, kind: Kind, value: Object) -> Any:
         match kind:
             case Kind.POLICIES:
-                policy = self._compilers.policy(value)
-                if policy.broken:
-                    self._problem(kind, policy.name, policy.broken)
-                return policy
+                return self._compilers.policy(value)
             case Kind.SIGNERS:
                 return self._compilers.signer(value)
             case Kind.EXEMPTIONS:
@@ -218,6 +214,28 @@ class Store:
             revocations=tuple(tables.revocations.values()),
             namespaces=MappingProxyType(dict(tables.namespaces)),
         )
+
+
+def _unusable(kind: Kind, why: str) -> _Broken | None:
+    """What stands for an object that no compiler could make anything of."""
+    match kind:
+        case Kind.SIGNERS:
+            return _Broken(why)  # disables its alternatives; the old key is not believed either
+        case Kind.NAMESPACES | Kind.EXEMPTIONS:
+            return None  # unknown is enforced, and what cannot be read excuses nothing
+        case _:
+            raise AssertionError(f"a broken object of kind {kind} has no meaning: {why}")
+
+
+def _both(before: Revocation, broken: Revocation) -> Revocation:
+    """What was revoked stays revoked while nobody can say what the new version leaves out."""
+    return replace(
+        broken,
+        models=tuple(dict.fromkeys((*before.models, *broken.models))),
+        contents=before.contents | broken.contents,
+        files=before.files | broken.files,
+        signers=tuple(dict.fromkeys((*before.signers, *broken.signers))),
+    )
 
 
 def name_of(value: Object) -> str:

@@ -45,6 +45,8 @@ class Background:
             self._telemetry.log("trust-folder", problems=[{"file": problem.file, "why": problem.why} for problem in problems])
         self._problems = problems
         self._telemetry.feed_problems.set(len(problems))
+        for kind, count in self._live.store.broken().items():
+            self._telemetry.broken_objects.labels(kind.value).set(count)
         self._telemetry.statements.set(len(self._live.store.statements))
         self._telemetry.ready.set(not self._live.store.unready(time()))
         if first:

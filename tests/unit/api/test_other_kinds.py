@@ -62,6 +62,58 @@ def test_a_revocation_is_compiled_with_case_folded() -> None:
     assert (revocation.reason, revocation.reference) == ("backdoor found", "INC-1234")
 
 
+R_SIGNERS = objects.revocation()["spec"]["signers"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("spec.extra", 1),
+        ("spec.reason", DELETED),
+        ("spec.action", "Delete"),
+        ("spec.reference", None),
+        ("metadata.labels", 7),
+        ("apiVersion", "modeltrust.dev/v2"),
+        ("spec.models", ["hf://acme/guard", "acme", 7, None, {}, f"hf://Acme/Other@{COMMIT}"]),
+        ("spec.models", ["hf://acme/guard", "hf://acme/guard", f"hf://Acme/Other@{COMMIT} "]),
+        ("spec.contentDigests", ["ab" * 32, "sha256:" + "AB" * 32]),
+        ("spec.fileDigests", "sha256:" + "cd" * 32),
+        ("spec.signers", [{}, [], "x", *R_SIGNERS]),
+        ("spec.signers[0].extra", True),
+        ("spec.signers[1].extra", True),
+    ],
+)
+def test_a_broken_revocation_revokes_everything_that_can_be_read_of_it(path: str, value: Any) -> None:
+    whole, broken = compile_revocation(objects.revocation()), compile_revocation(changed(objects.revocation(), path, value))
+    assert broken.broken
+    assert not whole.broken
+    assert set(whole.models) <= set(broken.models)
+    assert (broken.contents, broken.files) == (whole.contents, whole.files)
+    assert {(each.fingerprint, each.subject) for each in whole.signers} == {
+        (each.fingerprint, each.subject) for each in broken.signers
+    }
+
+
+def test_a_revoked_signer_whose_date_cannot_be_read_is_revoked_whenever_it_signed() -> None:
+    broken = compile_revocation(changed(objects.revocation(), "spec.signers[1].signedAfter", "last week"))
+    assert [(each.subject, each.signed_after) for each in broken.signers] == [("", None), ("eve@acme.example", None)]
+
+
+@pytest.mark.parametrize(
+    "obj", [{}, {"metadata": None, "spec": None}, {"metadata": {"name": 7}, "spec": []}, {"spec": {"models": 7, "signers": {}}}]
+)
+def test_a_revocation_without_anything_to_read_is_broken_and_revokes_nothing(obj: Object) -> None:
+    broken = compile_revocation(obj)
+    assert broken.broken
+    assert (broken.name, broken.models, broken.contents, broken.files, broken.signers) == (
+        "(unnamed)",
+        (),
+        frozenset(),
+        frozenset(),
+        (),
+    )
+
+
 def test_an_exemption_names_findings_as_findings_do() -> None:
     exemption = compile_exemption(objects.exemption())
     assert exemption.requirements == {"signature", "servingImage"}

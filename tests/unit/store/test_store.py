@@ -40,8 +40,9 @@ def exemption(value: Mapping[str, Any]) -> Exemption:
 
 
 def revocation(value: Mapping[str, Any]) -> Revocation:
-    refuse(value)
-    return Revocation(value["metadata"]["name"], models=tuple(Glob(model) for model in value["spec"].get("models", ())))
+    broken = "spec.broken: got true" if value["spec"].get("broken") else ""
+    models = tuple(Glob(model) for model in value["spec"].get("models", ()))
+    return Revocation(value["metadata"]["name"], models=models, broken=broken)
 
 
 def refuse(value: Mapping[str, Any]) -> None:
@@ -151,18 +152,35 @@ def test_a_revocation_that_breaks_keeps_what_it_revoked() -> None:
     assert len(told) == 2
 
 
-def test_a_revocation_that_nobody_could_ever_read_means_no_verdicts() -> None:
+def test_a_revocation_that_breaks_also_revokes_what_can_be_read_of_it() -> None:
     result = synced()
+    result.upsert(Kind.REVOCATIONS, named("inc-1", models=["hf://acme/*"]))
+    result.upsert(Kind.REVOCATIONS, named("inc-1", models=["hf://evil/*", "hf://acme/*"], broken=True))
+    assert [glob.pattern for glob in result.snapshot().revocations[0].models] == ["hf://acme/*", "hf://evil/*"]
+    result.upsert(Kind.REVOCATIONS, named("inc-1", models=["hf://evil/*"]))
+    assert [glob.pattern for glob in result.snapshot().revocations[0].models] == ["hf://evil/*"]
+
+
+def test_a_broken_revocation_revokes_what_can_be_read_and_stops_no_verdicts() -> None:
+    # A replica without verdicts admits everything where failurePolicy is Ignore: the typo in one revocation would undo them all.
+    told = Told()
+    result = synced(told)
+    result.upsert(Kind.REVOCATIONS, named("inc-1", models=["hf://evil/*"], broken=True))
+    assert result.snapshot().revocations[0].models[0].pattern == "hf://evil/*"
+    assert result.unready(NOW) == ()
+    assert told == [(Kind.REVOCATIONS, "inc-1", "spec.broken: got true")]
+
+
+def test_broken_objects_are_counted_until_they_are_mended_or_gone() -> None:
+    result = synced()
+    result.replace(Kind.SIGNERS, [named("a", broken=True), named("b", broken=True), named("c")])
     result.upsert(Kind.REVOCATIONS, named("inc-1", broken=True))
-    assert result.unready(NOW) == ('revocation "inc-1": spec.broken: got true',)
-    result.upsert(Kind.REVOCATIONS, named("inc-1"))
-    assert result.unready(NOW) == ()
-    result.upsert(Kind.REVOCATIONS, named("inc-2", broken=True))
-    result.delete(Kind.REVOCATIONS, "inc-2")
-    assert result.unready(NOW) == ()
-    result.upsert(Kind.REVOCATIONS, named("inc-3", broken=True))
-    result.replace(Kind.REVOCATIONS, [])
-    assert result.unready(NOW) == ()
+    assert {kind: count for kind, count in result.broken().items() if count} == {Kind.SIGNERS: 2, Kind.REVOCATIONS: 1}
+    result.upsert(Kind.SIGNERS, named("a"))
+    result.delete(Kind.REVOCATIONS, "inc-1")
+    assert {kind: count for kind, count in result.broken().items() if count} == {Kind.SIGNERS: 1}
+    result.replace(Kind.SIGNERS, [named("c")])
+    assert not any(result.broken().values())
 
 
 def test_a_namespace_with_unreadable_labels_is_unknown_which_is_enforced() -> None:
@@ -208,13 +226,20 @@ def test_a_malformed_attestation_holds_no_statement_and_is_reported() -> None:
     assert len(result.statements) == 0
 
 
-def test_only_errors_of_ours_are_caught_while_compiling() -> None:
-    def failing(_: Mapping[str, Any]) -> TrustedSigner:
-        raise MalformedError("no key")
+@pytest.mark.parametrize(
+    ("error", "why"), [(MalformedError("no key"), "no key"), (RuntimeError("secret"), "cannot be compiled: RuntimeError")]
+)
+def test_an_object_that_breaks_its_compiler_is_broken_and_the_others_are_read(error: Exception, why: str) -> None:
+    # Else one odd certificate keeps every signer from being read, and the replica from giving verdicts.
+    def failing(value: Mapping[str, Any]) -> TrustedSigner:
+        if value["spec"].get("broken"):
+            raise error
+        return signer(value)
 
     result = Store(Compilers(policy, failing, exemption, revocation, statements_of))
-    result.upsert(Kind.SIGNERS, named("acme"))
-    assert dict(result.snapshot().broken_signers) == {"acme": "no key"}
+    result.replace(Kind.SIGNERS, [named("odd", broken=True), named("acme")])
+    assert dict(result.snapshot().broken_signers) == {"odd": why}
+    assert list(result.snapshot().signers) == ["acme"]
 
 
 def attestation(name: str, envelope: bytes) -> Mapping[str, Any]:

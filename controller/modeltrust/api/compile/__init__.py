@@ -12,6 +12,7 @@ from modeltrust.api.compile.policies import check_policy as check_policy
 from modeltrust.api.compile.policies import compile_policy as compile_policy
 from modeltrust.api.compile.policies import effective_requirements as effective_requirements
 from modeltrust.api.compile.reading import read
+from modeltrust.api.compile.revocations import check_revocation as check_revocation
 from modeltrust.api.compile.revocations import compile_revocation as compile_revocation
 from modeltrust.api.compile.signers import compile_signer as compile_signer
 from modeltrust.api.compile.sources import compile_source as compile_source
@@ -24,7 +25,7 @@ _CHECKS: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
     "ModelSource": compile_source,
     "ModelPolicy": check_policy,
     "ModelAttestation": attestation_identity,
-    "ModelRevocation": compile_revocation,
+    "ModelRevocation": check_revocation,
     "PolicyExemption": check_exemption,
 }
 

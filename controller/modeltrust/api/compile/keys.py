@@ -109,8 +109,10 @@ def _root(block: bytes, path: str) -> str:
     certificate = _certificate(x509.load_pem_x509_certificate, block, path)
     try:
         ca = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError) as error:
+    except x509.ExtensionNotFound as error:
         raise InvalidInputError(f"{path}: got a certificate without basic constraints, expected a CA") from error
+    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError) as error:  # no common base class
+        raise InvalidInputError(f"{path}: got a certificate whose extensions cannot be read, expected a CA") from error
     if not ca:
         raise InvalidInputError(f"{path}: got a leaf certificate, expected a CA")
     return _fingerprint(certificate.public_key())

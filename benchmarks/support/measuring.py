@@ -14,7 +14,7 @@ SERVER_CPU, CLIENT_CPU = 0, 1
 
 def built(program: str) -> Path:
     """A Go program of benchmarks/go, built once by content with Go's faster JSON engine."""
-    sources = sorted(GO.rglob("*.go")) + [GO / "go.mod"]
+    sources = [*sorted(GO.rglob("*.go")), GO / "go.mod"]
     key = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
     folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "modeltrust" / "benchmarks" / key
     binary = folder / program

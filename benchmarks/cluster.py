@@ -72,7 +72,7 @@ def prepare(root: Path, count: int) -> dict[str, Path]:
     write_certificate(root)
     (root / "token").write_text("t")
     models = [trusted.GUARD, trusted.ADAPTER]
-    models += [f"hf://acme/m{number}@{hashlib.sha1(b'%d' % number).hexdigest()}" for number in range(count - len(models))]
+    models += [f"hf://acme/m{number}@{hashlib.sha256(b'%d' % number).hexdigest()[:40]}" for number in range(count - len(models))]
     now = int(time.time())
     key = fingerprint(trusted.SIGNER_KEY.public_key())
     with (root / "modelattestations.jsonl").open("w") as ours, (root / "index.jsonl").open("w") as go:

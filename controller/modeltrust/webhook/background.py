@@ -54,7 +54,9 @@ class Background:
             gc.freeze()  # what stays for ever is no work for later collections (facts/performance.md section 3)
 
     def sweep(self) -> None:
-        """Verify every statement that nobody has asked for yet, slowly."""
+        """Verify every statement that nobody has asked for yet, slowly, and not before everything is there: readiness comes first."""
+        if self._live.store.unready(time()):
+            return
         for verify in self._live.store.statements.unverified():
             verify(int(time()))
             if self._stopping.wait(limits.SWEEP_PAUSE_SECONDS):

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from modeltrust.api.v1alpha1.model_policy import check_document_path
 from modeltrust.cli import options
 from modeltrust.cli.exits import Exit
 from modeltrust.cli.models import opened, plain_http_option
@@ -17,6 +18,7 @@ from modeltrust.domain.evidence import Assurance, RejectedSignature, SignatureEv
 from modeltrust.domain.reasons import EXPLANATIONS, Reason
 from modeltrust.domain.reference import parse_reference
 from modeltrust.domain.signer import TrustedSigner
+from modeltrust.policy.requirements.signature import too_loose
 from modeltrust.policy.signers import Counted, match
 from modeltrust.signing.verify import verify
 from modeltrust.verification.content import content_of
@@ -39,6 +41,13 @@ class Answer:
 @click.option("--signer", "signers", metavar="FILE", multiple=True, required=True, help="TrustedSigner objects; repeatable")
 @click.option("--signature", type=Path, metavar="PATH", help="the bundle; default model.sig in DIR")
 @click.option("--model", metavar="REF", help="the reference that scopes are compared with; required with DIR")
+@click.option("--unsigned-path", "unsigned_paths", metavar="PATH", multiple=True, help="documentation or image, need not be signed")
+@click.option(
+    "--minimum-assurance",
+    type=click.Choice([level.label for level in (Assurance.SIGNATURE_ONLY, Assurance.SOURCE_DIGESTS, Assurance.BYTES_HASHED)]),
+    default=Assurance.SOURCE_DIGESTS.label,
+    help="how closely files must be compared with what was signed",
+)
 @click.option("--now", metavar="TIME", help="judge as of this time (RFC 3339)")
 @plain_http_option
 @options.output("json")
@@ -48,13 +57,15 @@ def command(  # noqa: PLR0913 - one parameter per option
     signers: tuple[str, ...],
     signature: Path | None,
     model: str | None,
+    unsigned_paths: tuple[str, ...],
+    minimum_assurance: str,
     now: str | None,
     plain_http: bool,
     output: str,
 ) -> int:
     """Check a model's signature against TrustedSigner objects.
 
-    Exit code 11: no signature that counts.
+    Exit code 11: no signature that counts, files that are not signed, or that could not be compared with what was signed.
 
     \b
     Examples:
@@ -70,7 +81,12 @@ def command(  # noqa: PLR0913 - one parameter per option
         listing = source.list()
     content = content_of(listing)
     facts = [verify(bundle, listing, signers=trusted, now=moment, content=content, identity=None) for bundle in bundles]
-    answers = [_answer(fact, trusted, str(reference), moment) for fact in facts]
+    for path in unsigned_paths:
+        check_document_path(path)
+    minimum = Assurance.parse(minimum_assurance)
+    answers = [
+        _covering(_answer(fact, trusted, str(reference), moment), minimum=minimum, unsigned_paths=unsigned_paths) for fact in facts
+    ]
     verdict = "pass" if any(answer.reason == TRUSTED for answer in answers) else "fail"
     if output == "json":
         json_output.write(_document(verdict, str(content), answers))
@@ -90,6 +106,14 @@ def _answer(fact: SignatureEvidence | RejectedSignature, signers: tuple[TrustedS
         if refused.reason == Reason.SIGNER_NOT_TRUSTED.value:
             refused = Answer(result.reason.value, result.message, evidence=fact)
     return refused
+
+
+def _covering(answer: Answer, *, minimum: Assurance, unsigned_paths: tuple[str, ...]) -> Answer:
+    """As the requirement Signature has it: who signed is not enough, what was signed must be what is there."""
+    if answer.reason != TRUSTED or answer.evidence is None:
+        return answer
+    loose = too_loose(answer.evidence, minimum=minimum, unsigned_paths=unsigned_paths)
+    return answer if loose is None else Answer(loose.reason.value, loose.message, evidence=answer.evidence)
 
 
 def _document(verdict: str, content: str, answers: list[Answer]) -> dict[str, Any]:

@@ -137,20 +137,27 @@ class Signature:
             if isinstance(result, Counted):
                 result = _in_purpose(evidence, result, purpose)
             if isinstance(result, Counted):
-                return self._too_loose(evidence)
+                return too_loose(evidence, minimum=self.minimum_assurance, unsigned_paths=self.unsigned_paths)
             best = result if best is None else max(best, result, key=_helpfulness)
         return best or NotCounted(Reason.SIGNER_NOT_TRUSTED, "no signer is trusted here")
 
-    def _too_loose(self, evidence: SignatureEvidence) -> NotCounted | None:
-        """Why a trusted signature does not vouch for enough of the bytes."""
-        if evidence.assurance < self.minimum_assurance:
-            got, expected = evidence.assurance.label, self.minimum_assurance.label
-            return NotCounted(Reason.ASSURANCE_TOO_LOW, f"got assurance {got}, expected at least {expected}")
-        # Checked again here: a policy that slipped past the compiler must not leave weights unsigned.
-        uncovered = [path for path in evidence.unsigned_paths if path not in self.unsigned_paths or not may_stay_unsigned(path)]
-        if uncovered:
-            return NotCounted(Reason.UNSIGNED_FILES, f"the signature does not cover {listed(uncovered, quoted=True)}")
-        return None
+
+def too_loose(evidence: SignatureEvidence, *, minimum: Assurance, unsigned_paths: Iterable[str]) -> NotCounted | None:
+    """Why a trusted signature does not vouch for enough of the bytes; None where it does.
+
+    Args:
+        evidence: of the signature.
+        minimum: how closely the bytes must have been compared with it.
+        unsigned_paths: exact paths that it need not cover, as far as they may stay unsigned at all.
+    """
+    if evidence.assurance < minimum:
+        return NotCounted(Reason.ASSURANCE_TOO_LOW, f"got assurance {evidence.assurance.label}, expected at least {minimum.label}")
+    # Checked again here: a policy that slipped past the compiler must not leave weights unsigned.
+    excused = {path for path in unsigned_paths if may_stay_unsigned(path)}
+    uncovered = [path for path in evidence.unsigned_paths if path not in excused]
+    if uncovered:
+        return NotCounted(Reason.UNSIGNED_FILES, f"the signature does not cover {listed(uncovered, quoted=True)}")
+    return None
 
 
 def _in_purpose(evidence: SignatureEvidence, counted: Counted, purpose: Purpose) -> Counted | NotCounted:

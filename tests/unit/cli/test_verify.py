@@ -14,6 +14,7 @@ from modeltrust.cli.main import main
 KEY = ec.generate_private_key(ec.SECP256R1())
 Verify = Callable[..., tuple[int, str]]
 hashed: Callable[[], hashing.Config] = hashing.Config  # the reference library states no types
+signed: Callable[[], signing.Config] = signing.Config
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def verify(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> V
 
 def sign(model: Path, key: Path, config: hashing.Config | None = None) -> None:
     ignored = (config or hashed()).set_ignored_paths(paths=[model / "model.sig"])
-    signing.Config().use_elliptic_key_signer(private_key=key).set_hashing_config(ignored).sign(model, model / "model.sig")
+    signed().use_elliptic_key_signer(private_key=key).set_hashing_config(ignored).sign(model, model / "model.sig")
 
 
 def test_signed_files_pass(model: Path, key: Path, verify: Verify) -> None:

@@ -54,7 +54,7 @@ class Background:
             gc.freeze()  # what stays for ever is no work for later collections (facts/performance.md section 3)
 
     def sweep(self) -> None:
-        """Verify every statement that nobody has asked for yet, slowly, and only once everything is there: readiness comes first."""
+        """Verify every statement that nobody has asked for yet, slowly, and only once everything is there: ready comes first."""
         if self._live.store.unready(time()):
             return
         for verify in self._live.store.statements.unverified():

@@ -1,6 +1,5 @@
 import itertools
 import re
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -152,10 +151,8 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("pattern", "text"), HOSTILE)
-def test_no_text_costs_more_than_a_few_milliseconds(pattern: str, text: str) -> None:
-    glob, started = Glob(pattern), time.process_time()
-    assert not glob.matches(text[: limits.REFERENCE_CHARACTERS])
-    assert time.process_time() - started < 0.02
+def test_a_text_that_invites_backtracking_does_not_match(pattern: str, text: str) -> None:
+    assert not Glob(pattern).matches(text[: limits.REFERENCE_CHARACTERS])  # timed in tests/slow/test_costs.py
 
 
 @given(st.text(max_size=30))

@@ -1,5 +1,4 @@
 import string
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +19,7 @@ from modeltrust.domain.reference import (
     parse_identity_key,
     parse_reference,
 )
+from tests.support.steps import calls
 
 COMMIT = "9f2c41d0a6e1b75c3d8e4f60718293a4b5c6d7e8"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -284,9 +284,6 @@ def test_a_hub_revision_is_a_commit_only_with_forty_digits() -> None:
             hub_revision(text)
 
 
-def test_reading_costs_microseconds() -> None:
-    text, count = f"hf+https://hub.acme.example/acme/guard-7b@{COMMIT}", 2_000
-    started = time.process_time()
-    for _ in range(count):
-        Identity(*parse_reference(text))
-    assert (time.process_time() - started) / count < 100e-6
+def test_reading_costs_few_calls() -> None:
+    text = f"hf+https://hub.acme.example/acme/guard-7b@{COMMIT}"
+    assert calls(lambda: Identity(*parse_reference(text))) < 100

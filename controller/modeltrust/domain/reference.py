@@ -24,6 +24,12 @@ _PATH = re.compile(r"(?!(?:.*/)?\.\.?(?:/|\Z))[A-Za-z0-9._~:+=,!$&'()-]+(?:/[A-Z
 _HUB_PART = "[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
 _HUB_PATH = re.compile(rf"(?!.*(?:--|\.\.|\.git\Z)){_HUB_PART}(?:/{_HUB_PART})?")
 _OCI_PART = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*")
+# What nearly every path looks like, as one linear expression each: a strict part of what the rules above allow.
+_USUAL = {
+    "hf": re.compile(r"[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*/[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*(?<!\.git)").fullmatch,
+    "oci": re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)+").fullmatch,
+}
+_USUAL_CHARACTERS = 63  # the shortest limit of a part: a host's label
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TEXT_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,254}")
 _HOSTED = {"oci": "443", "https": "443", "http": "80"}  # schemes whose path starts with a host, and the port that goes unsaid
@@ -180,6 +186,10 @@ def model_reference(scheme: str, path: str, *, resolver: str | None = None) -> M
     Raises:
         InvalidReferenceError: a part is not canonical.
     """
+    if resolver is None and len(path) <= _USUAL_CHARACTERS:
+        usual = _USUAL.get(scheme)
+        if usual is not None and usual(path):
+            return ModelReference(scheme, path)
     if not _SCHEME.fullmatch(scheme):
         raise InvalidReferenceError(f"got scheme {quote(scheme)}, expected lower-case letters and digits")
     if resolver is not None and not (resolver.startswith("https://") and _is_host(resolver[8:], "443")):

@@ -9,9 +9,9 @@ from modeltrust.domain.errors import InvalidReferenceError, MalformedError
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.reference import parse_reference
 from modeltrust.domain.workload import Confidence, FoundReference, Role
-from modeltrust.references.findings import Findings
 from modeltrust.references.mentions import Mention
 from modeltrust.references.paths import escape
+from modeltrust.references.scan import Scan
 from modeltrust.references.tables import Tables
 
 MODELS = "modeltrust.dev/models"
@@ -19,7 +19,7 @@ CONTENT_DIGESTS = "modeltrust.dev/content-digests"
 _NOTHING: Mapping[str, ContentDigest] = MappingProxyType({})
 
 
-def read_declared(annotations: Mapping[str, str], pointer: str, findings: Findings) -> frozenset[str]:
+def read_declared(scan: Scan, annotations: Mapping[str, str], pointer: str) -> frozenset[str]:
     """The annotation modeltrust.dev/models: ``["hf://acme/guard-7b@9f2c…"]``.
 
     Returns:
@@ -35,14 +35,14 @@ def read_declared(annotations: Mapping[str, str], pointer: str, findings: Findin
             reference, revision = parse_reference(item)
             declared.add(reference.text)
             found = FoundReference(item, reference, revision, Role.UNKNOWN, locator, Confidence.DECLARED, "canonical")
-            findings.add(found)
+            scan.add(found)
     except (MalformedError, InvalidReferenceError) as error:
-        findings.problem(Reason.UNRESOLVED_REFERENCE, locator, str(error), fix='write ["hf://owner/name@<40 hex>"]')
+        scan.problem(Reason.UNRESOLVED_REFERENCE, locator, str(error), fix='write ["hf://owner/name@<40 hex>"]')
         return frozenset()
     return frozenset(declared)
 
 
-def read_content_digests(annotations: Mapping[str, str], pointer: str, findings: Findings) -> Mapping[str, ContentDigest]:
+def read_content_digests(scan: Scan, annotations: Mapping[str, str], pointer: str) -> Mapping[str, ContentDigest]:
     """The annotation modeltrust.dev/content-digests: ``{"s3://bucket/m": "sha256:…"}``."""
     text = annotations.get(CONTENT_DIGESTS)
     if text is None:
@@ -53,12 +53,22 @@ def read_content_digests(annotations: Mapping[str, str], pointer: str, findings:
             {parse_reference(name)[0].text: ContentDigest.parse(digest) for name, digest in _texts(text).items()}
         )
     except (MalformedError, InvalidReferenceError) as error:
-        findings.problem(Reason.UNRESOLVED_REFERENCE, locator, str(error), fix='write {"s3://bucket/model": "sha256:<64 hex>"}')
+        scan.problem(Reason.UNRESOLVED_REFERENCE, locator, str(error), fix='write {"s3://bucket/model": "sha256:<64 hex>"}')
         return _NOTHING
 
 
-def read_acting(annotations: Mapping[str, str], pointer: str, tables: Tables, findings: Findings) -> Iterator[tuple[Mention, str]]:
+def matter(annotations: Mapping[str, str], tables: Tables) -> bool:
+    """Whether any of them may act."""
+    exact, starts = tables.annotations, tables.annotation_starts
+    for key in annotations:  # noqa: SIM110 - a generator costs more than the loop
+        if key in exact or key.startswith(starts):
+            return True
+    return False
+
+
+def read_acting(scan: Scan, annotations: Mapping[str, str], pointer: str) -> Iterator[tuple[Mention, str]]:
     """Annotations of other controllers: a mention each, with the path in the container where its content appears."""
+    tables = scan.tables
     for key, text in annotations.items():
         row = tables.annotations.get(key)
         if row is None and key.startswith(tables.annotation_starts):
@@ -67,7 +77,7 @@ def read_acting(annotations: Mapping[str, str], pointer: str, tables: Tables, fi
             continue
         locator = f"{pointer}/{escape(key)}"
         if row.use == "resolver":
-            findings.problem(Reason.UNDECLARED_RESOLVER, locator, f"annotation {key} changes where the bytes come from", value=text)
+            scan.problem(Reason.UNDECLARED_RESOLVER, locator, f"annotation {key} changes where the bytes come from", value=text)
         elif row.use != "ignore":
             yield Mention(Role(row.use), text, row.profile, locator, Confidence.DECLARED), row.destination
 

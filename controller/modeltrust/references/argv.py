@@ -3,17 +3,16 @@
 The kubelet's ``$(VAR)`` is expanded before any shell reads the text (facts/workloads.md §10.4).
 """
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError
-from modeltrust.references.budget import Budget, bound
+from modeltrust.references.budget import bound
 from modeltrust.references.env import Environment
-from modeltrust.references.shell import is_plain, parse_script
+from modeltrust.references.scan import Scan
+from modeltrust.references.shell import Command, parse_script
 from modeltrust.references.tables import Commands, Program, Tables
 
-_SHELL_WORDS = 3  # sh -c script
 _SKIPPED_BETWEEN = 6  # options (with values) between a program and its sub command
 
 
@@ -82,122 +81,129 @@ def base_name(word: str) -> str:
     return name
 
 
-class Opener:
-    """Opens command lines. One per extraction, because it spends the budget."""
+def open_words(scan: Scan, words: Words, environment: Environment, found: list[Invocation]) -> None:
+    """Add everything that a command line runs.
 
-    __slots__ = ("_budget", "_tables")
+    Args:
+        scan: the extraction; pays for what is read.
+        words: the command line.
+        environment: what it sees.
+        found: is added to.
 
-    def __init__(self, tables: Tables, budget: Budget) -> None:
-        self._tables = tables
-        self._budget = budget
+    Raises:
+        LimitExceededError: too many words, too deep, too long.
+    """
+    items = words.items
+    if not items:
+        return
+    if len(items) > limits.ARGUMENT_WORDS:
+        bound(len(items), limits.ARGUMENT_WORDS, "words in a command line")
+    _open(scan, words, environment, 0, found)
 
-    def open(self, words: Words, environment: Environment) -> Iterable[Invocation]:
-        """Everything that a command line runs.
 
-        Raises:
-            LimitExceededError: too many words, too deep, too long.
-        """
-        items = words.items
-        if not items:
-            return ()
-        if len(items) > limits.ARGUMENT_WORDS:
-            bound(len(items), limits.ARGUMENT_WORDS, "words in a command line")
-        name = base_name(items[0])
-        if name in self._tables.commands:
-            self._budget.charge(2 * len(items))
-            return (self._recognised(words, environment, 0),)
-        if len(items) == _SHELL_WORDS and items[1] == "-c" and name in self._tables.shells and is_plain(items[2]):
-            script = items[2].split()
-            if 0 < len(script) <= limits.SCRIPT_WORDS and "=" not in script[0] and base_name(script[0]) in self._tables.commands:
-                self._budget.charge(2 * len(script))
-                return (self._recognised(Words(script, words.locator(2)), environment, 0),)
-        return self._open(words, environment, 0)
+def open_script(scan: Scan, text: str, environment: Environment, locator: str) -> list[Invocation]:
+    """Everything that a shell program runs."""
+    found: list[Invocation] = []
+    _script(scan, text, environment, _Origin(locator, [], 0), found)
+    return found
 
-    def script(
-        self, text: str, environment: Environment, locator: str, *, positional: list[str] | None = None
-    ) -> Iterator[Invocation]:
-        """Everything that a shell program runs."""
-        return self._script(text, environment, locator, positional or [], 0)
 
-    def _open(self, words: Words, environment: Environment, depth: int) -> Iterator[Invocation]:
-        items = words.items
-        self._budget.charge(8 + 2 * len(items))
-        if not items:
-            return
-        tables = self._tables
-        name = base_name(items[0])
-        if name in tables.commands and name not in tables.shells:
-            yield self._recognised(words, environment, 0)
-            return
-        index = self._first_program(items, name)
+@dataclass(slots=True)
+class _Origin:
+    """Where a script stands: its locator, what ``"$@"`` stands for, and how many shells are around it."""
+
+    locator: str
+    positional: list[str]
+    depth: int
+
+
+def _open(scan: Scan, words: Words, environment: Environment, depth: int, found: list[Invocation]) -> None:
+    items = words.items
+    scan.charge(8 + 2 * len(items))
+    if not items:
+        return
+    tables = scan.tables
+    name = base_name(items[0])
+    if name in tables.commands and name not in tables.shells:
+        found.append(_recognised(tables, words, environment, 0))
+        return
+    index = 0
+    if name in tables.wrappers:
+        index = _first_program(tables, items)
         if index:
             environment = _with_assignments(items, index, environment)
             name = base_name(items[index])
-        if name in tables.shells or name == "eval":
-            yield from self._shell(words, environment, index, depth, joined=name == "eval")
-            return
-        yield self._recognised(words, environment, index)
+    if name in tables.shells or name == "eval":
+        _shell(scan, words, environment, _Origin(words.locator(index), [], depth), index, found)
+    else:
+        found.append(_recognised(tables, words, environment, index))
 
-    def _first_program(self, items: list[str], name: str) -> int:
-        tables = self._tables
-        if name not in tables.wrappers:
-            return 0
-        for index in range(1, len(items)):
-            candidate = base_name(items[index])
-            if candidate in tables.commands or candidate in tables.shells:
-                return index
-        return 0
 
-    def _recognised(self, words: Words, environment: Environment, index: int) -> Invocation:
-        items, commands = words.items, self._tables.commands
-        for place in range(index, len(items)):
-            rows = commands.get(base_name(items[place]))
-            if rows is not None:
-                found = _find(rows, items, place, first=place == index)
-                if found is not None:
-                    program, used = found
-                    return Invocation(words, environment, program, place, used[-1] + 1, used)
-            if place == index and base_name(items[index]) in self._tables.quiet:
-                break
-        return Invocation(words, environment, None, index, index + 1, (index,))
+def _first_program(tables: Tables, items: list[str]) -> int:
+    for index in range(1, len(items)):
+        candidate = base_name(items[index])
+        if candidate in tables.commands or candidate in tables.shells:
+            return index
+    return 0
 
-    def _shell(self, words: Words, environment: Environment, index: int, depth: int, *, joined: bool) -> Iterator[Invocation]:
-        items = words.items
-        if joined:
-            yield from self._script(" ".join(items[index + 1 :]), environment, words.locator(index), [], depth)
-            return
-        place = index + 1
-        while place < len(items):
-            word = items[place]
-            if word.startswith(("-", "+")) and word != "--":
-                if "c" in word[1:] and not word.startswith("--"):
-                    place += 1 + (items[place + 1 : place + 2] == ["--"])
-                    if place < len(items):
-                        rest = items[place + 2 :]
-                        yield from self._script(items[place], environment, words.locator(place), rest, depth)
-                    return
-                place += 1 + (word in {"-o", "+o", "-O"})
-                continue
+
+def _recognised(tables: Tables, words: Words, environment: Environment, index: int) -> Invocation:
+    items, commands = words.items, tables.commands
+    for place in range(index, len(items)):
+        name = base_name(items[place])
+        rows = commands.get(name)
+        if rows is not None:
+            found = _find(rows, items, place, first=place == index)
+            if found is not None:
+                program, used = found
+                return Invocation(words, environment, program, place, used[-1] + 1, used)
+        if place == index and name in tables.quiet:
             break
-        yield Invocation(words, environment, None, index, place, (index,))
+    return Invocation(words, environment, None, index, index + 1, (index,))
 
-    def _script(self, text: str, environment: Environment, locator: str, positional: list[str], depth: int) -> Iterator[Invocation]:
-        if depth >= limits.SCRIPT_DEPTH:
-            raise LimitExceededError(f"got shells inside shells deeper than {limits.SCRIPT_DEPTH} levels")
-        self._budget.charge(len(text) // 2)
-        commands, inner = parse_script(text, environment.copy(), positional)
-        for command in commands:
-            for found in self._open(Words(command.words, locator), command.environment, depth + 1):
-                found.body, found.output, found.piped = (
-                    command.body or found.body,
-                    command.output or found.output,
-                    command.piped or found.piped,
-                )
-                yield found
-                if found.body and found.name in self._tables.shells:
-                    yield from self._script(found.body, command.environment, locator, [], depth + 1)
-        for part in inner:
-            yield from self._script(part, environment, locator, [], depth + 1)
+
+def _shell(scan: Scan, words: Words, environment: Environment, origin: _Origin, index: int, found: list[Invocation]) -> None:
+    items = words.items
+    if base_name(items[index]) == "eval":
+        _script(scan, " ".join(items[index + 1 :]), environment, origin, found)
+        return
+    place = index + 1
+    while place < len(items):
+        word = items[place]
+        if word[:1] not in {"-", "+"} or word == "--":
+            break
+        if "c" in word[1:] and word[:2] != "--":
+            place += 1 + (items[place + 1 : place + 2] == ["--"])
+            if place < len(items):
+                inner = _Origin(words.locator(place), items[place + 2 :], origin.depth)
+                _script(scan, items[place], environment, inner, found)
+            return
+        place += 1 + (word in {"-o", "+o", "-O"})
+    found.append(Invocation(words, environment, None, index, place, (index,)))
+
+
+def _script(scan: Scan, text: str, environment: Environment, origin: _Origin, found: list[Invocation]) -> None:
+    if origin.depth >= limits.SCRIPT_DEPTH:
+        raise LimitExceededError(f"got shells inside shells deeper than {limits.SCRIPT_DEPTH} levels")
+    scan.charge(len(text) // 2)
+    commands, inner = parse_script(text, environment, origin.positional)
+    below = origin.depth + 1
+    for command in commands:
+        start = len(found)
+        _open(scan, Words(command.words, origin.locator), command.environment, below, found)
+        if command.body or command.output or command.piped:
+            _attach(scan, command, found[start:], _Origin(origin.locator, [], below), found)
+    for part in inner:
+        _script(scan, part, environment, _Origin(origin.locator, [], below), found)
+
+
+def _attach(scan: Scan, command: Command, opened: list[Invocation], origin: _Origin, found: list[Invocation]) -> None:
+    for call in opened:
+        call.body = command.body or call.body
+        call.output = command.output or call.output
+        call.piped = command.piped or call.piped
+        if command.body and call.name in scan.tables.shells:
+            _script(scan, command.body, command.environment, origin, found)
 
 
 def _find(rows: Commands, items: list[str], place: int, *, first: bool) -> tuple[Program, tuple[int, ...]] | None:

@@ -9,7 +9,7 @@ import re
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError
 from modeltrust.references.budget import bound
-from modeltrust.references.pod import Container, EnvFrom, EnvVar
+from modeltrust.references.pod import Container, EnvFrom
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([A-Za-z_.-][A-Za-z0-9_.-]*)\))")
 
@@ -70,29 +70,30 @@ class Environment:
         return twin
 
 
-def environment(container: Container, *, extra: tuple[EnvVar, ...] = ()) -> Environment:
+def environment(container: Container) -> Environment:
     """Build the environment of a container.
-
-    Args:
-        container: whose.
-        extra: entries that a controller puts in front.
 
     Raises:
         LimitExceededError: too many entries, or too large after expansion.
     """
     built = Environment()
-    for entry in container.env_from or ():
-        _add_source(built, entry)
+    if container.env_from:
+        for source in container.env_from:
+            _add_source(built, source)
     entries = container.env
-    if entries and len(entries) > limits.ENVIRONMENT_ENTRIES:
+    if not entries:
+        return built
+    if len(entries) > limits.ENVIRONMENT_ENTRIES:
         bound(len(entries), limits.ENVIRONMENT_ENTRIES, "env entries")
     values = built.values
-    for item in (*extra, *(entries or ())):
+    for item in entries:
         value = item.value
         if item.value_from is not None:
             values[item.name] = None
+        elif value is None:
+            values[item.name] = ""
         else:
-            values[item.name] = "" if value is None else value if "$" not in value else built.expand(value)
+            values[item.name] = value if "$" not in value else built.expand(value)
     return built
 
 

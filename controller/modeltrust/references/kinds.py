@@ -8,20 +8,19 @@ import msgspec
 from modeltrust.domain import limits
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.workload import Confidence, Role
+from modeltrust.references import runs, volumes, walk
 from modeltrust.references.actions import Action, Do
-from modeltrust.references.annotations import read_acting
+from modeltrust.references.annotations import matter, read_acting
 from modeltrust.references.argv import Invocation, Words
-from modeltrust.references.budget import Budget, bound
-from modeltrust.references.engines import Engines
+from modeltrust.references.budget import bound
+from modeltrust.references.engines import read_run
 from modeltrust.references.env import Environment
-from modeltrust.references.findings import Findings
 from modeltrust.references.mentions import Mention
 from modeltrust.references.paths import evaluate, parse_path
 from modeltrust.references.pod import Container, EnvVar, PodSpec, PodTemplate, Volume
-from modeltrust.references.runs import Runs
+from modeltrust.references.scan import Scan
 from modeltrust.references.schema import KindRow, RefRow, TopicRow
-from modeltrust.references.tables import Tables
-from modeltrust.references.walk import Pod, Walker
+from modeltrust.references.site import Site, Volumes
 
 _Typed = TypeVar("_Typed")
 _NO_CONTAINER = Container()
@@ -44,44 +43,37 @@ class Document:
 
 
 class KindReader:
-    """Runs the actions of one object. One per extraction."""
+    """Runs the actions of one object. One per extraction.
+
+    Attributes:
+        documents: documents inside the object, still to be read.
+        annotations: maps of annotations that may act, with their pointers.
+        completed_elsewhere: a runtime: another object names its model, and the Pod shows both.
+    """
 
     __slots__ = (
-        "_budget",
-        "_documents",
-        "_fields",
-        "_findings",
-        "_namespace",
-        "_pods",
-        "_skipped",
-        "_supplied",
-        "_tables",
-        "_walker",
-        "annotations",
-        "completed_elsewhere",
+        "_fields", "_implied", "_pods", "_scan", "_seen", "_skipped", "_supplied", "annotations", "completed_elsewhere",
         "documents",
-        "seen",
-    )
+    )  # fmt: skip
 
-    def __init__(self, tables: Tables, findings: Findings, budget: Budget, namespace: str) -> None:
-        self._tables = tables
-        self._findings = findings
-        self._budget = budget
-        self._namespace = namespace
-        self._walker = Walker(tables, findings, budget)
+    def __init__(self, scan: Scan) -> None:
+        self._scan = scan
         self._supplied: tuple[str, ...] = ()
-        self._skipped: frozenset[str] = frozenset()
+        self._skipped: list[str] = []
+        self._implied = False
         self._pods = 0
-        self._fields: Pod | None = None
+        self._fields: Site | None = None
+        self._seen: set[str] = set()
         self.documents: list[Document] = []
         self.annotations: list[tuple[dict[str, str], str]] = []
-        self.seen: set[str] = set()
-        self.completed_elsewhere = False  # a runtime: another object names its model, and the Pod shows both
+        self.completed_elsewhere = False
 
-    def acting(self, annotations: dict[str, str], pointer: str) -> None:
-        """Annotations that a controller turns into containers."""
-        for mention, destination in read_acting(annotations, pointer, self._tables, self._findings):
-            self._mention(mention, destination)
+    def annotated(self, annotations: dict[str, str], pointer: str) -> None:
+        """Annotations of the object or of its Pods: those that a controller turns into containers, and ours."""
+        if matter(annotations, self._scan.tables):
+            self.annotations.append((annotations, pointer))
+            for mention, destination in read_acting(self._scan, annotations, pointer):
+                self._mention(mention, destination)
 
     def run(self, row: KindRow, hits: Hits) -> None:
         """Run what the rows found.
@@ -90,16 +82,17 @@ class KindReader:
             row: the kind.
             hits: action, JSON Pointer and value of each place.
         """
-        self._supplied += tuple(row.supplied)
+        if row.supplied:
+            self._supplied += tuple(row.supplied)
+            self.completed_elsewhere |= not row.serving
         # Elsewhere a controller completes the command, and the Pod shows what comes out.
-        self._walker.implied = row.closed and not row.serving and not row.supplied
-        self._skipped = frozenset(row.skip_containers)
-        self.completed_elsewhere |= bool(row.supplied) and not row.serving
+        self._implied = row.closed and not row.serving and not row.supplied
+        self._skipped = row.skip_containers
         containers = [hit for hit in hits if hit[0].do is Do.CONTAINER]
-        parents = {pointer for action, pointer, _ in hits if action.do is Do.POD_SPEC}
         for action, pointer, value in hits:
             if action.do is not Do.CONTAINER:
                 self._act(row, action, pointer, value, containers)
+        parents = {pointer for action, pointer, _ in hits if action.do is Do.POD_SPEC} if containers else ()
         for action, pointer, value in containers:
             if pointer.rpartition("/")[0] not in parents:
                 self.container(value, pointer, action.program)
@@ -123,17 +116,16 @@ class KindReader:
 
     def _annotations(self, value: Any, pointer: str) -> None:
         if isinstance(value, dict) and all(isinstance(text, str) for text in value.values()):
-            self.annotations.append((value, pointer))
-            self.acting(value, pointer)
+            self.annotated(value, pointer)
 
     def _loose(self, action: Action, pointer: str, value: Any) -> None:
         do = action.do
         if do is Do.VOLUME:
             volume = self._convert(value, Volume, pointer)
             if volume is not None:
-                self._walker.volume(volume, pointer, self._namespace)
+                volumes.report(self._scan, volume, pointer)
         elif do is Do.ENV_LIST:
-            entries = self._convert(value, list[EnvVar], pointer)
+            entries = self._convert(value, list[EnvVar], pointer) if isinstance(value, (dict, list)) else None
             if entries:
                 self.container(Container(env=entries), pointer, "")
         elif do is Do.ENV_MAP:
@@ -160,15 +152,17 @@ class KindReader:
             entries = [EnvVar(str(name), text) for name, text in value.items() if isinstance(text, str)]
             self.container(Container(env=entries), pointer, "")
 
+    def _site(self, container: Container, pointer: str) -> Site:
+        return Site(container, pointer, Volumes(self._supplied))
+
     def _scripted(self, text: str, pointer: str) -> None:
-        pod = self._walker.open(self._namespace, self._supplied)
-        runs = Runs(self._tables, self._findings, self._budget)
-        for mention, seen in runs.script(text, Environment(), pointer):
-            self._walker.mention(mention, seen, _NO_CONTAINER, pointer, pod, accelerated=False)
-        self._walker.close(pod)
+        site = self._site(_NO_CONTAINER, pointer)
+        for mention, seen in runs.script(self._scan, text, site, Environment()):
+            walk.read_mention(self._scan, mention, seen, site)
+        volumes.link(self._scan, site.volumes)
 
     def _options(self, action: Action, pointer: str, value: Any) -> None:
-        program = self._tables.programs[action.program]
+        program = self._scan.tables.programs[action.program]
         if action.do is Do.FLAG_MAP and isinstance(value, dict):
             bound(len(value), limits.ARGUMENT_WORDS, "options")
             items = [f"--{name}={text}" for name, text in value.items() if isinstance(text, (str, int, float))]
@@ -177,87 +171,95 @@ class KindReader:
             items = value
         else:
             return
-        words = Words(["", *items], pointer)
-        call = Invocation(words, Environment(), program, 0, 1, (0,))
-        pod = self._walker.open(self._namespace, self._supplied)
-        for mention in Engines(self._tables, self._findings).read(program, call, pointer, implied=False):
-            self._walker.mention(mention, call.environment, _NO_CONTAINER, pointer, pod, accelerated=False)
-        self._walker.close(pod)
+        call = Invocation(Words(["", *items], pointer), Environment(), program, 0, 1, (0,))
+        site = self._site(_NO_CONTAINER, pointer)
+        for mention in read_run(self._scan, program, call, pointer, implied=False):
+            walk.read_mention(self._scan, mention, call.environment, site)
+        volumes.link(self._scan, site.volumes)
 
     def _template(self, value: Any, pointer: str) -> None:
         template = self._convert(value, PodTemplate, pointer)
         if template is None:
             return
         if template.metadata is not None and template.metadata.annotations:
-            where = f"{pointer}/metadata/annotations"
-            self.annotations.append((template.metadata.annotations, where))
-            self.acting(template.metadata.annotations, where)
+            self.annotated(template.metadata.annotations, f"{pointer}/metadata/annotations")
         if template.spec is not None:
             self.pod_spec(template.spec, f"{pointer}/spec", [])
 
-    def pod_spec(self, value: Any, pointer: str, containers: Hits) -> None:
+    def pod_spec(self, value: Any, pointer: str, beside: Hits) -> None:
         """Walk a Pod spec, together with containers that stand beside it."""
-        if pointer in self.seen:
+        if pointer in self._seen:
             return
-        self.seen.add(pointer)
-        self._count()
+        self._count(pointer)
         spec = self._convert(value, PodSpec, pointer)
         if spec is None:
             return
-        if self._skipped and spec.containers:
-            spec.containers = [item for item in spec.containers if item.name not in self._skipped]
-        self._walker.pod(spec, pointer, self._namespace, supplied=self._supplied, beside=self._beside(containers))
-
-    def _beside(self, containers: Hits) -> list[tuple[Container, str, str]]:
-        found = []
-        for action, pointer, value in containers:
-            self.seen.add(pointer)
-            container = self._convert(value, Container, pointer)
-            if container is not None:
-                found.append((container, pointer, action.program))
-        return found
+        scan = self._scan
+        known = Volumes(self._supplied, f"{pointer}/volumes")
+        if spec.volumes:
+            walk.read_volumes(scan, spec.volumes, known)
+        before = len(scan.references)
+        for field, listed in (
+            ("initContainers", spec.init_containers),
+            ("containers", spec.containers),
+            ("ephemeralContainers", spec.ephemeral_containers),
+        ):
+            if listed:
+                if self._skipped and field == "containers":
+                    listed = [item for item in listed if item.name not in self._skipped]  # noqa: PLW2901 - the same, filtered
+                walk.read_containers(scan, listed, field, known, pointer=pointer, implied=self._implied)
+        for action, where, item in beside:
+            self._seen.add(where)
+            self._alone(item, where, action.program, known)
+        volumes.link(scan, known)
+        if len(scan.references) != before:
+            walk.check_names(scan, spec, pointer)
 
     def container(self, value: Any, pointer: str, program: str) -> None:
         """Walk a container that stands alone."""
-        if pointer in self.seen:
-            return
-        self.seen.add(pointer)
-        self._count()
+        if pointer not in self._seen:
+            self._count(pointer)
+            known = Volumes(self._supplied)
+            self._alone(value, pointer, program, known)
+            volumes.link(self._scan, known)
+
+    def _alone(self, value: Any, pointer: str, program: str, known: Volumes) -> None:
         container = self._convert(value, Container, pointer)
         if container is not None:
-            pod = self._walker.open(self._namespace, self._supplied)
-            self._walker.container(container, pointer, pod, self._tables.programs.get(program))
-            self._walker.close(pod)
+            site = Site(container, pointer, known)
+            site.hint = self._scan.tables.programs.get(program)
+            site.implied = self._implied
+            walk.read_container(self._scan, site)
 
-    def _count(self) -> None:
+    def _count(self, pointer: str) -> None:
+        self._seen.add(pointer)
         self._pods += 1
-        bound(self._pods, limits.POD_SPECS, "Pod specs in one object")
+        if self._pods > limits.POD_SPECS:
+            bound(self._pods, limits.POD_SPECS, "Pod specs in one object")
 
     def _convert(self, value: Any, kind: type[_Typed], pointer: str) -> _Typed | None:
-        if kind is PodSpec and isinstance(value, PodSpec):
-            return value  # type: ignore[return-value] # the check above says it
         if not isinstance(value, (dict, list)):
             return value if isinstance(value, kind) else None
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
-            self._findings.problem(Reason.UNRESOLVED_REFERENCE, pointer, f"this part has an unknown form: {error}")
+            self._scan.problem(Reason.UNRESOLVED_REFERENCE, pointer, f"this part has an unknown form: {error}")
             return None
 
     def unreadable(self, document: Document) -> None:
         """A document that is no YAML, or holds a placeholder that makes it none."""
         message = "a document inside this field cannot be read"
-        self._findings.problem(
+        self._scan.problem(
             Reason.UNRESOLVED_REFERENCE, document.pointer, message, value=str(document.value)[: limits.QUOTED_CHARACTERS]
         )
 
     def topic(self, row: TopicRow, value: Any, pointer: str) -> None:
         """Read a document that is no Kubernetes object."""
         for ref in row.refs:
-            for where, item in evaluate(parse_path(ref.path), value, self._budget, f"{pointer}#"):
+            for where, item in evaluate(parse_path(ref.path), value, self._scan, f"{pointer}#"):
                 self._reference(None, ref, where, item)
         for path in row.env_maps:
-            for where, item in evaluate(parse_path(path), value, self._budget, f"{pointer}#"):
+            for where, item in evaluate(parse_path(path), value, self._scan, f"{pointer}#"):
                 self._env_map(item, where)
 
     def _reference(self, row: KindRow | None, ref: RefRow, pointer: str, value: Any) -> None:
@@ -300,17 +302,18 @@ class KindReader:
         return "".join(parts).rstrip("/"), self._member(value, ref.revision[1:]) if ref.revision else ""
 
     def _member(self, value: Any, path: str) -> str:
-        found = evaluate(parse_path(f"${path}"), value, self._budget)
+        found = evaluate(parse_path(f"${path}"), value, self._scan)
         return found[0][1] if found and isinstance(found[0][1], str) else ""
 
     def _mention(self, mention: Mention, destination: str) -> None:
-        pod = self._fields
-        if pod is None:
-            pod = self._fields = self._walker.open(self._namespace)
+        site = self._fields
+        if site is None:
+            site = self._fields = Site(_NO_CONTAINER, "", Volumes())
+        site.pointer = mention.locator
         mention.optional = mention.role is Role.CODE or mention.role is Role.CONFIG
-        self._walker.mention(mention, Environment(), _NO_CONTAINER, mention.locator, pod, accelerated=False)
-        if pod.volumes.pending:
-            self._walker.close(pod)
-            pod.volumes.pending.clear()
+        walk.read_mention(self._scan, mention, Environment(), site)
+        if site.volumes.pending:
+            volumes.link(self._scan, site.volumes)
+            site.volumes.pending.clear()
         if destination:
             self._supplied += (destination,)

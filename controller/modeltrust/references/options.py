@@ -1,8 +1,9 @@
 """Options of a recognised program: which words are values of what."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from modeltrust.references.argv import Invocation
+from modeltrust.references.argv import Invocation, Words
 from modeltrust.references.schema import FlagRow
 from modeltrust.references.tables import Program
 
@@ -28,7 +29,6 @@ class Hit:
     derived: bool = False
 
 
-@dataclass(slots=True)
 class Options:
     """What stands on a command line.
 
@@ -38,9 +38,12 @@ class Options:
         suspicious: index, name and value of unknown options that look like models.
     """
 
-    hits: dict[str, Hit] = field(default_factory=dict)
-    bare: list[tuple[int, str]] = field(default_factory=list)
-    suspicious: list[tuple[int, str, str]] = field(default_factory=list)
+    __slots__ = ("bare", "hits", "suspicious")
+
+    def __init__(self) -> None:
+        self.hits: dict[str, Hit] = {}
+        self.bare: list[tuple[int, str]] = []
+        self.suspicious: list[tuple[int, str, str]] = []
 
 
 def read_options(program: Program, call: Invocation, opaque_flags: tuple[str, ...]) -> Options:
@@ -52,33 +55,51 @@ def read_options(program: Program, call: Invocation, opaque_flags: tuple[str, ..
         opaque_flags: parts of an unknown option's name that make it suspicious.
     """
     options = Options()
-    items, used, table = call.words.items, call.used, program.flags
+    items, table = call.words.items, program.flags
+    used = call.used if call.used[-1:] > (call.first,) else ()
     position, end = call.first + 1, len(items)
     while position < end:
         word = items[position]
         index = position
         position += 1
-        if index in used:
+        if used and index in used:
             continue
         if word[:1] != "-" or word == "-":
             options.bare.append((index, word))
             continue
         row = table.get(word)
-        key, value = "", None
         if row is None:
-            found = _lookup(program, word)
-            if found is None:
-                position = _unknown(options, items, index, opaque_flags)
-                continue
-            row, key, value = found
-        if row.arity == 1 and value is None and position < end and items[position][:1] != "-":
-            values = [items[position]]
-            position += 1
+            position = _other_spelling(options, program, call.words, index, opaque_flags)
+        elif row.arity == 1 and position < end and items[position][:1] != "-":
+            position += 1  # the usual form, without a call: an option and its value
+            if row.use != "ignore":
+                _keep(options, Hit(row, [items[position - 1]], call.words.locator(index)), index)
         else:
-            values, position = _values(row, value, items, position)
-        if row.use != "ignore":
-            _keep(options, Hit(row, values, call.words.locator(index), key), index)
+            position = _read(options, Found(row), call.words, index)
     return options
+
+
+class Found(NamedTuple):
+    """An option as it stands in a word: the row, the member of a dotted one, the text after ``=``."""
+
+    row: FlagRow
+    key: str = ""
+    value: str | None = None
+
+
+def _other_spelling(options: Options, program: Program, words: Words, index: int, opaque_flags: tuple[str, ...]) -> int:
+    found = _lookup(program, words.items[index])
+    if found is None:
+        return _unknown(options, words.items, index, opaque_flags)
+    return _read(options, found, words, index)
+
+
+def _read(options: Options, found: Found, words: Words, index: int) -> int:
+    row = found.row
+    values, position = _values(row, found.value, words.items, index + 1)
+    if row.use != "ignore":
+        _keep(options, Hit(row, values, words.locator(index), found.key), index)
+    return position
 
 
 def _keep(options: Options, hit: Hit, index: int) -> None:
@@ -90,7 +111,7 @@ def _keep(options: Options, hit: Hit, index: int) -> None:
     options.hits[name] = hit
 
 
-def _lookup(program: Program, word: str) -> tuple[FlagRow, str, str | None] | None:
+def _lookup(program: Program, word: str) -> Found | None:
     row = program.row
     name, equals, text = word.partition("=")
     if equals and not row.equals:
@@ -103,7 +124,7 @@ def _lookup(program: Program, word: str) -> tuple[FlagRow, str, str | None] | No
         if row.dashes and "_" in name:
             name = "--" + name[2:].replace("_", "-")
         found = program.flags.get(name) or program.prefixes.get(name)
-    return None if found is None else (found, key.removesuffix("+"), text if equals else None)
+    return None if found is None else Found(found, key.removesuffix("+"), text if equals else None)
 
 
 def _values(row: FlagRow, value: str | None, items: list[str], position: int) -> tuple[list[str], int]:

@@ -9,6 +9,10 @@ from typing import Any
 import msgspec
 
 
+class Present(msgspec.Struct, gc=False):
+    """Any map: only asked whether it is there, so its members are skipped unparsed."""
+
+
 class Named(msgspec.Struct, gc=False):
     """``{name}``: a reference to another object."""
 
@@ -20,7 +24,7 @@ class EnvVar(msgspec.Struct, gc=False, rename="camel"):
 
     name: str
     value: str | None = None
-    value_from: dict[str, Any] | None = None
+    value_from: Present | None = None
 
 
 class EnvFrom(msgspec.Struct, gc=False, rename="camel"):
@@ -136,12 +140,11 @@ class Volume(msgspec.Struct, gc=False, rename="camel"):
     local: PathSource | None = None
     nfs: Nfs | None = None
     git_repo: GitRepo | None = None
-    empty_dir: dict[str, Any] | None = None
-    config_map: Named | None = None
-    secret: dict[str, Any] | None = None
-    projected: dict[str, Any] | None = None
-    downward_api: dict[str, Any] | None = msgspec.field(name="downwardAPI", default=None)
-    ephemeral: dict[str, Any] | None = None
+    empty_dir: Present | None = None
+    config_map: Present | None = None
+    secret: Present | None = None
+    projected: Present | None = None
+    ephemeral: Present | None = None
 
 
 class DnsConfig(msgspec.Struct, gc=False):

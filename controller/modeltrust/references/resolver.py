@@ -8,10 +8,9 @@ from modeltrust.domain.errors import InvalidReferenceError
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.reference import ModelReference, RevisionState, model_reference
 from modeltrust.references.env import Environment
-from modeltrust.references.findings import Findings
 from modeltrust.references.mentions import Mention, is_true
+from modeltrust.references.scan import Scan
 from modeltrust.references.schema import ResolverRow
-from modeltrust.references.tables import Tables
 from modeltrust.references.uris import Named
 
 _DEFAULT_HUB = "https://huggingface.co"
@@ -20,80 +19,76 @@ _ANY_VARIABLE = "HTTPS_PROXY"
 _HUB_SCHEMES = {"modelscope": "ms", "openmind": "openmind"}
 
 
-class Resolvers:
-    """Applies the environment of a container to what is read in it."""
+def apply(scan: Scan, mention: Mention, named: Named, environment: Environment, pointer: str) -> ModelReference:
+    """The reference as this container would resolve it.
 
-    __slots__ = ("_findings", "_tables")
+    Args:
+        scan: the extraction.
+        mention: where it was found.
+        named: what it names with the default resolver.
+        environment: of the program that loads it.
+        pointer: of the container.
+    """
+    reference = named.reference
+    if reference.scheme == "oci" and named.revision.state is RevisionState.DIGEST:
+        return reference  # the client itself compares the digest
+    names = environment.resolving
+    if names is None:
+        names = environment.resolving = sorted(filter(scan.tables.resolvers.__contains__, environment.values))
+    for name in names:
+        row = scan.tables.resolvers[name]
+        if not row.schemes or reference.scheme in row.schemes:
+            reference = _variable(scan, row, name, reference, environment, pointer)
+    if environment.prefixes:
+        _sources(scan, reference, environment, pointer)
+    if mention.endpoint:
+        reference = _endpoint(scan, mention.endpoint, reference, mention.locator, "endpoint option")
+    return reference
 
-    def __init__(self, tables: Tables, findings: Findings) -> None:
-        self._tables = tables
-        self._findings = findings
 
-    def apply(self, mention: Mention, named: Named, environment: Environment, pointer: str) -> ModelReference:
-        """The reference as this container would resolve it.
+def _variable(
+    scan: Scan, row: ResolverRow, name: str, reference: ModelReference, environment: Environment, pointer: str
+) -> ModelReference:
+    value = environment.values[name]
+    if row.cache or value == "":
+        return reference
+    locator = f"{pointer}/env/{name}"
+    if value is None:
+        message = f"{name} takes its value from another object, so the server behind {reference} cannot be known"
+        _problem(scan, locator, message, name, f"state {name} literally")
+        return reference
+    if row.endpoint:
+        return _endpoint(scan, value, reference, locator, name)
+    if row.hub:
+        return _other_hub(row, reference) if is_true(value) else reference
+    _problem(scan, locator, f"{name} can send the download of {reference} to another server", value, f"remove {name}")
+    return reference
 
-        Args:
-            mention: where it was found.
-            named: what it names with the default resolver.
-            environment: of the program that loads it.
-            pointer: of the container.
-        """
-        reference = named.reference
-        if reference.scheme == "oci" and named.revision.state is RevisionState.DIGEST:
-            return reference  # the client itself compares the digest
-        names = environment.resolving
-        if names is None:
-            names = environment.resolving = sorted(self._tables.resolver_names & environment.values.keys())
-        for name in names:
-            row = self._tables.resolvers[name]
-            if not row.schemes or reference.scheme in row.schemes:
-                reference = self._variable(row, name, reference, environment, pointer)
-        if environment.prefixes:
-            self._sources(reference, environment, pointer)
-        if mention.endpoint:
-            reference = self._endpoint(mention.endpoint, reference, mention.locator, "endpoint option")
+
+def _endpoint(scan: Scan, value: str, reference: ModelReference, locator: str, name: str) -> ModelReference:
+    address = value.rstrip("/")
+    if reference.scheme == "hf" and address == _DEFAULT_HUB:
+        return reference
+    try:
+        return model_reference(reference.scheme, reference.path, resolver=address)
+    except InvalidReferenceError:
+        _problem(scan, locator, f"{name} is no plain https://host", value, f"state {name} as https://host")
         return reference
 
-    def _variable(
-        self, row: ResolverRow, name: str, reference: ModelReference, environment: Environment, pointer: str
-    ) -> ModelReference:
-        value = environment.values[name]
-        if row.cache or value == "":
-            return reference
-        locator = f"{pointer}/env/{name}"
-        if value is None:
-            message = f"{name} takes its value from another object, so the server behind {reference} cannot be known"
-            self._problem(locator, message, name, f"state {name} literally")
-            return reference
-        if row.endpoint:
-            return self._endpoint(value, reference, locator, name)
-        if row.hub:
-            return self._other_hub(row, reference) if is_true(value) else reference
-        self._problem(locator, f"{name} can send the download of {reference} to another server", value, f"remove {name}")
-        return reference
 
-    def _endpoint(self, value: str, reference: ModelReference, locator: str, name: str) -> ModelReference:
-        address = value.rstrip("/")
-        if reference.scheme == "hf" and address == _DEFAULT_HUB:
-            return reference
-        try:
-            return model_reference(reference.scheme, reference.path, resolver=address)
-        except InvalidReferenceError:
-            self._problem(locator, f"{name} is no plain https://host", value, f"state {name} as https://host")
-            return reference
+def _other_hub(row: ResolverRow, reference: ModelReference) -> ModelReference:
+    return model_reference(_HUB_SCHEMES.get(row.hub, row.hub), reference.path)
 
-    @staticmethod
-    def _other_hub(row: ResolverRow, reference: ModelReference) -> ModelReference:
-        return model_reference(_HUB_SCHEMES.get(row.hub, row.hub), reference.path)
 
-    def _sources(self, reference: ModelReference, environment: Environment, pointer: str) -> None:
-        name = _MAIN_VARIABLE.get(reference.scheme, _ANY_VARIABLE)
-        if name in environment.values or not environment.opaque(name):
-            return
-        source = ", ".join(environment.sources) or "envFrom"
-        value = f"{name}: {_DEFAULT_HUB}" if name == "HF_ENDPOINT" else name
-        message = f"envFrom ({source}) may set {name}, so the server behind {reference} cannot be known"
-        self._problem(f"{pointer}/envFrom", message, source, f"state {value} in env; an explicit entry wins over envFrom")
+def _sources(scan: Scan, reference: ModelReference, environment: Environment, pointer: str) -> None:
+    name = _MAIN_VARIABLE.get(reference.scheme, _ANY_VARIABLE)
+    if name in environment.values or not environment.opaque(name):
+        return
+    source = ", ".join(environment.sources) or "envFrom"
+    value = f"{name}: {_DEFAULT_HUB}" if name == "HF_ENDPOINT" else name
+    message = f"envFrom ({source}) may set {name}, so the server behind {reference} cannot be known"
+    _problem(scan, f"{pointer}/envFrom", message, source, f"state {value} in env; an explicit entry wins over envFrom")
 
-    def _problem(self, locator: str, message: str, value: str, fix: str) -> None:
-        self._findings.problem(Reason.UNDECLARED_RESOLVER, locator, message, value=value, fix=fix)
+
+def _problem(scan: Scan, locator: str, message: str, value: str, fix: str) -> None:
+    scan.problem(Reason.UNDECLARED_RESOLVER, locator, message, value=value, fix=fix)

@@ -33,7 +33,8 @@ _TOKEN = re.compile(
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?-)([^}]{0,128}))?\}|([A-Za-z_][A-Za-z0-9_]*))")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _DOUBLE_ESCAPE = re.compile(r"\\([\"\\`\n])")
-_SPECIAL = re.compile(r"[\"'\\;&|()<>$`#\n{}!]")
+_USUAL = re.compile(r"[A-Za-z0-9 \t_./:=,@%+;&\n~*?-]*").fullmatch  # no character here is quoted, expanded or joins two words
+_USUAL_CHARACTERS = 4096  # the scanner counts what it reads, splitting does not
 _KEYWORDS = frozenset({"if", "then", "else", "elif", "do", "while", "until", "!", "{", "}", "fi", "done", "time", "exec", "export"})
 
 
@@ -67,6 +68,7 @@ class _State:
     piped: bool = False
     redirected: str = ""
     output: str = ""
+    handed_out: bool = True  # somebody else holds the environment: it is copied before it changes
 
 
 def parse_script(text: str, environment: Environment, positional: list[str]) -> tuple[list[Command], list[str]]:
@@ -74,7 +76,7 @@ def parse_script(text: str, environment: Environment, positional: list[str]) -> 
 
     Args:
         text: the program.
-        environment: names and values at its start; changed by its assignments.
+        environment: names and values at its start; its assignments change a copy.
         positional: what ``"$@"`` stands for.
 
     Returns:
@@ -86,18 +88,22 @@ def parse_script(text: str, environment: Environment, positional: list[str]) -> 
     if len(text) > limits.SCRIPT_BYTES:
         raise LimitExceededError(f"got a script of {len(text)} characters, expected at most {limits.SCRIPT_BYTES}")
     state = _State(environment, positional)
-    if is_plain(text):
-        state.words = text.split()
+    if len(text) <= _USUAL_CHARACTERS and _USUAL(text):
+        _split(text, state)
+    else:
+        _scan(text, state)
         _finish(state, "")
-        return state.commands, []
-    _scan(text, state)
-    _finish(state, "")
     return state.commands, state.inner
 
 
-def is_plain(text: str) -> bool:
-    """Whether a program is one command of words that mean themselves."""
-    return len(text) <= limits.SCRIPT_BYTES and _SPECIAL.search(text) is None
+def _split(text: str, state: _State) -> None:
+    """What the scanner would find in a program of words and separators alone."""
+    for part in text.replace("&", ";").replace("\n", ";").split(";"):
+        words = part.split()
+        while words and words[0] in _KEYWORDS:
+            del words[0]
+        if words:
+            _command(state, words, "")
 
 
 def _scan(text: str, state: _State) -> None:
@@ -228,23 +234,32 @@ def _finish(state: _State, separator: str, body: str = "") -> None:
 
 
 def _command(state: _State, words: list[str], body: str) -> None:
-    environment = state.environment
-    index = 0
-    assigned: list[tuple[str, str]] = []
-    while index < len(words) and _ASSIGNMENT.match(words[index]):
-        name, _, value = words[index].partition("=")
-        assigned.append((name, expand(value, environment)))
-        index += 1
-    if index == len(words):
-        for name, value in assigned:
-            environment.values[name] = value
-        return
-    own = environment
-    if assigned:
-        own = environment.copy()
-        own.values.update(assigned)
-    expanded = [word if "$" not in word else expand(word, own) for word in words[index:]]
-    state.commands.append(Command(expanded, own if own is not environment else environment.copy(), body, state.piped, state.output))
+    own = state.environment
+    if "=" in words[0]:
+        words, assigned = _assignments(words, own)
+        if not words:
+            if state.handed_out:
+                state.environment, state.handed_out = own.copy(), False
+            state.environment.values.update(assigned)
+            return
+        if assigned:
+            own = own.copy()
+            own.values.update(assigned)
+    if own is state.environment:
+        state.handed_out = True
+    expanded = [word if "$" not in word else expand(word, own) for word in words]
+    state.commands.append(Command(expanded, own, body, state.piped, state.output))
+
+
+def _assignments(words: list[str], environment: Environment) -> tuple[list[str], dict[str, str]]:
+    """The words of a command without the assignments in front, and these."""
+    assigned: dict[str, str] = {}
+    for index, word in enumerate(words):
+        if not _ASSIGNMENT.match(word):
+            return words[index:], assigned
+        name, _, value = word.partition("=")
+        assigned[name] = expand(value, environment)
+    return [], assigned
 
 
 def expand(text: str, environment: Environment) -> str:

@@ -147,7 +147,7 @@ def parse_tables(document: Mapping[str, Any]) -> Tables:
         drivers=_unique(((row.driver, row) for row in rows.drivers), "driver"),
         annotations=exact,
         annotation_prefixes=prefixes,
-        annotation_starts=tuple(key for key, _ in prefixes),
+        annotation_starts=(OUR_ANNOTATIONS, *(key for key, _ in prefixes)),
         resolvers=resolvers,
         resolver_names=frozenset(resolvers),
         accelerators=tuple(rows.accelerators),

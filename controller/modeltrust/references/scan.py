@@ -1,17 +1,21 @@
-"""The notebook of one extraction: what was found, what could not be named, without duplicates and within bounds."""
+"""One extraction: what it reads with, what it may still spend, and the notebook of what it has found."""
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.workload import Confidence, FoundImage, FoundReference, Unresolved
+from modeltrust.references.budget import Budget
+from modeltrust.references.tables import Tables
 
 _VALUE_CHARACTERS = limits.QUOTED_CHARACTERS
 
 
-class Findings:
-    """Collects while the walkers walk; read once at the end.
+class Scan(Budget):
+    """The state of one extraction, handed to everything that reads; readers themselves have none.
 
     Attributes:
+        tables: what is known.
+        namespace: of the object; empty for cluster-scoped ones.
         references: what was found, keyed by reference, revision and role so that the first place stands for all.
         unresolved: what cannot be named, keyed by (reason, locator, value).
         images: container images in order.
@@ -19,9 +23,12 @@ class Findings:
         accelerators: a container asks for an accelerator.
     """
 
-    __slots__ = ("accelerators", "images", "inference", "references", "unresolved")
+    __slots__ = ("accelerators", "images", "inference", "namespace", "references", "tables", "unresolved")
 
-    def __init__(self) -> None:
+    def __init__(self, tables: Tables, namespace: str) -> None:
+        super().__init__()
+        self.tables = tables
+        self.namespace = namespace
         self.references: dict[str, FoundReference] = {}
         self.unresolved: dict[tuple[Reason, str, str], Unresolved] = {}
         self.images: list[FoundImage] = []

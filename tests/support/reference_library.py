@@ -62,6 +62,11 @@ def by_certificate(folder: Path, *roots: Pair) -> Any:
     return _library.verifying.Config().use_certificate_verifier(certificate_chain=[_file(folder, root.pem) for root in roots])
 
 
+def store_of(config: Any) -> Any:
+    """The OpenSSL store of a certificate verifier; private, to show what one verification leaves in it."""
+    return config._verifier._store
+
+
 def keyless(folder: Path, trust_config: bytes, *, identity: str, issuer: str) -> Any:
     """A verifier for one identity under an instance of our own; no network."""
     return _library.verifying.Config().use_sigstore_verifier(

@@ -19,7 +19,7 @@ from modeltrust.domain.errors import InvalidInputError, LimitExceededError, Malf
 from modeltrust.domain.evidence import SignatureEvidence, SignatureForm, SignerKind
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.signer import CertificateTrust, TrustedSigner
-from modeltrust.signing import keys
+from modeltrust.signing import keys, legacy
 from modeltrust.signing.bundle import Bundle
 from modeltrust.signing.chain import load_roots, usable_leaf, verify_chain
 from modeltrust.signing.interface import Verified
@@ -72,6 +72,8 @@ class CertificateMethod:
         signed = _read(bundle)
         envelope = bundle.envelope
         if not keys.signed_by(signed.key, envelope.signature, pae(envelope.payload_type, envelope.payload)):
+            if keys.signed_by(signed.key, envelope.signature, legacy.encoding(envelope)):
+                raise legacy.refused_encoding()
             raise UntrustedError("the signature is not one of the certificate's key", reason=Reason.SIGNATURE_INVALID.value)
         all_roots = tuple(_roots(signers))
         for roots in all_roots:

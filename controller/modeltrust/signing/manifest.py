@@ -13,13 +13,12 @@ from typing import Any
 from modeltrust.domain import limits, strict_json
 from modeltrust.domain.digest import check_path, is_residue
 from modeltrust.domain.dsse import STATEMENT_TYPE
-from modeltrust.domain.errors import LimitExceededError, MalformedError, UntrustedError, quote
+from modeltrust.domain.errors import LimitExceededError, MalformedError, quote
 from modeltrust.domain.listing import FileEntry, FileKind, SourceListing
-from modeltrust.domain.reasons import Reason
+from modeltrust.signing import legacy
 from modeltrust.signing.fields import fields, text
 
 PREDICATE_TYPE = "https://model_signing/signature/v1.0"
-LEGACY_PREDICATE_TYPE = "https://model_signing/Digests/v0.1"
 
 _DIGEST_BYTES = {"sha256": 32, "blake2b": 64, "blake3": 32}
 _HEX = re.compile(r"(?:[0-9a-f]{2})+")
@@ -122,7 +121,7 @@ def parse_manifest(payload: bytes) -> Manifest:
         payload: an in-toto statement, JSON.
 
     Raises:
-        UntrustedError: SignatureInvalid for the legacy predicate of releases before 1.0, which names files without a root digest.
+        UntrustedError: SignatureInvalid for the legacy predicates of releases before 1.0, which have no root digest.
         MalformedError: any other deviation from the specification.
         LimitExceededError: more resources than ``limits.MANIFEST_RESOURCES``.
     """
@@ -219,12 +218,8 @@ def _load(payload: bytes) -> dict[str, Any]:
 
 def _check_predicate_type(statement: dict[str, Any]) -> None:
     found = statement.get("predicateType")
-    if found == LEGACY_PREDICATE_TYPE:
-        raise UntrustedError(
-            f"legacy signature: got predicate type {LEGACY_PREDICATE_TYPE} of model-signing releases before 1.0, "
-            f"expected {PREDICATE_TYPE}; sign again",
-            reason=Reason.SIGNATURE_INVALID.value,
-        )
+    if isinstance(found, str) and found in legacy.PREDICATE_TYPES:
+        raise legacy.refusal(f"predicate type {found}", PREDICATE_TYPE)
     if found != PREDICATE_TYPE:
         raise MalformedError(f"got predicate type {quote(found)}, expected {PREDICATE_TYPE}")
 

@@ -11,7 +11,7 @@ from modeltrust.domain.errors import InvalidInputError, LimitExceededError, Untr
 from modeltrust.domain.evidence import SignatureEvidence, SignatureForm, SignerKind
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.signer import KeyTrust, TrustedSigner
-from modeltrust.signing import keys
+from modeltrust.signing import keys, legacy
 from modeltrust.signing.bundle import Bundle
 from modeltrust.signing.interface import Verified
 
@@ -37,7 +37,7 @@ class PublicKeyMethod:
 
         Raises:
             UntrustedError: SignerNotTrusted where no trusted key fits, since a signature cannot be checked without its key;
-                SignatureInvalid where the hint names a trusted key and the signature is not its own.
+                SignatureInvalid where the hint names a trusted key and the signature is not its own, or is a legacy one.
         """
         candidates = _candidates(signers)
         envelope = bundle.envelope
@@ -46,17 +46,24 @@ class PublicKeyMethod:
             if keys.signed_by(candidate.key, envelope.signature, message):
                 evidence = SignatureEvidence(SignatureForm.OMS, SignerKind.PUBLIC_KEY, candidate.fingerprint)
                 return Verified(envelope.payload_type, envelope.payload, evidence)
-        for candidate in candidates:
-            if candidate.named(bundle.hint):
-                raise UntrustedError(
-                    f"the signature is not one of the key {candidate.fingerprint} that it names",
-                    reason=Reason.SIGNATURE_INVALID.value,
-                )
-        named = f"names key {quote(bundle.hint)}" if bundle.hint else "names no key"
-        raise UntrustedError(
-            f"the signature {named} and fits none of the {len(candidates)} keys of the trusted signers",
-            reason=Reason.SIGNER_NOT_TRUSTED.value,
-        )
+        raise _refusal(bundle, candidates)
+
+
+def _refusal(bundle: Bundle, candidates: tuple[_Candidate, ...]) -> UntrustedError:
+    signature, encoding = bundle.envelope.signature, legacy.encoding(bundle.envelope)
+    if any(keys.signed_by(candidate.key, signature, encoding) for candidate in candidates):
+        return legacy.refused_encoding()
+    for candidate in candidates:
+        if candidate.named(bundle.hint):
+            return UntrustedError(
+                f"the signature is not one of the key {candidate.fingerprint} that it names",
+                reason=Reason.SIGNATURE_INVALID.value,
+            )
+    named = f"names key {quote(bundle.hint)}" if bundle.hint else "names no key"
+    return UntrustedError(
+        f"the signature {named} and fits none of the {len(candidates)} keys of the trusted signers",
+        reason=Reason.SIGNER_NOT_TRUSTED.value,
+    )
 
 
 def _candidates(signers: Iterable[TrustedSigner]) -> tuple[_Candidate, ...]:

@@ -15,7 +15,7 @@ from modeltrust.domain.listing import SourceListing
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.reference import Identity
 from modeltrust.domain.signer import TrustedSigner
-from modeltrust.signing import approval, manifest
+from modeltrust.signing import approval, legacy, manifest
 from modeltrust.signing.bundle import parse_bundle
 from modeltrust.signing.certificate import CertificateMethod
 from modeltrust.signing.interface import Method, Verified
@@ -93,7 +93,7 @@ def _check_payload_type(payload_type: str) -> None:
 
 def _refuse_legacy(payload: bytes) -> None:
     """Before the signature: releases before 1.0 also signed another encoding, and the reader should hear why, not that."""
-    if manifest.predicate_type(payload) == manifest.LEGACY_PREDICATE_TYPE:
+    if manifest.predicate_type(payload) in legacy.PREDICATE_TYPES:
         manifest.parse_manifest(payload)
 
 

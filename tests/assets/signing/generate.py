@@ -3,9 +3,10 @@
     python tests/assets/signing/generate.py RELEASE=PYTHON … --out DIR
 
 Each PYTHON is the interpreter of a virtual environment with ``model-signing==RELEASE`` and ``pyopenssl``, which releases need
-and do not declare (1.0.x: also the sigstore release of its time). Keys are made, used and thrown away; only the public key and
-the root are kept. ``tests/slow/test_signing_releases.py`` makes the environments and runs this, so that the files can always be
-made again.
+and do not declare (up to 1.0.x: also the sigstore release of its time). 0.3.1 cannot sign with a certificate: it misspells the name
+of a field (``raw_byutes``) and ends in a TypeError, so there is no such bundle. Keys are made, used and thrown away; only the public
+key and the root are kept. ``tests/slow/test_signing_releases.py`` makes the environments and runs this, so that the files can always
+be made again.
 """
 
 import argparse
@@ -26,7 +27,7 @@ MODEL = {
     "sub/vocab.txt": b"a\nb\n",
 }
 
-# Runs inside of the release's own interpreter; the API has been the same since 1.0.0.
+# Runs inside of the release's own interpreter; the API has been the same since 0.3.
 _SIGN = """
 import sys
 from pathlib import Path
@@ -41,6 +42,25 @@ else:
     config.use_certificate_signer(private_key=key, signing_certificate=certificate, certificate_chain=[root])
 config.sign(model, out)
 """
+_SIGN_0_2 = """
+import sys
+from pathlib import Path
+from model_signing import api
+from model_signing.signature import key as keys, pki
+from model_signing.signing import in_toto, in_toto_signature
+model, out, key, certificate, root = map(Path, sys.argv[1:6])
+if sys.argv[6] == "key":
+    signer = keys.ECKeySigner.from_path(str(key))
+else:
+    signer = pki.PKISigner.from_path(str(key), str(certificate), [str(root)])
+payload = in_toto.DigestsIntotoPayload.from_manifest(api.HashingConfig().hash(model))
+in_toto_signature.IntotoSigner(signer).sign(payload).write(out)
+"""
+
+
+def methods(release: str) -> tuple[str, ...]:
+    """What a release can sign with."""
+    return ("key",) if release == "0.3.1" else ("key", "certificate")
 
 
 def main() -> None:
@@ -68,10 +88,11 @@ def generate(interpreters: dict[str, str], out: Path) -> None:
         (folder / "key").write_bytes(oms.private_pem(signer.key))
         (folder / "certificate").write_bytes(signer.pem)
         for release, python in interpreters.items():
-            for method in ("key", "certificate"):
+            script = _SIGN_0_2 if release.startswith("0.2.") else _SIGN
+            for method in methods(release):
                 bundle = out / f"{release}-{method}.json"
                 files = [model, bundle, folder / "key", folder / "certificate", out / "root.pem"]
-                subprocess.run([python, "-c", _SIGN, *map(str, files), method], check=True)
+                subprocess.run([python, "-c", script, *map(str, files), method], check=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from modeltrust.domain import limits
@@ -194,6 +195,14 @@ def test_a_signature_of_another_key_is_invalid() -> None:
     refused(bundle(LEAF, INTERMEDIATE, signed_by=leaf(INTERMEDIATE)), Reason.SIGNATURE_INVALID, "not one of the certificate's key")
 
 
+def test_the_old_encoding_over_a_statement_of_today_is_refused_as_legacy() -> None:
+    value = json.loads(bundle(LEAF, INTERMEDIATE))
+    payload = base64.b64decode(value["dsseEnvelope"]["payload"])
+    old = f"DSSEV1 {len(oms.IN_TOTO)} {oms.IN_TOTO} {len(payload)} {payload!r}".encode()
+    value["dsseEnvelope"]["signatures"][0]["sig"] = b64(LEAF.key.sign(old, ec.ECDSA(hashes.SHA256())))
+    refused(json.dumps(value).encode(), Reason.SIGNATURE_INVALID, "legacy signature: got the DSSEV1 encoding")
+
+
 def test_another_leaf_of_the_same_ca_is_recorded_under_its_own_name() -> None:
     other = leaf(INTERMEDIATE, names=[x509.UniformResourceIdentifier("https://acme.example/intern")])
     assert accepted(bundle(other, INTERMEDIATE)).subject == "uri:https://acme.example/intern"
@@ -236,8 +245,10 @@ def test_a_timestamp_under_the_same_roots_says_when_it_signed() -> None:
 
 
 def test_the_timestamp_s_own_anchor_is_recorded_too() -> None:
-    evidence = accepted(bundle(LEAF, INTERMEDIATE, stamp=TSA), signers=[trusting(ROOT, INTERMEDIATE)])
-    assert set(evidence.vouched_by) <= {fingerprint(pair.key.public_key()) for pair in (ROOT, INTERMEDIATE)}
+    apart = stamp_of(issuer=OTHER)
+    evidence = accepted(bundle(LEAF, INTERMEDIATE, stamp=apart), signers=[trusting(ROOT, OTHER)])
+    assert evidence.signed_at == NOW
+    assert evidence.vouched_by == tuple(sorted(fingerprint(pair.key.public_key()) for pair in (ROOT, OTHER)))
 
 
 def test_a_timestamp_outside_the_certificate_s_validity_is_expired() -> None:

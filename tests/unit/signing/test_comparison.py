@@ -28,7 +28,15 @@ def test_a_listed_file_that_is_not_signed_is_unsigned() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["modeling_custom.py", ".git/config", ".github/modeling_evil.py", "sub/.gitattributes", "sub/a.sig"]
+    "path",
+    [
+        "modeling_custom.py",
+        ".git/config",
+        ".github/modeling_evil.py",
+        "sub/.gitattributes",
+        "sub/a.sig",
+        ".cache/huggingface/config.json",
+    ],
 )
 def test_what_the_signer_ignored_is_unsigned_all_the_same(path: str) -> None:
     listing = oms.listing({**oms.FILES, path: b"x"})
@@ -88,7 +96,9 @@ def test_a_path_that_is_listed_twice_is_refused() -> None:
         compared(replace(listing, files=(*listing.files, FileEntry("config.json", 1))))
 
 
-PATHS = st.sampled_from(["a", "b", "c/d", "x.sig", ".gitignore", ".cache/huggingface/x", "c/x.sig"])
+PATHS = st.sampled_from(
+    ["a", "b", "c/d", "x.sig", ".gitignore", ".cache/huggingface/CACHEDIR.TAG", ".cache/huggingface/x", "c/x.sig"]
+)
 CONTENT = st.dictionaries(PATHS, st.sampled_from([b"", b"1", b"2"]), min_size=1)
 
 

@@ -80,6 +80,13 @@ def test_a_legacy_statement_is_refused_as_legacy() -> None:
     assert caught.value.reason == Reason.SIGNATURE_INVALID.value
 
 
+@pytest.mark.parametrize("name", ["Digest", "DigestOfDigests", "DigestOfShardDigests", "ShardDigests"])
+def test_so_are_the_other_four_kinds_of_statement_of_that_time(name: str) -> None:
+    value = {**json.loads(oms.legacy_payload()), "predicateType": f"https://model_signing/{name}/v0.1"}
+    with pytest.raises(UntrustedError, match="legacy signature"):
+        parse(value)
+
+
 def test_the_predicate_type_is_readable_before_anything_is_believed() -> None:
     assert predicate_type(oms.legacy_payload()) == "https://model_signing/Digests/v0.1"
 

@@ -13,7 +13,9 @@ from tests.support.sigstore_ca import NOW
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    return oms.write(tmp_path / "model", {**oms.FILES, ".gitattributes": b"", ".cache/huggingface/x": b"", ".github/a.py": b""})
+    return oms.write(
+        tmp_path / "model", {**oms.FILES, ".gitattributes": b"", ".cache/huggingface/download/x.lock": b"", ".github/a.py": b""}
+    )
 
 
 def key_file(folder: Path, key: object, password: bytes | None = None) -> Path:

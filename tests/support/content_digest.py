@@ -29,6 +29,13 @@ _GOOD: dict[str, list[tuple[str, str]]] = {
         (".gitignore", _EMPTY),
         (".cache/huggingface/download/config.json.metadata", _EMPTY),
     ],
+    "a model where downloads leave their residue counts": [
+        ("config.json", _CONFIG),
+        (".cache/huggingface/config.json", _CONFIG),
+        (".cache/huggingface/download/model.safetensors", _WEIGHTS),
+        (".cache/huggingface/download/sub/config.json.lock", _EMPTY),
+        (".cache/huggingface/CACHEDIR.TAG", _EMPTY),
+    ],
     "a signature in a folder or under another name counts": [
         ("config.json", _CONFIG),
         ("sub/model.sig", _EMPTY),
@@ -53,11 +60,18 @@ _BAD: dict[str, list[tuple[str, str]]] = {
     "an upper-case digest": [("config.json", _CONFIG.upper())],
     "a short digest": [("config.json", _CONFIG[:-1])],
 }
-_RESIDUE = ("model.sig", ".gitattributes", ".gitignore")
+_RESIDUE = (
+    "model.sig",
+    ".gitattributes",
+    ".gitignore",
+    ".cache/huggingface/download/config.json.metadata",
+    ".cache/huggingface/download/sub/config.json.lock",
+    ".cache/huggingface/CACHEDIR.TAG",
+)
 
 
 def _canonical(files: list[tuple[str, str]]) -> str:
-    counted = sorted(entry for entry in files if entry[0] not in _RESIDUE and not entry[0].startswith(".cache/huggingface/"))
+    counted = sorted(entry for entry in files if entry[0] not in _RESIDUE)
     entries = (f',["{path.replace(chr(34), chr(92) + chr(34))}","sha256:{digest}"]' for path, digest in counted)
     return f'["modeltrust/content/v1"{"".join(entries)}]'
 

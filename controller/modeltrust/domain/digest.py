@@ -21,7 +21,11 @@ _SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 
 RESIDUE_TOP_LEVEL_SUFFIX = ".sig"  # the signature cannot be part of what it signs; only at the top level, only this suffix
 RESIDUE_TOP_LEVEL_NAMES = frozenset({".gitattributes", ".gitignore"})  # git's own, never read by a loader
-RESIDUE_FOLDER = ".cache/huggingface/"  # what huggingface_hub leaves beside local_dir downloads; never read by a loader
+# What huggingface_hub leaves beside local_dir downloads, by its exact names (huggingface_hub/_local_folder.py). Not the whole
+# folder: a complete other model in it would be part of every commit that proposes it, and covered by no signature (attack H6).
+_RESIDUE_OF_DOWNLOADS = re.compile(
+    r"\.cache/huggingface/(?:\.gitignore|\.gitignore\.lock|CACHEDIR\.TAG|(?:download|upload)/.+\.(?:metadata|lock))"
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -61,9 +65,9 @@ def is_sha256_hex(text: str) -> bool:
 
 def is_residue(path: str) -> bool:
     """Whether a file never counts: the fixed, non-loadable residue list of version 1."""
-    if path.startswith(RESIDUE_FOLDER):
-        return True
-    return "/" not in path and (path in RESIDUE_TOP_LEVEL_NAMES or (path.endswith(RESIDUE_TOP_LEVEL_SUFFIX)))
+    if "/" in path:
+        return _RESIDUE_OF_DOWNLOADS.fullmatch(path) is not None
+    return path in RESIDUE_TOP_LEVEL_NAMES or path.endswith(RESIDUE_TOP_LEVEL_SUFFIX)
 
 
 def check_path(path: str) -> None:

@@ -67,7 +67,11 @@ RESIDUE = [
     ".gitattributes",
     ".gitignore",
     ".cache/huggingface/download/x.metadata",
-    ".cache/huggingface/x.py",
+    ".cache/huggingface/download/sub/x.lock",
+    ".cache/huggingface/upload/x.metadata",
+    ".cache/huggingface/.gitignore",
+    ".cache/huggingface/.gitignore.lock",
+    ".cache/huggingface/CACHEDIR.TAG",
 ]
 COUNTED = [
     "sub/model.sig",
@@ -79,6 +83,13 @@ COUNTED = [
     ".gitmodules",
     ".GITIGNORE",
     ".cache/huggingface",
+    ".cache/huggingface/x.py",
+    ".cache/huggingface/config.json",
+    ".cache/huggingface/x.metadata",
+    ".cache/huggingface/download/model.safetensors",
+    ".cache/huggingface/download/x.metadata/model.safetensors",
+    ".cache/huggingface/download/.metadata.py",
+    ".cache/huggingface/download/x.incomplete",
     ".cache/huggingface2/x",
     ".cache/x",
     ".Cache/huggingface/x",
@@ -101,7 +112,7 @@ def test_nothing_else_is_residue(path: str) -> None:
     assert content_digest([("x", A), (path, B)]) != content_digest([("x", A)])
 
 
-@pytest.mark.parametrize("files", [[], [("model.sig", A)], [(".gitignore", A), (".cache/huggingface/x", B)]])
+@pytest.mark.parametrize("files", [[], [("model.sig", A)], [(".gitignore", A), (".cache/huggingface/CACHEDIR.TAG", B)]])
 def test_a_model_without_a_file_that_counts_has_no_digest(files: list[tuple[str, str]]) -> None:
     with pytest.raises(MalformedError, match="at least one"):
         content_digest(files)

@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 ARGS ?=
 
-.PHONY: help demo e2e kubernetes test cover tools slow lint format generate bench lock clean
+.PHONY: help demo e2e kubernetes test explore tools slow lint format generate bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ tools: $(DEV) ## build the real registries for `make slow` into a cache (needs G
 
 slow: tools ## what needs a network, a real registry or minutes
 	$(BIN)/python -m pytest -m slow -p no:cacheprovider $(ARGS)
+
+explore: $(DEV) ## property tests with examples that no run has seen; a failure prints how to see it again
+	$(BIN)/python -m pytest -m "not slow" --hypothesis-profile=explore -p no:cacheprovider tests/unit $(ARGS)
 
 # A real Kubernetes, built once from Go modules and kept outside the checkout by what it is built from (5 minutes cold).
 KUBERNETES_KEY = $(shell cat e2e/kubernetes/go.sum e2e/kubernetes/main.go | sha256sum | cut -c1-16)

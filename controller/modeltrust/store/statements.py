@@ -161,19 +161,34 @@ class Statements:
 
     def _forget(self, name: str) -> None:
         for record in self._by_object.pop(name, ()):
-            left = tuple(other for other in self._by_key.get(record.key, ()) if other is not record)
+            before = self._by_key.get(record.key, ())
+            left = tuple(other for other in before if other is not record)
+            if len(before) >= limits.STATEMENTS_PER_IDENTITY:
+                left = self._rebuilt(record.key)  # what found no room comes back, or a pile of copies would outlast its deletion
             if left:
                 self._by_key[record.key] = left
             else:
                 self._by_key.pop(record.key, None)
 
+    def _rebuilt(self, key: str) -> tuple[Record, ...]:
+        found: tuple[Record, ...] = ()
+        for records in self._by_object.values():
+            for record in records:
+                if record.key == key:
+                    found = _with(found, record)
+        return found
+
 
 def _with(records: tuple[Record, ...], record: Record) -> tuple[Record, ...]:
     if len(records) < limits.STATEMENTS_PER_IDENTITY:
         return (*records, record)
-    # What is known to be valid stays, so that a pile of copies can neither buy work nor push it out.
-    dropped = next((index for index, other in enumerate(records) if not isinstance(other.result, Statement)), 0)
+    # What is known to be valid stays, the latest longest, so that a pile of copies can neither buy work nor push it out.
+    dropped = min(range(len(records)), key=lambda index: _worth(records[index]))
     return (*records[:dropped], *records[dropped + 1 :], record)
+
+
+def _worth(record: Record) -> int:
+    return record.result.serial if isinstance(record.result, Statement) else -1
 
 
 def _best(answers: list[Statement | InvalidStatement]) -> Statement | InvalidStatement:

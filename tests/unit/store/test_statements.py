@@ -83,6 +83,25 @@ def test_a_pile_of_copies_never_pushes_out_what_is_valid() -> None:
     assert serial_of(statements.look_up(IDENTITY, NOW)) == 1
 
 
+def test_where_all_are_valid_the_latest_stays() -> None:
+    bound = limits.STATEMENTS_PER_IDENTITY
+    statements = index(*((f"s{bound - number}", [sealed(a_statement(serial=bound - number), KEY)]) for number in range(bound)))
+    assert serial_of(statements.look_up(IDENTITY, NOW)) == bound
+    statements.upsert("copy", [sealed(a_statement(serial=99), an_attestor_key())])
+    assert serial_of(statements.look_up(IDENTITY, NOW)) == bound
+
+
+def test_what_found_no_room_comes_back_when_there_is_some() -> None:
+    statements = index(("good", [sealed(a_statement(), KEY)]))  # never looked up, so nobody knows yet that it is good
+    copies = [f"copy-{number}" for number in range(limits.STATEMENTS_PER_IDENTITY)]
+    for name in copies:
+        statements.upsert(name, [sealed(a_statement(serial=50), an_attestor_key())])
+    assert why(statements.look_up(IDENTITY, NOW))
+    for name in copies:
+        statements.delete(name)
+    assert serial_of(statements.look_up(IDENTITY, NOW)) == 1
+
+
 def test_deleting_and_changing_an_object_changes_what_is_found() -> None:
     statements = index(("a", [sealed(a_statement(serial=1), KEY)]), ("b", [sealed(a_statement(serial=2), KEY)]))
     statements.delete("b")

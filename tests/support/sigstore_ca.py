@@ -187,19 +187,24 @@ class TestSigstore:
         """trusted_root.json."""
         return json.dumps(self.root_document()).encode()
 
-    def trust_config(self) -> bytes:
-        """ClientTrustConfig for model-signing, which wants a signing configuration too."""
-        service = {"majorApiVersion": 1, "validFor": {"start": rfc3339(self.fulcio.start)}, "operator": "test"}
+    def trust_config(self, url: str = "https://sigstore.test.example", *, version: int = 1) -> bytes:
+        """ClientTrustConfig for model-signing, which wants a signing configuration too.
+
+        Args:
+            url: of every service.
+            version: of Rekor.
+        """
+        service = {"url": url, "majorApiVersion": 1, "validFor": {"start": rfc3339(self.fulcio.start)}, "operator": "test"}
         return json.dumps(
             {
                 "mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json",
                 "trustedRoot": self.root_document(),
                 "signingConfig": {
                     "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
-                    "caUrls": [{"url": "https://fulcio.test.example", **service}],
-                    "oidcUrls": [{"url": "https://oidc.test.example", **service}],
-                    "rekorTlogUrls": [{"url": "https://rekor.test.example", **service}],
-                    "tsaUrls": [{"url": "https://tsa.test.example", **service}],
+                    "caUrls": [service],
+                    "oidcUrls": [service],
+                    "rekorTlogUrls": [{**service, "majorApiVersion": version}],
+                    "tsaUrls": [service],
                     "rekorTlogConfig": {"selector": "ANY"},
                     "tsaConfig": {"selector": "ANY"},
                 },
@@ -275,7 +280,7 @@ class TestSigstore:
         key = ec.generate_private_key(curve or ec.SECP256R1())
         alternative = list(names) or [_general_name(identity)]
         leaf = self._signing_leaf(
-            key,
+            key.public_key(),
             alternative,
             _claims(issuer, claims or {}, omit),
             at - 60 if leaf_start is None else leaf_start,
@@ -291,7 +296,7 @@ class TestSigstore:
         entry = (
             self._entry_v1(payload, signed, leaf, at, kind)
             if version == 1
-            else self._entry_v2(payload_type, payload, signed, leaf, kind)
+            else self.entry_v2(hashlib.sha256(pae(payload_type, payload)).digest(), signed, leaf, kind)
         )
         material: dict[str, Any] = {"certificate": {"rawBytes": b64(der(leaf))}, "tlogEntries": [entry]}
         if timestamped if timestamped is not None else version != 1:
@@ -313,9 +318,22 @@ class TestSigstore:
 
     # --- certificates -------------------------------------------------------------------------------------------------------
 
+    def issue(self, key: Any, identity: str, issuer: str) -> x509.Certificate:
+        """What Fulcio answers: a certificate for ten minutes from ``now``, over a public key.
+
+        Args:
+            key: public.
+            identity: an e-mail address or a URI.
+            issuer: the OIDC issuer.
+        """
+        names, claims = [_general_name(identity)], _claims(issuer, {}, ())
+        return self._signing_leaf(
+            key, names, claims, self.now - 60, 660, omit=(), critical=("san", "usage"), sct_by=self, scts=1, at=self.now
+        )
+
     def _signing_leaf(
         self,
-        key: ec.EllipticCurvePrivateKey,
+        key: Any,
         names: list[x509.GeneralName],
         claims: list[tuple[int, bytes]],
         start: int,
@@ -331,7 +349,7 @@ class TestSigstore:
             x509.CertificateBuilder()
             .subject_name(x509.Name([]))
             .issuer_name(self.fulcio.name)
-            .public_key(key.public_key())
+            .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(moment(start))
             .not_valid_after(moment(start + seconds))
@@ -340,7 +358,7 @@ class TestSigstore:
             ("san", x509.SubjectAlternativeName(names)),
             ("usage", usage(digital_signature=True)),
             ("purpose", x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING])),
-            ("ski", x509.SubjectKeyIdentifier.from_public_key(key.public_key())),
+            ("ski", x509.SubjectKeyIdentifier.from_public_key(key)),
             ("aki", x509.AuthorityKeyIdentifier.from_issuer_public_key(self.fulcio.key.public_key())),
         ]
         for number, value in claims:
@@ -403,16 +421,15 @@ class TestSigstore:
         entry["inclusionPromise"] = {"signedEntryTimestamp": b64(self.promise(body, at, int(entry["logIndex"])))}
         return entry
 
-    def _entry_v2(
-        self, payload_type: str, payload: bytes, signature: bytes, leaf: x509.Certificate, kind: str | None
-    ) -> dict[str, Any]:
+    def entry_v2(self, digest: bytes, signature: bytes, leaf: x509.Certificate, kind: str | None = None) -> dict[str, Any]:
+        """What Rekor v2 answers: an entry over the sha256 of what was signed."""
         body = rfc8785.dumps(
             {
                 "apiVersion": "0.0.2",
                 "kind": "hashedrekord",
                 "spec": {
                     "hashedRekordV002": {
-                        "data": {"algorithm": "SHA2_256", "digest": b64(hashlib.sha256(pae(payload_type, payload)).digest())},
+                        "data": {"algorithm": "SHA2_256", "digest": b64(digest)},
                         "signature": {
                             "content": b64(signature),
                             "verifier": {
@@ -474,13 +491,26 @@ def timestamp(
     chain: Collection[x509.Certificate] = (),
 ) -> bytes:
     """An RFC 3161 response signed by any key with its certificate, DER; ``chain`` is embedded beside the leaf."""
+    return stamp(hashlib.sha256(message).digest(), at, key, leaf, serial=serial, chain=chain)
+
+
+def stamp(
+    digest: bytes,
+    at: int,
+    key: ec.EllipticCurvePrivateKey,
+    leaf: x509.Certificate,
+    *,
+    serial: int = 1,
+    chain: Collection[x509.Certificate] = (),
+) -> bytes:
+    """``timestamp`` over the sha256 of a message."""
     info = tsp.TSTInfo(
         {
             "version": "v1",
             "policy": "1.3.6.1.4.1.57264.2",
             "message_imprint": {
                 "hash_algorithm": {"algorithm": "sha256"},
-                "hashed_message": hashlib.sha256(message).digest(),
+                "hashed_message": digest,
             },
             "serial_number": serial,
             "gen_time": moment(at),

@@ -3,10 +3,10 @@
     python tests/assets/signing/generate.py RELEASE=PYTHON … --out DIR
 
 Each PYTHON is the interpreter of a virtual environment with ``model-signing==RELEASE`` and ``pyopenssl``, which releases need
-and do not declare (up to 1.0.x: also the sigstore release of its time). 0.3.1 cannot sign with a certificate: it misspells the name
-of a field (``raw_byutes``) and ends in a TypeError, so there is no such bundle. Keys are made, used and thrown away; only the public
-key and the root are kept. ``tests/slow/test_signing_releases.py`` makes the environments and runs this, so that the files can always
-be made again.
+and do not declare (up to 1.0.x: also the sigstore release of its time). 0.3.1 cannot sign with a certificate: it misspells the
+name of a field (``raw_byutes``) and ends in a TypeError, so there is no such bundle. Keys are made, used and thrown away; only the
+public key and the root are kept. ``tests/slow/test_signing_releases.py`` makes the environments and runs this, so that the files
+can always be made again.
 """
 
 import argparse

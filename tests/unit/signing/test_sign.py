@@ -1,14 +1,17 @@
+import time
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from modeltrust.domain.errors import InvalidInputError, UnavailableError
-from modeltrust.domain.evidence import Assurance, SignatureEvidence
+from modeltrust.domain.evidence import Assurance, SignatureEvidence, SignerKind
+from modeltrust.domain.signer import KeylessIdentity, KeylessTrust
 from modeltrust.signing.sign import sign_keyless, sign_model
 from modeltrust.signing.verify import verify
 from tests.support import oms, reference_library
-from tests.support.sigstore_ca import NOW
+from tests.support.sigstore_ca import IDENTITY, ISSUER, NOW, TestSigstore
+from tests.support.sigstore_server import identity_token, serving
 
 
 @pytest.fixture
@@ -82,3 +85,48 @@ def test_an_unusable_instance_is_unavailable(tmp_path: Path, model: Path) -> Non
     with pytest.raises(UnavailableError, match="cannot sign"):
         sign_keyless(model, tmp_path / "out", token="no token", trust_config=config)  # noqa: S106 - not one
     assert not (tmp_path / "out").exists()
+
+
+# --- keyless: model-signing and sigstore-python against an instance on loopback ------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def instance() -> TestSigstore:
+    return TestSigstore(now=int(time.time()))  # the client compares with the real clock
+
+
+def keyless(model: Path, out: Path, instance: TestSigstore, *, refusing: str = "", token: str = "") -> None:
+    with serving(instance, refusing=refusing) as url:
+        config = out.parent / "trust.json"
+        config.write_bytes(instance.trust_config(url, version=2))
+        sign_keyless(model, out, token=token or identity_token(), trust_config=config)
+
+
+def test_a_folder_signed_without_a_key_verifies_completely(model: Path, instance: TestSigstore) -> None:
+    out = model / "model.sig"
+    keyless(model, out, instance)
+    trust = KeylessTrust((KeylessIdentity("release", ISSUER, IDENTITY),), instance.trusted_root(), instance.fingerprints())
+    answer = verify(out.read_bytes(), oms.read(model), signers=(oms.signer(trust),), now=instance.now, content=None)
+    assert isinstance(answer, SignatureEvidence), answer
+    assert (answer.kind, answer.issuer, answer.subject) == (SignerKind.KEYLESS, ISSUER, IDENTITY)
+    assert (answer.assurance, answer.unsigned_paths, answer.signed_at) == (Assurance.BYTES_HASHED, (), instance.now)
+
+
+@pytest.mark.parametrize("path", ["/api/v2/signingCert", "/api/v2/log/entries"])
+def test_a_service_that_refuses_leaves_no_signature(tmp_path: Path, model: Path, instance: TestSigstore, path: str) -> None:
+    with pytest.raises(UnavailableError, match="cannot sign"):
+        keyless(model, tmp_path / "out", instance, refusing=path)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_expired_token_leaves_no_signature(tmp_path: Path, model: Path, instance: TestSigstore) -> None:
+    with pytest.raises(UnavailableError, match="IdentityError"):
+        keyless(model, tmp_path / "out", instance, token=identity_token(lives=-30))
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_token_is_in_no_message(tmp_path: Path, model: Path, instance: TestSigstore) -> None:
+    token = identity_token()
+    with pytest.raises(UnavailableError) as caught:
+        keyless(model, tmp_path / "out", instance, refusing="/api/v2/signingCert", token=token)
+    assert token.split(".")[1] not in str(caught.value)

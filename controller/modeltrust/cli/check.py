@@ -18,6 +18,7 @@ from modeltrust.cli.output import json as json_output
 from modeltrust.cli.output.problem import Problem
 from modeltrust.cli.workloads import Subject, subjects
 from modeltrust.domain.decision import Decision, Finding, Outcome, Status
+from modeltrust.domain.errors import InvalidInputError, ModelTrustError
 from modeltrust.wiring.admission import admission_from_folder
 
 
@@ -53,7 +54,7 @@ def command(names: tuple[str, ...], trust: str, set_namespace: str, strict: bool
     checked: list[Checked] = []
     for subject in subjects(files.documents(names), set_namespace):
         if subject.ours:
-            check_object(subject.document.value)
+            _check_ours(subject)
             continue
         workload = admission.extractor.extract(subject.data, namespace=subject.namespace)
         if workload.images or workload.references or workload.unresolved:
@@ -61,6 +62,14 @@ def command(names: tuple[str, ...], trust: str, set_namespace: str, strict: bool
             checked.append(Checked(subject, workload.namespace, admission.decide(question, moment)))
     _WRITERS[output](checked)
     return int(of_outcomes([entry.decision.outcome for entry in checked], strict=strict))
+
+
+def _check_ours(subject: Subject) -> None:
+    """Refuse of our own kinds what the webhook refuses."""
+    try:
+        check_object(subject.document.value)
+    except ModelTrustError as error:
+        raise InvalidInputError(f"{subject.file}:{subject.line}: {error}") from error
 
 
 def _write_json(checked: list[Checked]) -> None:
@@ -109,19 +118,30 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 def _write_text(checked: list[Checked]) -> None:
     for entry in checked:
-        subject, outcome = entry.subject, entry.decision.outcome
-        text.heading(f"{subject.kind} {entry.namespace}/{subject.name}", f"{subject.file}:{subject.line}")
-        _SAY[outcome](f"  {outcome.label}")
-        for finding in entry.decision.findings:
-            if finding.status in {Status.PASS, Status.SKIP}:
-                continue
-            reason = "" if finding.reason is None else finding.reason.value
-            note = f" (policy {finding.policy}{', advisory' if finding.advisory else ''})" if finding.policy else ""
-            text.say(f"  [{reason}] {finding.message}{note}")
+        subject, decision = entry.subject, entry.decision
+        where = f"{subject.namespace}/{subject.name}" if subject.namespace else subject.name
+        text.heading(f"{subject.kind} {where}", f"{subject.file}:{subject.line}")
+        _SAY[decision.outcome](f"  {decision.outcome.label}")
+        for finding in message.told(decision):
+            text.say(f"  {_sentence(finding)}")
             if finding.fix:
                 text.quiet(f"    Fix: {finding.fix}")
+        for finding in decision.findings:
+            if finding.exempted_by and finding.reason is not None and finding.status is not Status.PASS:
+                text.quiet(f"  {_sentence(finding)}, excused by the exemption {finding.exempted_by}")
     counts = {outcome: sum(entry.decision.outcome is outcome for entry in checked) for outcome in Outcome}
     text.say(", ".join(f"{count} {outcome.label}" for outcome, count in counts.items() if count) or "nothing to check")
+
+
+def _sentence(finding: Finding) -> str:
+    notes = [f"policy {finding.policy}"] if finding.policy else []
+    notes += ["advisory"] if finding.advisory else []
+    notes += [f"ask {finding.contact}"] if finding.contact else []
+    return f"[{_reason(finding)}] {finding.message}" + (f" ({', '.join(notes)})" if notes else "")
+
+
+def _reason(finding: Finding) -> str:
+    return "" if finding.reason is None else finding.reason.value
 
 
 _SAY = {
@@ -138,14 +158,13 @@ def _problems(checked: list[Checked]) -> list[Problem]:
         Problem(
             file=entry.subject.file,
             position=locate(entry.subject.document, finding.locator),
-            rule="" if finding.reason is None else finding.reason.value,
+            rule=_reason(finding),
             message=finding.message,
             fix=finding.fix,
             error=not finding.advisory and finding.status is not Status.PENDING,
         )
         for entry in checked
-        for finding in entry.decision.findings
-        if finding.status not in {Status.PASS, Status.SKIP}
+        for finding in message.told(entry.decision)
     ]
 
 

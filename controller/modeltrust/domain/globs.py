@@ -28,20 +28,23 @@ class Glob:
     _regex: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
     _literal: str = field(init=False, repr=False, compare=False)
     _revision: bool = field(init=False, repr=False, compare=False)
+    _head: str | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_glob(self.pattern)
         object.__setattr__(self, "_literal", self.pattern.casefold() if self.fold_case else self.pattern)
         object.__setattr__(self, "_regex", _compile(self._literal) if "*" in self.pattern else None)
         object.__setattr__(self, "_revision", "@" in self.pattern)
+        object.__setattr__(self, "_head", _head(self._literal))
 
     def matches(self, text: str) -> bool:
         """Whether the whole text matches; texts beyond the bound on references never do."""
         if ("@" in text) is not self._revision or len(text) > limits.REFERENCE_CHARACTERS:
             return False  # no star crosses an "@", so it is on both sides or on neither
-        if self.pattern == "**":
-            return True
         candidate = text.casefold() if self.fold_case else text
+        head = self._head
+        if head is not None:
+            return candidate.startswith(head) and (self._literal.endswith("**") or candidate.find("/", len(head)) < 0)
         if self._regex is None:
             return candidate == self._literal
         return self._regex.fullmatch(candidate) is not None
@@ -69,6 +72,12 @@ def check_glob(pattern: str) -> None:
             raise InvalidReferenceError(
                 f'got {quote(pattern)}, expected "**" alone in its component and at most {_STARS_IN_COMPONENT} "*" in any other'
             )
+
+
+def _head(pattern: str) -> str | None:
+    """What stands before the only star or two, at the end of a pattern without "@"; no regex is needed then."""
+    head = pattern.rstrip("*")
+    return head if head != pattern and "*" not in head and "@" not in head else None
 
 
 def _compile(pattern: str) -> re.Pattern[str]:

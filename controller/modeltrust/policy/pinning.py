@@ -15,7 +15,7 @@ _PINNED_BY = {
 
 def pinned_identity(found: FoundReference) -> Identity | None:
     """The key of the facts about a reference, None where its content can change."""
-    return found.identity() if is_pinned(found) else None
+    return Identity(found.reference, found.revision) if is_pinned(found) else None
 
 
 def is_pinned(found: FoundReference) -> bool:

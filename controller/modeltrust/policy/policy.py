@@ -81,9 +81,13 @@ class LabelSelector:
         """Whether the labels satisfy every part; an empty selector matches nothing here, since empty is refusal."""
         if not self.match_labels and not self.expressions:
             return False
-        if any(labels.get(key) != value for key, value in self.match_labels):
-            return False
-        return all(_expression(labels.get(key), operator, values) for key, operator, values in self.expressions)
+        for key, expected in self.match_labels:  # loops: a generator costs more than what it compares
+            if labels.get(key) != expected:
+                return False
+        for key, operator, values in self.expressions:  # noqa: SIM110 - the same
+            if not _expression(labels.get(key), operator, values):
+                return False
+        return True
 
 
 def _expression(value: str | None, operator: str, values: tuple[str, ...]) -> bool:

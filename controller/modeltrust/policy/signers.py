@@ -22,6 +22,7 @@ from modeltrust.policy.scopes import within
 from modeltrust.policy.wording import moment
 
 _APPROVAL_ONLY = frozenset({Purpose.APPROVAL})
+_APPROVAL = SignatureForm.APPROVAL
 
 
 @value
@@ -62,7 +63,7 @@ def match(evidence: SignatureEvidence, signer: TrustedSigner, reference_text: st
     stranger = _stranger(evidence, signer)
     if stranger:
         return NotCounted(Reason.SIGNER_NOT_TRUSTED, stranger)
-    purposes = signer.purposes & _APPROVAL_ONLY if evidence.form is SignatureForm.APPROVAL else signer.purposes
+    purposes = signer.purposes & _APPROVAL_ONLY if evidence.form is _APPROVAL else signer.purposes
     if not purposes:
         return NotCounted(Reason.SIGNER_NOT_TRUSTED, f"is an approval, and {signer.name} is not trusted for purpose Approval")
     text = reference_text.partition("@")[0]
@@ -130,11 +131,12 @@ def _expired(evidence: SignatureEvidence, signer: TrustedSigner, now: int) -> st
     """Why the time does not count; empty when it does. Without a trusted signing time, the signature is as old as now."""
     if evidence.signed_at is not None and evidence.signed_at > now + limits.CLOCK_SKEW_SECONDS:
         return f"says that it was made at {moment(evidence.signed_at)}, which has not come yet"
-    if evidence.form is SignatureForm.APPROVAL and (evidence.not_after is None or now > evidence.not_after):
+    if evidence.form is _APPROVAL and (evidence.not_after is None or now > evidence.not_after):
         end = "it states no end" if evidence.not_after is None else f"it ended at {moment(evidence.not_after)}"
         return f"is an approval by {signer.name} that does not count: {end}"
     at = now if evidence.signed_at is None else evidence.signed_at
-    if not _within(at, signer.not_before, signer.not_after):
+    bounded = signer.not_before is not None or signer.not_after is not None
+    if bounded and not _within(at, signer.not_before, signer.not_after):
         return f"was made at {moment(at)}, outside the validity of {signer.name} ({_span(signer.not_before, signer.not_after)})"
     if isinstance(signer.trust, CertificateTrust):
         return _certificate_expired(evidence, signer.name, signer.trust, now)

@@ -20,8 +20,8 @@ from modeltrust.policy.wording import listed
 
 _PASS = (Finding("servingImage", Status.PASS),)
 _SKIP = (Finding("servingImage", Status.SKIP, message="asks for no accelerator"),)
-_NO_MODEL = frozenset({Role.TOKENIZER, Role.CODE, Role.CONFIG})
-_DIGEST = re.compile(r"(?P<name>[^@]+)@sha256:[0-9a-f]{64}")
+_NO_MODEL = (Role.TOKENIZER, Role.CODE, Role.CONFIG)  # compared by identity first; a set would ask an enumeration for its hash
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _TAG = re.compile(r":[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
 
 
@@ -42,7 +42,7 @@ class ServingImage:
         if not subject.accelerators and not serving:
             return _SKIP
         problems = [problem for image in serving or subject.images if (problem := self._problem(image)) is not None]
-        if all(found.role in _NO_MODEL for found in subject.references):
+        if not [found for found in subject.references if found.role not in _NO_MODEL]:
             problems.append(
                 Finding(
                     "servingImage",
@@ -74,8 +74,9 @@ class ServingImage:
 
 def _canonical(image: str) -> str | None:
     """Name and digest without tag; None without digest."""
-    match = _DIGEST.fullmatch(image)
-    if match is None:
+    name, at, digest = image.partition("@")
+    if not name or _DIGEST.fullmatch(digest) is None:
         return None
-    name = _TAG.sub("", match["name"]) if "/" in match["name"] else match["name"].partition(":")[0]
-    return name + image[match.end("name") :]
+    if ":" in name:
+        name = _TAG.sub("", name) if "/" in name else name.partition(":")[0]
+    return name + at + digest

@@ -20,6 +20,7 @@ from modeltrust.policy.signers import Counted, NotCounted, match
 from modeltrust.policy.wording import listed
 
 _PASS = (Finding("signature", Status.PASS),)
+_AT_LOAD = Assurance.VERIFIED_AT_LOAD
 _UNSIGNED_SUFFIXES = (".md", ".rst", ".pdf", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg")
 _UNSIGNED_NAMES = frozenset({"LICENSE", "LICENSE.txt", "NOTICE", "NOTICE.txt", "README", "README.txt"})
 
@@ -78,7 +79,7 @@ class Signature:
 
     def check(self, subject: Attested, trust: Trust) -> tuple[Finding, ...]:
         """Pass, or the reason that helps most."""
-        if self.minimum_assurance >= Assurance.VERIFIED_AT_LOAD:
+        if self.minimum_assurance >= _AT_LOAD:
             return _fail(
                 Reason.ASSURANCE_TOO_LOW, "the policy demands VerifiedAtLoad, which this version cannot do yet: nothing passes"
             )
@@ -152,6 +153,8 @@ def too_loose(evidence: SignatureEvidence, *, minimum: Assurance, unsigned_paths
     """
     if evidence.assurance < minimum:
         return NotCounted(Reason.ASSURANCE_TOO_LOW, f"got assurance {evidence.assurance.label}, expected at least {minimum.label}")
+    if not evidence.unsigned_paths:
+        return None
     # Checked again here: a policy that slipped past the compiler must not leave weights unsigned.
     excused = {path for path in unsigned_paths if may_stay_unsigned(path)}
     uncovered = [path for path in evidence.unsigned_paths if path not in excused]

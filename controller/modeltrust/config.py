@@ -25,6 +25,8 @@ class WebhookSettings(BaseModel):
         tls_cert: PEM, leaf first; watched.
         tls_key: PEM, unencrypted; watched.
         listen: ``host:port`` of the TLS port.
+        reuse_port: share the port with another webhook process, for replacing one by the next on one host: listens when it is
+            ready, and no more once it drains. Without it a second process by mistake cannot start, which is what most want.
         metrics_listen: ``host:port`` of the metrics, in the clear; empty turns them off.
         unmatched: what follows where no enforcing policy covers a model.
         poll_seconds: between two looks at the trust folder.
@@ -39,6 +41,7 @@ class WebhookSettings(BaseModel):
     tls_cert: Path
     tls_key: Path
     listen: _Address = "0.0.0.0:9443"
+    reuse_port: bool = False
     metrics_listen: _Address | Literal[""] = "0.0.0.0:9090"
     unmatched: Literal["Allow", "Warn", "Deny"] = "Allow"
     poll_seconds: Annotated[_Seconds, Field(gt=0)] = limits.POLL_SECONDS

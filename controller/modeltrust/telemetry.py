@@ -21,6 +21,7 @@ OPERATIONS = ("CREATE", "UPDATE", "OTHER")
 OUTCOMES = ("admit", "warn", "pending", "error", "deny")
 _TRACE_FRAMES = 20  # innermost; a RecursionError has a thousand
 _TRACE_CHARACTERS = 8_000
+REQUESTS = ("taken", "repeated", "namespace_full", "full", "created", "existing", "mismatched", "failed")
 REFUSALS = ("bad_request", "not_ready", "overloaded", "too_slow")
 
 
@@ -52,6 +53,11 @@ class Telemetry:
         self._seconds = {operation: seconds.labels(operation) for operation in OPERATIONS}
         self._reasons = {reason.value: reasons.labels(reason.value) for reason in Reason}
         self._refused = {why: refused.labels(why) for why in REFUSALS}
+        requests = Counter("modeltrust_requests", "Evidence asked for, by what became of it.", ["outcome"], registry=self.registry)
+        self._requests = {outcome: requests.labels(outcome) for outcome in REQUESTS}
+        self.requests_waiting = Gauge(
+            "modeltrust_requests_waiting", "ModelAttestations that are still to be created.", registry=self.registry
+        )
         self.wanted = Counter("modeltrust_wanted", "Models asked for that have no statement.", registry=self.registry)
         self.ready = Gauge("modeltrust_ready", "1 while verdicts are given.", registry=self.registry)
         self.statements = Gauge("modeltrust_statements", "Statements in memory.", registry=self.registry)
@@ -76,6 +82,10 @@ class Telemetry:
     def refused(self, why: str) -> None:
         """Count one call that got no verdict."""
         self._refused[why].inc()
+
+    def requested(self, outcome: str) -> None:
+        """Count one step of asking for evidence."""
+        self._requests[outcome].inc()
 
     def log(self, event: str, **fields: Any) -> None:
         """One JSON line; control characters are escaped by JSON itself."""

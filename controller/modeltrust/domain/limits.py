@@ -178,6 +178,12 @@ CERTIFICATE_POLL_SECONDS = 5.0  # between two looks at the serving certificate
 UID_SCAN_BYTES = 1_024  # start of a review that is searched for its uid when the rest cannot be read
 UID_CHARACTERS = 128
 CAUSES = 32  # entries in status.details.causes
+REQUESTS = 1_024  # models asked for and not verified yet, in all: what a flood can put into etcd by one replica (attack H1)
+REQUESTS_PER_NAMESPACE = 32  # of one namespace: a busy team brings a dozen new models at a time
+REQUEST_SECONDS = 3_600  # life of a request without an answer; controllers try a denied Pod again after 17 minutes at most
+REQUEST_ATTEMPTS = 5  # creations tried for one request, over about ten seconds; a controller's next try asks again
+REQUEST_POLL_SECONDS = 0.25  # between two looks at what was asked for: waking a thread while answering would cost the answer
+REQUEST_PAUSE_SECONDS = 0.02  # after each creation (2 ms of CPU): a tenth of one core, so that answers stay fast
 
 # --- API documents (also the bounds of the generated schemas: CEL cost estimates need one for every list and string) -----------
 API_NAME_CHARACTERS = 253  # a DNS subdomain, Kubernetes' own bound on object names

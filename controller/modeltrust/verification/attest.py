@@ -1,25 +1,19 @@
 """The key holder's half: checks small reports and signs what they say. Parses nothing foreign (attack C5)."""
 
-import hashlib
-import re
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from modeltrust.api.attestations import attestation
 from modeltrust.attestation import envelope, predicate
 from modeltrust.domain import limits
-from modeltrust.domain.digest import ContentDigest
 from modeltrust.domain.errors import InvalidInputError, MalformedError, UnavailableError, quote
 from modeltrust.domain.evidence import Assurance, EvaluationVerdict, Statement
 from modeltrust.domain.facts import Known, Unavailable
 from modeltrust.domain.reference import Identity
 from modeltrust.domain.work import Order, Report
-
-_SLUG_CHARACTERS = 30  # with "-" and 32 hex: 63, so that the name also fits a label
-_HASH_CHARACTERS = 32  # 128 bits (M4)
-_NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 
 
 def seal(  # noqa: PLR0913 - everything that a statement says and the report does not know
@@ -106,24 +100,10 @@ def approval_object(identity: Identity, approval: bytes) -> dict[str, Any]:
     return _object(identity, "approval", approval)
 
 
-def attestation_name(identity: Identity, kind: str) -> str:
-    """A DNS-1123 name: what a person recognises, the kind, and 128 bits of the identity's hash (M4)."""
-    words = _NOT_IN_NAMES.sub("-", f"{identity.reference.scheme}-{identity.reference.path}".lower())
-    slug = words[: _SLUG_CHARACTERS - len(kind) - 1].strip("-")
-    return f"{slug}-{kind}-{hashlib.sha256(identity.key.encode()).hexdigest()[:_HASH_CHARACTERS]}"
-
-
 def _object(identity: Identity, kind: str, document: bytes) -> dict[str, Any]:
-    spec: dict[str, Any] = {"model": identity.key}
-    if isinstance(identity.pin, ContentDigest):
-        spec = {"model": identity.reference.text, "contentDigest": str(identity.pin)}
-    spec["evidence"] = [{"name": kind, "bundle": {"inline": document.decode("utf-8")}}]
-    return {
-        "apiVersion": "modeltrust.dev/v1alpha1",
-        "kind": "ModelAttestation",
-        "metadata": {"name": attestation_name(identity, kind)},
-        "spec": spec,
-    }
+    value = attestation(identity, kind)
+    value["spec"]["evidence"] = [{"name": kind, "bundle": {"inline": document.decode("utf-8")}}]
+    return value
 
 
 def _check_answer(report: Report, order: Order) -> None:

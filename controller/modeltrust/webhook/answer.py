@@ -15,6 +15,7 @@ from modeltrust.api.review import Review, Undecodable
 from modeltrust.domain.decision import Decision, Outcome, Status
 from modeltrust.domain.errors import MalformedError, ModelTrustError, quote
 from modeltrust.domain.reasons import Reason
+from modeltrust.domain.reference import Identity
 from modeltrust.domain.values import value
 from modeltrust.references.tables import Tables
 from modeltrust.telemetry import Telemetry
@@ -58,6 +59,10 @@ class _Verdict:
     unjudged: str = ""
 
 
+def count_only(_namespace: str, _identities: tuple[Identity, ...]) -> None:
+    """Ask nobody: a trust folder has nobody to ask."""
+
+
 class Answerer:
     """Decodes, decides, encodes, counts and logs."""
 
@@ -69,6 +74,7 @@ class Answerer:
         telemetry: Telemetry,
         identifier: Callable[[], str],
         report: Callable[[Exception], str],
+        ask: Callable[[str, tuple[Identity, ...]], object] = count_only,
     ) -> None:
         """Join the decision with its protocol.
 
@@ -78,6 +84,7 @@ class Answerer:
             telemetry: counts and logs.
             identifier: a fresh short id for each answer.
             report: writes an error of ours down; returns the id under which it can be found.
+            ask: takes a namespace and the models for whose evidence to ask; must return at once.
         """
         self._admission = admission
         self._annotations = tables.watched_annotations
@@ -85,6 +92,7 @@ class Answerer:
         self._telemetry = telemetry
         self._identifier = identifier
         self._report = report
+        self._ask = ask
 
     def answer(self, body: bytes, *, now: int, started: float) -> bytes | None:
         """Answer one review.
@@ -175,7 +183,9 @@ class Answerer:
         found = message.found(decision)
         reasons = sorted({finding.reason.value for finding in found if finding.reason is not None})
         telemetry.decided(review.operation, decision.outcome.label, reasons, seconds)
-        telemetry.wanted.inc(len(decision.wanted))
+        if decision.wanted:  # never on a dry-run: the judge leaves it empty there
+            telemetry.wanted.inc(len(decision.wanted))
+            self._ask(review.namespace, decision.wanted)
         telemetry.write(
             {
                 "event": "decision",

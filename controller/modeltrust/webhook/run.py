@@ -2,11 +2,13 @@
 
 import argparse
 import gc
+import random
 import secrets
+import socket
 import sys
 from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING
+from time import monotonic, sleep, time
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from prometheus_client import start_http_server
@@ -14,13 +16,17 @@ from prometheus_client import start_http_server
 from modeltrust.config import WebhookSettings
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidInputError, ModelTrustError
+from modeltrust.domain.facts import Absent
+from modeltrust.domain.reference import Identity
 from modeltrust.policy.policy import Unmatched
 from modeltrust.store.sink import Kind
+from modeltrust.store.store import Store
 from modeltrust.telemetry import Telemetry
-from modeltrust.webhook.answer import Answerer
+from modeltrust.webhook.answer import Answerer, count_only
 from modeltrust.webhook.app import App, build_app
 from modeltrust.webhook.background import Background
 from modeltrust.webhook.health import Health
+from modeltrust.webhook.requests import Requests
 from modeltrust.webhook.serve import Server, configuration, listen
 from modeltrust.webhook.tls import Certificate
 from modeltrust.webhook.validate import Validate
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
     from modeltrust.wiring.cluster import Reflecting
 
 _SWITCH_SECONDS = 0.0005  # background threads give the interpreter back sooner: p99 9 instead of 17 ms (facts/performance.md)
+_READY_POLL_SECONDS = 0.05
 
 
 def main(arguments: list[str]) -> int:
@@ -63,6 +70,7 @@ def read_settings(arguments: list[str]) -> WebhookSettings:
         description="The admission webhook: answers from a trust folder, or from what it watches at the API server.",
         allow_abbrev=False,
     )
+    parser.add_argument("--reuse-port", action="store_true", default=argparse.SUPPRESS, help=_REUSE_PORT)
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings in YAML; flags win")
     for name, about in _FLAGS.items():
         parser.add_argument(name, metavar="VALUE", default=argparse.SUPPRESS, help=about)
@@ -70,6 +78,7 @@ def read_settings(arguments: list[str]) -> WebhookSettings:
     return WebhookSettings.read(flags, flags.pop("config"))
 
 
+_REUSE_PORT = "listen when ready, beside another process that listens there; leave the port to it when stopped"
 _FLAGS = {
     "--trust": "folder with policies, signers, attestations … and attestors.yaml; watched",
     "--attestors": "in a cluster, instead of --trust: the attestor file; everything else is watched at the API server",
@@ -90,29 +99,61 @@ def _serve(settings: WebhookSettings) -> int:
     live, reflecting = _live(settings, telemetry)
     health = Health(live.store.unready)
     background = Background(live=live, certificate=certificate, telemetry=telemetry, poll_seconds=settings.poll_seconds)
-    sockets = [listen(settings.listen)]
-    ports = {"port": sockets[0].getsockname()[1], "metricsPort": _serve_metrics(settings.metrics_listen, telemetry)}
+    requests = None if reflecting is None else _requests(live.store, reflecting, telemetry)
     server = Server(
-        configuration(_application(live, health, telemetry), certificate),
+        configuration(_application(live, health, telemetry, requests), certificate),
         health=health,
         drain_seconds=settings.drain_seconds,
         clock=monotonic,
+        shared=settings.reuse_port,
     )
     sys.setswitchinterval(_SWITCH_SECONDS)
-    background.start()
-    if reflecting is not None:
-        reflecting.start()
+    parts: list[_Part] = [part for part in (background, reflecting, requests) if part is not None]
+    metrics_port = _serve_metrics(settings.metrics_listen, telemetry)
+    for part in parts:
+        part.start()
     gc.collect()
     gc.freeze()
-    sys.stdout.write(msgspec.json.encode({"event": "listening", **ports}).decode() + "\n")
-    sys.stdout.flush()
     try:
+        sockets = [_listen(settings, health)]
+        said = {"event": "listening", "port": sockets[0].getsockname()[1], "metricsPort": metrics_port}
+        sys.stdout.write(msgspec.json.encode(said).decode() + "\n")
+        sys.stdout.flush()
         server.run(sockets=sockets)
     finally:
-        background.stop()
-        if reflecting is not None:
-            reflecting.stop()
+        for part in parts:
+            part.stop()
     return 0
+
+
+class _Part(Protocol):
+    """What runs beside the answers."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+def _listen(settings: WebhookSettings, health: Health) -> socket.socket:
+    # A shared port gives this process its connections from the first moment: before it is ready it would answer them with 503,
+    # which denies where failurePolicy is Fail, although its predecessor gives verdicts still.
+    while settings.reuse_port and health.ready(time()):
+        sleep(_READY_POLL_SECONDS)
+    return listen(settings.listen, reuse_port=settings.reuse_port)
+
+
+def _requests(store: Store, reflecting: "Reflecting", telemetry: Telemetry) -> Requests:
+    def attested(identity: Identity) -> bool:
+        return not isinstance(store.statements.look_up(identity, int(time())), Absent)
+
+    return Requests(
+        objects=reflecting.api,
+        known=lambda namespace: namespace in store.snapshot().namespaces,
+        attested=attested,
+        telemetry=telemetry,
+        clock=time,
+        uniform=random.uniform,
+    )
 
 
 def _live(settings: WebhookSettings, telemetry: Telemetry) -> "tuple[Live, Reflecting | None]":
@@ -136,13 +177,14 @@ def _live(settings: WebhookSettings, telemetry: Telemetry) -> "tuple[Live, Refle
     return live_cluster(settings, unmatched=unmatched, unusable=unusable, failed=failed, report=report)
 
 
-def _application(live: Live, health: Health, telemetry: Telemetry) -> App:
+def _application(live: Live, health: Health, telemetry: Telemetry, requests: Requests | None) -> App:
     answerer = Answerer(
         admission=live.admission,
         tables=live.tables,
         telemetry=telemetry,
         identifier=_identifier,
         report=lambda error: _report(telemetry, error),
+        ask=count_only if requests is None else requests.ask,
     )
     return build_app(Validate(answerer=answerer, health=health, telemetry=telemetry), health)
 

@@ -86,7 +86,11 @@ def live_cluster(
 
 
 class Reflecting(Watcher):
-    """One reflector per kind, each in a thread of its own; tells the store what is current."""
+    """One reflector per kind, each in a thread of its own; tells the store what is current.
+
+    Attributes:
+        api: the API server.
+    """
 
     def __init__(
         self, access: Access, *, store: Store, clock: Callable[[], float], problem: Callable[[Kind, Exception], None]
@@ -103,9 +107,9 @@ class Reflecting(Watcher):
         self._clock = clock
         self._problem = problem
         self._stopping = threading.Event()
-        api = ApiServer(access)
+        self.api = ApiServer(access)
         self._reflectors = [
-            Reflector(api=api, resource=resource, sink=store, watcher=self, stop=self._stopping, uniform=random.uniform)
+            Reflector(api=self.api, resource=resource, sink=store, watcher=self, stop=self._stopping, uniform=random.uniform)
             for resource in RESOURCES
         ]
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modeltrust.api import work
+from modeltrust.api.attestations import attestation_name
 from modeltrust.domain import limits
 from modeltrust.domain.digest import ContentDigest
 from modeltrust.domain.errors import InvalidInputError, LimitExceededError, MalformedError, UnavailableError
@@ -30,7 +31,7 @@ from modeltrust.domain.reasons import Reason
 from modeltrust.domain.reference import Identity, parse_identity, parse_identity_key
 from modeltrust.domain.work import Order, Report
 from modeltrust.verification import bounds
-from modeltrust.verification.attest import approval_object, attestation_name, attestation_object, load_attestor_key, seal
+from modeltrust.verification.attest import approval_object, attestation_object, load_attestor_key, seal
 from tests.support.statements import AUDIENCE, IDENTITY, NOW, a_signature, a_statement, an_attestor_key, attestors_for
 
 KEY = an_attestor_key()

@@ -20,7 +20,7 @@ FILES = {"client-certificate": "client.pem", "client-key": "client.key"}
 def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What the kubelet puts into a Pod."""
     (tmp_path / "token").write_text("secret-token")
-    (tmp_path / "ca\.crt").write_text(CA)
+    (tmp_path / "ca.crt").write_text(CA)
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
     return tmp_path
@@ -71,7 +71,7 @@ def test_a_pod_that_mounts_no_token_has_no_account(account: Path) -> None:
 
 
 def test_a_pod_without_the_authority_has_no_account(account: Path) -> None:
-    (account / "ca\.crt").unlink()
+    (account / "ca.crt").unlink()
     with pytest.raises(InvalidInputError, match=r"cannot read .*ca\.crt"):
         in_cluster(account)
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from modeltrust.api.compile import check_policy, compile_policy, effective_requirements
 from modeltrust.api.compile.policies import REGISTRY, Subject
+from modeltrust.api.v1alpha1.fields import check_model_glob
 from modeltrust.api.v1alpha1.model_policy import MEMBERS, RequirementType
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidInputError
@@ -126,6 +127,14 @@ WRONG: list[tuple[str, Any, str]] = [
     ("spec.match.models", ["acme/*"], "spec.match.models[0]"),
     ("spec.match.models", ["*"], "spec.match.models[0]"),
     ("spec.match.models", ["hf://**/x**"], "spec.match.models[0]"),
+    # Spellings of other tools: each would match nothing for ever, and the policy or revocation do nothing.
+    ("spec.match.models", ["oci://registry.acme.example/guard:v1"], "spec.match.models[0]"),
+    ("spec.match.models", ["hf://acme/guard:main"], "spec.match.models[0]"),
+    ("spec.match.models", ["hf://acme/guard/**"], "spec.match.models[0]"),
+    ("spec.match.models", ["hf+https://huggingface.co/acme/*"], "spec.match.models[0]"),
+    ("spec.match.models", ["oci://registry.acme.example:443/**"], "spec.match.models[0]"),
+    ("spec.match.models", ["oci://*"], "spec.match.models[0]"),
+    ("spec.match.models", ["hf+http://hub.example/acme/*"], "spec.match.models[0]"),
     ("spec.match.models", ["**", None], "spec.match.models[1]: got null"),
     ("spec.match.namespaces", {}, "spec.match.namespaces: got none of them"),
     ("spec.match.namespaces", None, "spec.match.namespaces: got null"),
@@ -327,3 +336,26 @@ FIELDS = [path for path in PATHS if path.startswith("spec.") and not path.endswi
 def test_a_misspelt_field_anywhere_breaks_the_policy(path: str) -> None:
     misspelt = path[:-1] + ("x" if path[-1] != "x" else "y")
     assert f"{misspelt}: got an unknown field" in compile_policy(changed(POLICY, misspelt, "x")).broken
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "**",
+        "**/guard",
+        "**@sha256:*",
+        "hf://*/guard",
+        "hf://ACME/*",
+        "hf://acme/guard@*",
+        "hf://acme/guard@main",
+        "hf+https://hub.acme.example/**",
+        "oci://*.acme.example/**",
+        "oci://registry.acme.example/*/guard@v1",
+        "oci://registry.acme.example:*/guard",
+        "s3://bucket/**",
+        "pvc://team-a/claim",
+        "*://acme/guard",
+    ],
+)
+def test_a_pattern_that_some_reference_matches_is_accepted(pattern: str) -> None:
+    check_model_glob(pattern)

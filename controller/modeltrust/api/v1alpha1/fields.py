@@ -5,8 +5,9 @@ written must never vanish. Patterns stand in the schema too, so that the API ser
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import product
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -22,6 +23,8 @@ from modeltrust.domain.reference import parse_identity, parse_reference
 PREFIX = "modeltrust.dev/"  # labels with it are guarded; others belong to whoever may edit a namespace (attack H16)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _GLOB_CHARACTERS = re.compile(r"[A-Za-z0-9._~:+=,!$&'()/@*-]+")
+_SOME = ("x", "x/x", "x/x/x")  # what "**" may stand for
+_MANY = tuple(f"{scheme}://{path}" for scheme in ("hf", "oci", "s3") for path in _SOME)  # where it begins the pattern
 _HOSTED_GLOB = re.compile(r"(?:(?:oci|https?)|[^/]+\+https)://([^/]*)")
 
 
@@ -160,6 +163,28 @@ def check_model_glob(pattern: str) -> None:
     host = _HOSTED_GLOB.match(pattern)
     if host is not None and host.group(1) != host.group(1).lower():
         raise InvalidReferenceError(f"got {quote(pattern)}, expected a host in lower case")
+    if not any(_is_reference(text) for text in _examples(pattern)):
+        raise InvalidReferenceError(
+            f"got {quote(pattern)}, which no canonical reference can match; "
+            'expected a pattern such as "hf://owner/name", "oci://host/repository@tag" or "s3://bucket/**"'
+        )
+
+
+def _examples(pattern: str) -> Iterator[str]:
+    """Texts that the pattern matches; enough kinds of them that one is canonical where any is."""
+    body, at, revision = pattern.partition("@")
+    for many, one in product(_MANY if body.startswith("**") else _SOME, ("x", "1")):
+        text = body.replace("**", many).replace("*", one)
+        # What a star in a revision stands for may be 40 digits or 64: no example is needed to know that there are some.
+        yield text if "*" in revision else f"{text}{at}{revision}"
+
+
+def _is_reference(text: str) -> bool:
+    try:
+        parse_reference(text)
+    except InvalidReferenceError:
+        return False
+    return True
 
 
 def check_reference(text: str) -> None:

@@ -11,6 +11,7 @@ from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidInputError, quote
 
 _LIST_DEPTH = 4  # List objects inside List objects
+_OF_A_LIST = frozenset({"apiVersion", "kind", "metadata", "items"})
 _SPACE = " \t\r\n"
 
 
@@ -198,6 +199,12 @@ def _objects(document: YamlDocument, value: Any, pointer: str, depth: int) -> It
     if not isinstance(items, list) or depth >= _LIST_DEPTH:
         raise InvalidInputError(
             f"{line}: items: got {_shown(items)}, expected a list of objects, not nested deeper than {_LIST_DEPTH}"
+        )
+    beside = sorted(str(key) for key in value.keys() - _OF_A_LIST)
+    if beside:
+        # kubectl applies the items alone; others apply the whole object. Read either way, half of it would go unseen.
+        raise InvalidInputError(
+            f"{line}: got {quote(beside[0])} beside items in a {quote(value['kind'])}, expected a list of objects or one object"
         )
     for index, item in enumerate(items):
         yield from _objects(document, _typed(item, value), f"{pointer}/items/{index}", depth + 1)

@@ -62,6 +62,14 @@ def test_whatever_has_items_is_a_list_whatever_it_calls_itself() -> None:
     assert document["kind"] == "Deployment"
 
 
+@pytest.mark.parametrize("kind", ["Pod", "ModelRevocation", "List", "PodList"])
+@pytest.mark.parametrize("beside", ["spec: {}", "data: {}", "spec: null"])
+@pytest.mark.parametrize("items", ["[]", "[{apiVersion: v1, kind: Service}]"])
+def test_an_object_that_is_also_a_list_is_refused_since_half_of_it_would_go_unseen(kind: str, beside: str, items: str) -> None:
+    with pytest.raises(InvalidInputError, match=r'^a\.yaml:1: got "(spec|data)" beside items'):
+        read_manifests(f"apiVersion: v1\nkind: {kind}\nitems: {items}\n{beside}\n".encode(), "a.yaml")
+
+
 def test_anchors_and_merges_are_expanded() -> None:
     value = _one(HEAD + "a: &a {x: 1, z: 2}\nb: {<<: *a, z: 3}\nc: {<<: [{z: 5}, *a]}\nd: *a\n")
     assert value["b"] == {"x": 1, "z": 3}

@@ -3,7 +3,7 @@
 The kubelet's ``$(VAR)`` is expanded before any shell reads the text (facts/workloads.md §10.4).
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError
@@ -41,8 +41,7 @@ class Words:
         return f"{self._base}/args/{index - self._split}"
 
 
-@dataclass(slots=True)
-class Invocation:
+class Invocation(msgspec.Struct, gc=False):
     """One program that is run.
 
     Attributes:
@@ -108,8 +107,7 @@ def open_script(scan: Scan, text: str, environment: Environment, locator: str) -
     return found
 
 
-@dataclass(slots=True)
-class _Origin:
+class _Origin(msgspec.Struct, gc=False):
     """Where a script stands: its locator, what ``"$@"`` stands for, and how many shells are around it."""
 
     locator: str

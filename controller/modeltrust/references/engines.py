@@ -1,5 +1,7 @@
 """Applies a program's row to a command line: options, positionals and environment become mentions and findings."""
 
+import msgspec
+
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.workload import Confidence, Role
 from modeltrust.references.argv import Invocation, Words
@@ -15,25 +17,25 @@ _MODEL_USES: frozenset[FlagUse] = frozenset({"base", "adapter", "draft", "tokeni
 _LITERAL_FIX = "write the value literally"
 
 
-class _Draft:
-    """One run while it is read. A plain class: a dataclass with factories costs three times as much."""
+class _Draft(msgspec.Struct, gc=False):
+    """One run while it is read.
 
-    __slots__ = (
-        "call", "destination", "endpoint", "mentions", "other", "pointer", "program", "revisions", "scan", "seen", "unnamed",
-    )  # fmt: skip
+    Attributes:
+        unnamed: something may name the base, and cannot be read.
+        other: it fetches a data set or a space, no model.
+    """
 
-    def __init__(self, scan: Scan, program: Program, call: Invocation, pointer: str) -> None:
-        self.scan = scan
-        self.program = program
-        self.call = call
-        self.pointer = pointer
-        self.mentions: list[Mention] = []
-        self.revisions: dict[str, str] = {}
-        self.seen: set[str] = set()
-        self.unnamed = False  # something may name the base, and cannot be read
-        self.destination = ""
-        self.endpoint = ""
-        self.other = False  # a data set or a space, no model
+    scan: Scan
+    program: Program
+    call: Invocation
+    pointer: str
+    mentions: list[Mention] = []
+    revisions: dict[str, str] = {}
+    seen: set[str] = set()
+    unnamed: bool = False
+    destination: str = ""
+    endpoint: str = ""
+    other: bool = False
 
 
 def read_run(scan: Scan, program: Program, call: Invocation, pointer: str, *, implied: bool = True) -> list[Mention]:

@@ -5,6 +5,9 @@ entries only, ``$$`` escapes, an unknown name stays verbatim (facts/workloads.md
 """
 
 import re
+from operator import attrgetter
+
+import msgspec
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError
@@ -13,25 +16,25 @@ from modeltrust.references.pod import Container, EnvFrom
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([A-Za-z_.-][A-Za-z0-9_.-]*)\))")
 
+_ENTRY = attrgetter("name", "value", "value_from")
 
-class Environment:
+
+class Environment(msgspec.Struct, gc=False):
     """Names and values.
 
     Attributes:
         values: by name; None where a value exists and cannot be known.
         prefixes: prefixes of the ``envFrom`` entries: any name that starts with one may have any value.
         sources: what these entries point at, for messages.
+        left: bytes that expansion may still make.
         resolving: names of those that decide where bytes come from, once somebody has looked.
     """
 
-    __slots__ = ("_left", "prefixes", "resolving", "sources", "values")
-
-    def __init__(self, left: int = limits.ENVIRONMENT_BYTES) -> None:
-        self.values: dict[str, str | None] = {}
-        self.prefixes: list[str] = []
-        self.sources: list[str] = []
-        self._left = left
-        self.resolving: list[str] | None = None
+    values: dict[str, str | None] = {}
+    prefixes: list[str] = []
+    sources: list[str] = []
+    left: int = limits.ENVIRONMENT_BYTES
+    resolving: list[str] | None = None
 
     def expand(self, text: str) -> str:
         """Expand ``$(VAR)`` as the kubelet does.
@@ -49,11 +52,11 @@ class Environment:
             start = match.end()
             parts.append(part)
             size += len(part)
-            if size > self._left:
+            if size > self.left:
                 raise LimitExceededError(f"got an environment of more than {limits.ENVIRONMENT_BYTES} bytes")
         if not parts:
             return text
-        self._left -= size
+        self.left -= size
         return "".join(parts) + text[start:]
 
     def opaque(self, name: str) -> bool:
@@ -64,10 +67,7 @@ class Environment:
 
     def copy(self) -> "Environment":
         """The same, for a script that changes it."""
-        twin = Environment(self._left)
-        twin.values = dict(self.values)
-        twin.prefixes, twin.sources = self.prefixes, self.sources
-        return twin
+        return Environment(dict(self.values), self.prefixes, self.sources, self.left)
 
 
 def environment(container: Container) -> Environment:
@@ -86,14 +86,13 @@ def environment(container: Container) -> Environment:
     if len(entries) > limits.ENVIRONMENT_ENTRIES:
         bound(len(entries), limits.ENVIRONMENT_ENTRIES, "env entries")
     values = built.values
-    for item in entries:
-        value = item.value
-        if item.value_from is not None:
-            values[item.name] = None
-        elif value is None:
-            values[item.name] = ""
+    for name, value, value_from in map(_ENTRY, entries):
+        if value_from is not None:
+            values[name] = None
+        elif value and "$" in value:
+            values[name] = built.expand(value)
         else:
-            values[item.name] = value if "$" not in value else built.expand(value)
+            values[name] = value or ""
     return built
 
 

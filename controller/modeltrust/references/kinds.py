@@ -1,6 +1,5 @@
 """One object of a kind that rows describe: runs their actions."""
 
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,15 +19,14 @@ from modeltrust.references.paths import evaluate, parse_path
 from modeltrust.references.pod import Container, EnvVar, PodSpec, PodTemplate, Volume
 from modeltrust.references.scan import Scan
 from modeltrust.references.schema import KindRow, RefRow, TopicRow
-from modeltrust.references.site import Site, Volumes
+from modeltrust.references.site import Fill, Site, Volumes
 
 _Typed = TypeVar("_Typed")
 _NO_CONTAINER = Container()
 Hits = list[tuple[Action, str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(msgspec.Struct, frozen=True, gc=False):
     """A document inside the object.
 
     Attributes:
@@ -153,7 +151,10 @@ class KindReader:
             self.container(Container(env=entries), pointer, "")
 
     def _site(self, container: Container, pointer: str) -> Site:
-        return Site(container, pointer, Volumes(self._supplied))
+        return Site(container, pointer, self._volumes())
+
+    def _volumes(self, pointer: str = "") -> Volumes:
+        return Volumes(pointer, {}, [Fill(None, path) for path in self._supplied]) if self._supplied else Volumes(pointer)
 
     def _scripted(self, text: str, pointer: str) -> None:
         site = self._site(_NO_CONTAINER, pointer)
@@ -195,7 +196,7 @@ class KindReader:
         if spec is None:
             return
         scan = self._scan
-        known = Volumes(self._supplied, f"{pointer}/volumes")
+        known = self._volumes(f"{pointer}/volumes")
         if spec.volumes:
             walk.read_volumes(scan, spec.volumes, known)
         before = len(scan.references)
@@ -219,7 +220,7 @@ class KindReader:
         """Walk a container that stands alone."""
         if pointer not in self._seen:
             self._count(pointer)
-            known = Volumes(self._supplied)
+            known = self._volumes()
             self._alone(value, pointer, program, known)
             volumes.link(self._scan, known)
 

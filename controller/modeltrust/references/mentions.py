@@ -1,12 +1,11 @@
 """A mention: a string that names something, with all that is needed to read it later."""
 
-from dataclasses import dataclass
+import msgspec
 
 from modeltrust.domain.workload import Confidence, Role
 
 
-@dataclass(slots=True)
-class Mention:
+class Mention(msgspec.Struct, gc=False):
     """One string.
 
     Attributes:

@@ -1,7 +1,8 @@
 """Options of a recognised program: which words are values of what."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from modeltrust.references.argv import Invocation, Words
 from modeltrust.references.schema import FlagRow
@@ -10,8 +11,7 @@ from modeltrust.references.tables import Program
 _TRUE = "true"
 
 
-@dataclass(slots=True)
-class Hit:
+class Hit(msgspec.Struct, gc=False):
     """An option that the table knows.
 
     Attributes:
@@ -29,7 +29,7 @@ class Hit:
     derived: bool = False
 
 
-class Options:
+class Options(msgspec.Struct, gc=False):
     """What stands on a command line.
 
     Attributes:
@@ -38,12 +38,9 @@ class Options:
         suspicious: index, name and value of unknown options that look like models.
     """
 
-    __slots__ = ("bare", "hits", "suspicious")
-
-    def __init__(self) -> None:
-        self.hits: dict[str, Hit] = {}
-        self.bare: list[tuple[int, str]] = []
-        self.suspicious: list[tuple[int, str, str]] = []
+    hits: dict[str, Hit] = {}
+    bare: list[tuple[int, str]] = []
+    suspicious: list[tuple[int, str, str]] = []
 
 
 def read_options(program: Program, call: Invocation, opaque_flags: tuple[str, ...]) -> Options:

@@ -7,7 +7,8 @@ what stays computed keeps its ``$`` and is unresolved later (facts/workloads.md 
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError, MalformedError
@@ -38,8 +39,7 @@ _USUAL_CHARACTERS = 4096  # the scanner counts what it reads, splitting does not
 _KEYWORDS = frozenset({"if", "then", "else", "elif", "do", "while", "until", "!", "{", "}", "fi", "done", "time", "exec", "export"})
 
 
-@dataclass(slots=True)
-class Command:
+class Command(msgspec.Struct, gc=False):
     """One simple command.
 
     Attributes:
@@ -57,14 +57,13 @@ class Command:
     output: str = ""
 
 
-@dataclass(slots=True)
-class _State:
+class _State(msgspec.Struct, gc=False):
     environment: Environment
     positional: list[str]
-    words: list[str] = field(default_factory=list)
-    commands: list[Command] = field(default_factory=list)
-    inner: list[str] = field(default_factory=list)
-    tags: list[str] = field(default_factory=list)
+    words: list[str] = []
+    commands: list[Command] = []
+    inner: list[str] = []
+    tags: list[str] = []
     piped: bool = False
     redirected: str = ""
     output: str = ""

@@ -1,14 +1,13 @@
 """Where words are read: a container, its Pod's volumes, and what else decides how they are read."""
 
-from dataclasses import dataclass
+import msgspec
 
 from modeltrust.references.mentions import Mention
 from modeltrust.references.pod import Container, Volume
 from modeltrust.references.tables import Program
 
 
-@dataclass(slots=True)
-class Place:
+class Place(msgspec.Struct, gc=False):
     """Where a path of a container really is.
 
     Attributes:
@@ -20,8 +19,7 @@ class Place:
     path: str
 
 
-@dataclass(slots=True)
-class Pending:
+class Pending(msgspec.Struct, gc=False):
     """A path reference that waits until every container has been read."""
 
     mention: Mention
@@ -30,15 +28,14 @@ class Pending:
     accelerated: bool
 
 
-@dataclass(slots=True)
-class Fill:
+class Fill(msgspec.Struct, gc=False):
     """Something written by a container, or by the controller, before the server starts."""
 
     place: Place | None
     path: str
 
 
-class Volumes:
+class Volumes(msgspec.Struct, gc=False):
     """The volumes of one Pod.
 
     Attributes:
@@ -50,18 +47,15 @@ class Volumes:
         outliving: volumes whose content may be older than the Pod.
     """
 
-    __slots__ = ("by_name", "fills", "linked", "outliving", "pending", "pointer")
-
-    def __init__(self, supplied: tuple[str, ...] = (), pointer: str = "") -> None:
-        self.pointer = pointer
-        self.by_name: dict[str, tuple[Volume, int]] = {}
-        self.fills = [Fill(None, path) for path in supplied] if supplied else []
-        self.pending: list[Pending] = []
-        self.linked: set[str] = set()
-        self.outliving: set[str] = set()
+    pointer: str = ""
+    by_name: dict[str, tuple[Volume, int]] = {}
+    fills: list[Fill] = []
+    pending: list[Pending] = []
+    linked: set[str] = set()
+    outliving: set[str] = set()
 
 
-class Site:
+class Site(msgspec.Struct, gc=False):
     """A container in its Pod.
 
     Attributes:
@@ -73,12 +67,9 @@ class Site:
         implied: whether its command is complete, so that a program's default model counts.
     """
 
-    __slots__ = ("accelerated", "container", "hint", "implied", "pointer", "volumes")
-
-    def __init__(self, container: Container, pointer: str, volumes: Volumes) -> None:
-        self.container = container
-        self.pointer = pointer
-        self.volumes = volumes
-        self.accelerated = False
-        self.hint: Program | None = None
-        self.implied = True
+    container: Container
+    pointer: str
+    volumes: Volumes
+    accelerated: bool = False
+    hint: Program | None = None
+    implied: bool = True

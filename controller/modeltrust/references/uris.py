@@ -3,7 +3,7 @@
 What nobody can read is said, never guessed: the caller turns ``InvalidReferenceError`` into a finding.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidReferenceError, quote
@@ -31,15 +31,13 @@ _WEIGHT_FILES = (".gguf", ".bin", ".safetensors", ".pt", ".pth", ".onnx", ".tar.
 _REPOSITORY_PARTS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class LocalPath:
+class LocalPath(msgspec.Struct, frozen=True, gc=False):
     """A path inside the container; volumes say what is there."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(msgspec.Struct, frozen=True, gc=False):
     """A canonical reference.
 
     Attributes:

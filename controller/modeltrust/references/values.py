@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from modeltrust.domain.workload import Role
 from modeltrust.references.schema import FlagRow, FlagUse
@@ -11,8 +12,7 @@ from modeltrust.references.schema import FlagRow, FlagUse
 ROLES: Mapping[str, Role] = {str(role): role for role in Role}
 
 
-@dataclass(slots=True)
-class Part:
+class Part(msgspec.Struct, gc=False):
     """One thing that a value says.
 
     Attributes:

@@ -39,18 +39,21 @@ def test_what_is_read_of_a_create() -> None:
     assert (review.kind.group, review.kind.version, review.kind.kind) == ("apps", "v1", "Deployment")
     assert (review.resource.resource, review.sub_resource, review.dry_run) == ("deployments", "", True)
     assert json.loads(review.document) == deployment
-    assert review.old_document == b""
+    assert review.old_object is None
     assert not review.oversized
 
 
 def test_what_is_read_of_an_update_a_sub_resource_and_a_delete() -> None:
     update = _decoded(reviews.inference_service_update())
-    assert update.document != update.old_document
+    assert update.old_object is not None
+    assert update.old_object.keys() == json.loads(update.document).keys()
+    assert json.loads(bytes(update.old_object["spec"])) != json.loads(update.document)["spec"]
     pod = reviews.pod()
     ephemeral = _decoded(reviews.review(pod, old=pod, sub_resource="ephemeralcontainers"))
     assert (ephemeral.operation, ephemeral.sub_resource) == ("UPDATE", "ephemeralcontainers")
     delete = _decoded(reviews.review(None, old=pod, operation="DELETE"))
-    assert (delete.document, json.loads(delete.old_document)) == (b"", pod)
+    assert delete.document == b""
+    assert {key: json.loads(bytes(value)) for key, value in (delete.old_object or {}).items()} == pod
 
 
 def test_sizes_are_those_that_the_figures_of_performance_are_about() -> None:
@@ -221,8 +224,14 @@ def test_anything_else_is_judged_as_a_create(review: Review) -> None:
 
 def test_objects_that_are_no_maps_are_judged() -> None:
     body = json.loads(reviews.review(reviews.pod(), old=reviews.pod()))
-    body["request"] |= {"object": [], "oldObject": []}
+    body["request"] |= {"object": []}
     assert not _unchanged(_decoded(json.dumps(body).encode()))
+
+
+def test_an_object_before_that_is_no_map_is_refused() -> None:
+    body = json.loads(reviews.review(reviews.pod(), old=reviews.pod()))
+    body["request"] |= {"object": [], "oldObject": []}
+    assert isinstance(decode(json.dumps(body).encode()), Undecodable)
 
 
 def test_an_object_without_metadata_is_judged() -> None:

@@ -136,7 +136,9 @@ class _Reader:
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
             key = self._key(event)
             if key == _MERGE and event.implicit[0]:
-                merged += self._merged(self._value(self._next(), f"{pointer}/{_MERGE}", depth))
+                if merged:
+                    raise self._wrong('got "<<" twice in one map, expected it once')
+                merged = self._merged(self._value(self._next(), f"{pointer}/{_MERGE}", depth), values)
                 continue
             if key in values:
                 raise self._wrong(f"got the key {quote(key)} twice, expected each key once")
@@ -154,10 +156,18 @@ class _Reader:
         except InvalidInputError as error:
             raise self._wrong(str(error)) from error
 
-    def _merged(self, value: Any) -> list[dict[str, Any]]:
+    def _merged(self, value: Any, before: dict[str, Any]) -> list[dict[str, Any]]:
+        """The maps behind "<<", none of which says anything about a key that stands before it.
+
+        kubectl lets what is merged later win over it, the YAML specification the key: a check would see one object and the API
+        server get another.
+        """
         maps = value if isinstance(value, list) else [value]
         if not all(isinstance(entry, dict) for entry in maps):
             raise self._wrong('got something else, expected a map after "<<"')
+        twice = next((key for entry in maps for key in entry if key in before), None)
+        if twice is not None:
+            raise self._wrong(f'got the key {quote(twice)} before "<<", which has it too, expected "<<" first')
         self._count(sum(len(entry) for entry in maps))
         return maps
 

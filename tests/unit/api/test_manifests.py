@@ -182,6 +182,10 @@ DEEP = "[" * (limits.JSON_DEPTH + 8) + "]" * (limits.JSON_DEPTH + 8)
         (HEAD + "~: b\n", "3: got null as a key"),
         (HEAD + ".inf: b\n", "3: got"),
         (HEAD + "a: {<<: 7}\n", "3: got something else"),
+        # kubectl takes what is merged after a key, the YAML specification the key
+        (HEAD + "spec: {a: 1}\n<<: {spec: {a: 2}}\n", '4: got the key "spec" before "<<"'),
+        (HEAD + "spec: {a: 1}\n<<: [{x: 1}, {spec: {a: 2}}]\n", '4: got the key "spec" before "<<"'),
+        (HEAD + "<<: {spec: {a: 1}}\n<<: {spec: {a: 2}}\n", '4: got "<<" twice'),
         (HEAD + f"a: {DEEP}\n", "3: got more than"),
         (HEAD + "---\n- a\n", "4: got a list"),
         (HEAD + "---\nplain\n", '4: got "plain"'),

@@ -6,6 +6,7 @@ Rotation is two keys listed; a compromise is a key removed and models verified a
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -83,6 +84,11 @@ class Attestors:
     """
 
     by_key: Mapping[str, Attestor] = field(repr=False)
+    _ends: tuple[int, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        ends = (attestor.not_after for attestor in self.by_key.values() if attestor.not_after is not None)
+        object.__setattr__(self, "_ends", tuple(sorted(ends)))
 
     def verify(self, envelope: bytes, *, now: int, expected: Identity | None = None) -> Statement:
         """The letter in an envelope, if somebody we trust signed it about what they may speak of.
@@ -104,7 +110,7 @@ class Attestors:
 
     def ended(self, now: int) -> int:
         """How many attestors' time is over; while it stays the same, an answer of ``verify`` that was kept still stands."""
-        return sum(attestor.not_after is not None and now > attestor.not_after for attestor in self.by_key.values())
+        return bisect_left(self._ends, now)
 
     def _verify(self, data: bytes, now: int, expected: Identity | None = None) -> Statement:
         envelope = dsse.parse_envelope(data, max_bytes=limits.STATEMENT_BYTES)

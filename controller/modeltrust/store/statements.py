@@ -18,7 +18,7 @@ from modeltrust.domain.facts import Absent, Fact, Known, Unavailable
 from modeltrust.domain.reference import Identity
 from modeltrust.policy.policy import InvalidStatement
 
-_RECHECK_SECONDS = 60  # what verifying says can change with time alone: an attestor's notAfter, a statement from the near future
+_RECHECK_SECONDS = 60  # what verifying says can change with time alone: a statement from the near future becomes valid
 
 
 class Verifier(Protocol):
@@ -32,11 +32,15 @@ class Verifier(Protocol):
         """
         ...
 
+    def ended(self, now: int) -> int:
+        """How many attestors' time is over; an answer of ``verify`` counts as long as this stays the same."""
+        ...
+
 
 class Record:
     """One envelope and what verifying it said; mutable, since the answer comes later."""
 
-    __slots__ = ("checked_at", "envelope", "key", "name", "result", "verifier")
+    __slots__ = ("checked_at", "ended", "envelope", "key", "name", "result", "verifier")
 
     def __init__(self, name: str, key: str, envelope: bytes) -> None:
         self.name = name
@@ -45,13 +49,19 @@ class Record:
         self.result: Statement | InvalidStatement | None = None
         self.verifier: Verifier | None = None
         self.checked_at = 0
+        self.ended = 0  # attestors whose time was over then
 
     def answer(self, verifier: Verifier, now: int) -> Statement | InvalidStatement:
-        """What this envelope says, verified now unless this verifier has already looked at these bytes."""
-        if self.verifier is verifier and self.result is not None and abs(now - self.checked_at) < _RECHECK_SECONDS:
-            return self.result
+        """What this envelope says, verified now unless this verifier has already looked at these bytes.
+
+        No answer outlives its attestor: once the time of another one is over, all are verified again.
+        """
+        ended, result = verifier.ended(now), self.result
+        known = self.verifier is verifier and self.ended == ended and abs(now - self.checked_at) < _RECHECK_SECONDS
+        if known and result is not None:
+            return result
         result = self._verify(verifier, now)
-        self.checked_at, self.result, self.verifier = now, result, verifier
+        self.checked_at, self.ended, self.result, self.verifier = now, ended, result, verifier
         return result
 
     def verified_by(self, verifier: Verifier) -> bool:

@@ -1,5 +1,6 @@
 import dataclasses
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -144,6 +145,16 @@ def test_a_statement_from_the_future_counts_when_its_time_has_come() -> None:
     assert serial_of(statements.look_up(IDENTITY, NOW + DAY)) == 1
 
 
+def test_no_statement_outlives_its_attestor() -> None:
+    statements = Statements(read)
+    statements.trust(attestors_for(KEY, notAfter="2026-11-01T00:00:30Z"))
+    end = int(datetime(2026, 11, 1, 0, 0, 30, tzinfo=UTC).timestamp())
+    statements.replace([("a", [sealed(a_statement(issued_at=end - DAY, expires_at=end + DAY), KEY)])])
+    assert serial_of(statements.look_up(IDENTITY, end)) == 1
+    assert why(statements.look_up(IDENTITY, end + 1)) == "the time of its attestor is over"
+    assert serial_of(statements.look_up(IDENTITY, end)) == 1  # a clock that was set back
+
+
 class Counting:
     """The real attestors, counting how often they are asked."""
 
@@ -154,6 +165,9 @@ class Counting:
     def verify(self, envelope: bytes, *, now: int, expected: Any) -> Statement:
         self.asked += 1
         return self._attestors.verify(envelope, now=now, expected=expected)
+
+    def ended(self, now: int) -> int:
+        return self._attestors.ended(now)
 
 
 def test_an_envelope_is_verified_once_and_kept_over_a_relist() -> None:
@@ -202,6 +216,9 @@ class Misreading:
         assert expected is None
         return dataclasses.replace(a_statement(), identity=OTHER)
 
+    def ended(self, now: int) -> int:
+        return int(now < 0)
+
 
 def test_a_statement_read_differently_by_two_parsers_never_matches() -> None:
     statements = Statements(read)
@@ -218,6 +235,9 @@ def test_an_error_while_verifying_is_an_invalid_statement(error: MalformedError)
         def verify(self, envelope: bytes, *, now: int, expected: Any) -> Statement:
             assert (envelope, now, expected) == (sealed_bytes, NOW, None)
             raise error
+
+        def ended(self, now: int) -> int:
+            return int(now < 0)
 
     statements = Statements(read)
     statements.trust(Failing())

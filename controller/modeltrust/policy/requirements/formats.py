@@ -81,9 +81,10 @@ class Formats:
             for finding in report.findings
             if self._counts(finding)
         ]
-        if report.omitted and (not report.findings or report.findings[-1].severity is Severity.ERROR):
-            # Errors come first, so what was left out may be errors too, and worse than the excused ones.
-            problems.append(_fail(Reason.LIMIT_EXCEEDED, f"{report.omitted} further findings were not recorded"))
+        if report.omitted:
+            # Whatever was left out may be worse than what was recorded, so no permission excuses it and no scope passes over it.
+            message = f"holds more findings than a statement can: {report.omitted} were left out, so nobody knows what they say"
+            problems.append(_fail(Reason.LIMIT_EXCEEDED, message))
         return problems
 
     def _not_allowed(self, weight: WeightFormat) -> Finding:
@@ -115,6 +116,7 @@ def _fail(reason: Reason, message: str) -> Finding:
 
 _FIXES = {
     Reason.FORMAT_NOT_ALLOWED: "convert the weights to an allowed format and remove the file",
+    Reason.LIMIT_EXCEEDED: "read all of them with modeltrust inspect, and mend or remove the files",
     Reason.MALFORMED_FILE: "write the file again with the format's own library",
     Reason.REMOTE_CODE: "use a model class of the library and remove the file or key",
     Reason.UNSAFE_TEMPLATE: "use the chat template of the base model",

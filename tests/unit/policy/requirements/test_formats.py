@@ -1,3 +1,4 @@
+import dataclasses
 from typing import Any
 
 import pytest
@@ -91,12 +92,14 @@ def test_a_warning_informs_and_does_not_fail() -> None:
     assert check(STRICT, finding(Reason.MALFORMED_FILE, severity=Severity.WARNING))[0].status is Status.PASS
 
 
-def test_findings_beyond_the_report_fail_unless_only_warnings_were_left_out() -> None:
+def test_findings_that_the_report_does_not_hold_fail_whatever_it_holds() -> None:
     lenient = Formats(STRICT.allowed, RemoteCode.ALLOW)
     excused, warning = finding(Reason.REMOTE_CODE), finding(Reason.MALFORMED_FILE, severity=Severity.WARNING)
     assert check(lenient, excused, omitted=1)[0].reason is Reason.LIMIT_EXCEEDED
     assert check(lenient, omitted=1)[0].reason is Reason.LIMIT_EXCEEDED
-    assert check(lenient, excused, warning, omitted=1)[0].status is Status.PASS
+    assert check(lenient, excused, warning, omitted=1)[0].reason is Reason.LIMIT_EXCEEDED
+    assert check(STRICT, warning, omitted=1)[0].message.startswith("holds more findings than a statement can: 1 were left out")
+    assert check(dataclasses.replace(STRICT, scope=Scope.LOADABLE), omitted=3)[0].status is Status.FAIL
 
 
 def test_many_findings_are_cut_and_counted() -> None:

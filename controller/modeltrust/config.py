@@ -4,14 +4,23 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidInputError, quote
 
 _SETTINGS_BYTES = 64 * 1024  # a settings file has a dozen lines
-_Address = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):[0-9]{1,5}$")]
+
+
+def _with_a_port(address: str) -> str:
+    if int(address.rpartition(":")[2]) > _LAST_PORT:
+        raise ValueError(f"expected a port of at most {_LAST_PORT}")
+    return address
+
+
+_LAST_PORT = 65_535
+_Address = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):[0-9]{1,5}$"), AfterValidator(_with_a_port)]
 _Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
 
 

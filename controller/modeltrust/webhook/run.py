@@ -15,7 +15,7 @@ from prometheus_client import start_http_server
 
 from modeltrust.config import WebhookSettings
 from modeltrust.domain import limits
-from modeltrust.domain.errors import InvalidInputError, ModelTrustError
+from modeltrust.domain.errors import InvalidInputError, ModelTrustError, UnavailableError, quote
 from modeltrust.domain.facts import Absent
 from modeltrust.domain.reference import Identity
 from modeltrust.policy.policy import Unmatched
@@ -193,7 +193,10 @@ def _serve_metrics(address: str, telemetry: Telemetry) -> int | None:
     if not address:
         return None
     host, _, port = address.rpartition(":")
-    server, _thread = start_http_server(int(port), addr=host.strip("[]"), registry=telemetry.registry)
+    try:
+        server, _thread = start_http_server(int(port), addr=host.strip("[]"), registry=telemetry.registry)
+    except OSError as error:
+        raise UnavailableError(f"cannot listen for metrics on {quote(address)}: {quote(error)}") from error
     return int(server.server_port)
 
 

@@ -17,6 +17,7 @@ from modeltrust.api.compile import (
     evidence_of,
     statements_of,
 )
+from modeltrust.api.v1alpha1.kinds import KINDS
 from modeltrust.domain import limits
 from modeltrust.domain.digest import ContentDigest
 from modeltrust.domain.errors import InvalidInputError
@@ -92,6 +93,13 @@ def test_a_broken_revocation_revokes_everything_that_can_be_read_of_it(path: str
     assert {(each.fingerprint, each.subject) for each in whole.signers} == {
         (each.fingerprint, each.subject) for each in broken.signers
     }
+
+
+def test_the_api_server_keeps_what_it_does_not_know_in_a_revocation_so_that_a_typo_is_refused() -> None:
+    # Pruned, "model" instead of "models" beside another list would be a revocation that does less than was written.
+    with pytest.raises(InvalidInputError, match=r"spec\.model: got an unknown field"):
+        check_object(changed(objects.revocation(), "spec.model", ["hf://acme/guard"]))
+    assert KINDS["ModelRevocation"].keep_unknown
 
 
 def test_a_revoked_signer_whose_date_cannot_be_read_is_revoked_whenever_it_signed() -> None:

@@ -104,4 +104,5 @@ KIND = Kind(
     spec=ModelRevocationSpec,
     status=ModelRevocationStatus,
     columns=(Column("Action", ".spec.action"), Column("Reference", ".spec.reference"), Column("Reason", ".spec.reason", wide=True)),
+    keep_unknown=True,  # pruned, a mistyped list would revoke nothing, without a word
 )

@@ -16,29 +16,35 @@ from modeltrust.references.tables import Commands, Program, Tables
 _SKIPPED_BETWEEN = 6  # options (with values) between a program and its sub command
 
 
-class Words:
+class Words(msgspec.Struct, gc=False):
     """Words of one command line, each with the place it stands in.
 
     Attributes:
         items: the words.
-        scripted: whether they come from a script.
+        base: JSON Pointer of the container, or of a script's word.
+        split: how many of them stand in ``command``; the others stand in ``args``. -1 for the words of a script.
+        implied: how many of those in front come from the image.
     """
 
-    __slots__ = ("_base", "_split", "items", "scripted")
+    items: list[str]
+    base: str
+    split: int = -1
+    implied: int = 0
 
-    def __init__(self, items: list[str], base: str, split: int | None = None) -> None:
-        self.items = items
-        self._base = base
-        self._split = split
-        self.scripted = split is None
+    @property
+    def scripted(self) -> bool:
+        """Whether they come from a script."""
+        return self.split < 0
 
     def locator(self, index: int) -> str:
         """JSON Pointer of a word; words of a script are numbered after a ``#``."""
-        if self._split is None:
-            return f"{self._base}#word {index}"
-        if index < self._split:
-            return f"{self._base}/command/{index}"
-        return f"{self._base}/args/{index - self._split}"
+        if self.split < 0:
+            return f"{self.base}#word {index}"
+        if index < self.implied:
+            return f"{self.base}/image"
+        if index < self.split:
+            return f"{self.base}/command/{index}"
+        return f"{self.base}/args/{index - self.split - self.implied}"
 
 
 class Invocation(msgspec.Struct, gc=False):
@@ -80,24 +86,22 @@ def base_name(word: str) -> str:
     return name
 
 
-def open_words(scan: Scan, words: Words, environment: Environment, found: list[Invocation]) -> None:
-    """Add everything that a command line runs.
+def open_words(scan: Scan, words: Words, environment: Environment) -> list[Invocation]:
+    """Everything that a command line runs, but programs that only print or install.
 
     Args:
         scan: the extraction; pays for what is read.
         words: the command line.
         environment: what it sees.
-        found: is added to.
 
     Raises:
         LimitExceededError: too many words, too deep, too long.
     """
-    items = words.items
-    if not items:
-        return
-    if len(items) > limits.ARGUMENT_WORDS:
-        bound(len(items), limits.ARGUMENT_WORDS, "words in a command line")
+    found: list[Invocation] = []
+    if len(words.items) > limits.ARGUMENT_WORDS:
+        bound(len(words.items), limits.ARGUMENT_WORDS, "words in a command line")
     _open(scan, words, environment, 0, found)
+    return found
 
 
 def open_script(scan: Scan, text: str, environment: Environment, locator: str) -> list[Invocation]:
@@ -121,9 +125,10 @@ def _open(scan: Scan, words: Words, environment: Environment, depth: int, found:
     if not items:
         return
     tables = scan.tables
-    name = base_name(items[0])
-    if name in tables.commands and name not in tables.shells:
-        found.append(_recognised(tables, words, environment, 0))
+    name = items[0]
+    if name not in tables.first_words:
+        name = base_name(name)
+    if name in tables.quiet:
         return
     index = 0
     if name in tables.wrappers:
@@ -132,9 +137,9 @@ def _open(scan: Scan, words: Words, environment: Environment, depth: int, found:
             environment = _with_assignments(items, index, environment)
             name = base_name(items[index])
     if name in tables.shells or name == "eval":
-        _shell(scan, words, environment, _Origin(words.locator(index), [], depth), index, found)
+        _shell(scan, words, environment, _Origin(words.base, [], depth), index, found)
     else:
-        found.append(_recognised(tables, words, environment, index))
+        found.append(_recognised(tables, words, environment, index, name))
 
 
 def _first_program(tables: Tables, items: list[str]) -> int:
@@ -145,24 +150,26 @@ def _first_program(tables: Tables, items: list[str]) -> int:
     return 0
 
 
-def _recognised(tables: Tables, words: Words, environment: Environment, index: int) -> Invocation:
+def _recognised(tables: Tables, words: Words, environment: Environment, index: int, name: str) -> Invocation:
     items, commands = words.items, tables.commands
-    for place in range(index, len(items)):
-        name = base_name(items[place])
-        rows = commands.get(name)
+    rows = commands.get(name)
+    program = None if rows is None else _find(rows, items, index, first=True)
+    place = index
+    while program is None and place + 1 < len(items) and name not in tables.quiet:
+        place += 1
+        rows = commands.get(base_name(items[place]))
         if rows is not None:
-            found = _find(rows, items, place, first=place == index)
-            if found is not None:
-                program, used = found
-                return Invocation(words, environment, program, place, used[-1] + 1, used)
-        if place == index and name in tables.quiet:
-            break
-    return Invocation(words, environment, None, index, index + 1, (index,))
+            program = _find(rows, items, place, first=False)
+    if program is None:
+        return Invocation(words, environment, None, index, index + 1, (index,))
+    row, used = program
+    return Invocation(words, environment, row, place, used[-1] + 1, used)
 
 
 def _shell(scan: Scan, words: Words, environment: Environment, origin: _Origin, index: int, found: list[Invocation]) -> None:
     items = words.items
     if base_name(items[index]) == "eval":
+        origin.locator = words.locator(index)
         _script(scan, " ".join(items[index + 1 :]), environment, origin, found)
         return
     place = index + 1
@@ -173,8 +180,8 @@ def _shell(scan: Scan, words: Words, environment: Environment, origin: _Origin, 
         if "c" in word[1:] and word[:2] != "--":
             place += 1 + (items[place + 1 : place + 2] == ["--"])
             if place < len(items):
-                inner = _Origin(words.locator(place), items[place + 2 :], origin.depth)
-                _script(scan, items[place], environment, inner, found)
+                origin.locator, origin.positional = words.locator(place), items[place + 2 :]
+                _script(scan, items[place], environment, origin, found)
             return
         place += 1 + (word in {"-o", "+o", "-O"})
     found.append(Invocation(words, environment, None, index, place, (index,)))

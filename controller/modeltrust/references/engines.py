@@ -169,20 +169,24 @@ def _resolver(draft: _Draft, hit: Hit, part: Part) -> None:
 
 def _bare_words(draft: _Draft, options: Options) -> None:
     call = draft.call
-    items, command = call.words.items, None
+    items = call.words.items
     for row, flag, shared in draft.program.positional:
-        if row.after:
-            if command is None:
-                command = [items[index] for index in call.used]
-                command[0] = command[0].rsplit("/", 1)[-1]
-            if command[: len(row.after)] != row.after:
-                continue
+        if row.after and not _follows(row.after, items, call.used):
+            continue
         index = row.index
         chosen = options.bare[index : index + 1] if isinstance(index, int) else options.bare[:: 2 if index == "even" else 1]
         for place, text in chosen:
-            _part(draft, Hit(flag, [text], call.words.locator(place)), Part(row.use, text), options)
+            _part(draft, Hit(flag, [text], call.words, place), Part(row.use, text), options)
         if not shared:
             return
+
+
+def _follows(after: list[str], items: list[str], used: tuple[int, ...]) -> bool:
+    """Whether a program's name, which may be a path, and its sub command are those of a row."""
+    last = len(after) - 1
+    if len(used) <= last or (last and items[used[last]] != after[last]):
+        return False
+    return [items[used[0]].rsplit("/", 1)[-1], *[items[index] for index in used[1 : last + 1]]] == after
 
 
 def _environment(draft: _Draft, options: Options) -> None:
@@ -197,7 +201,7 @@ def _environment(draft: _Draft, options: Options) -> None:
         if value is None:
             _unknown_variable(draft, row, name, locator)
         elif value:
-            _hit(draft, Hit(row, [value], locator, derived=True), options)
+            _hit(draft, Hit(row, [value], where=locator, derived=True), options)
 
 
 def _unknown_variable(draft: _Draft, row: FlagRow, name: str, locator: str) -> None:

@@ -17,16 +17,25 @@ class Hit(msgspec.Struct, gc=False):
     Attributes:
         row: the option.
         values: its words.
-        locator: where it stands.
+        words: the command line that it stands in, if any.
+        index: of its word.
+        where: its place, when it stands elsewhere.
         key: member of a dotted option (``--speculative-config.model``).
         derived: whether an environment variable or a script carried it.
     """
 
     row: FlagRow
     values: list[str]
-    locator: str
+    words: Words | None = None
+    index: int = 0
+    where: str = ""
     key: str = ""
     derived: bool = False
+
+    @property
+    def locator(self) -> str:
+        """JSON Pointer; made only when something is found."""
+        return self.where if self.words is None else self.words.locator(self.index)
 
 
 class Options(msgspec.Struct, gc=False):
@@ -52,27 +61,27 @@ def read_options(program: Program, call: Invocation, opaque_flags: tuple[str, ..
         opaque_flags: parts of an unknown option's name that make it suspicious.
     """
     options = Options()
-    items, table = call.words.items, program.flags
-    used = call.used if call.used[-1:] > (call.first,) else ()
-    position, end = call.first + 1, len(items)
+    items, used, find = call.words.items, call.used, program.flags.get
+    # Words between those of the program's own name are read, too.
+    gaps = used if used and used[-1] - call.first >= len(used) else ()
+    position, end = call.first + 1 if gaps else call.start, len(items)
     while position < end:
         word = items[position]
-        index = position
-        position += 1
-        if used and index in used:
-            continue
-        if word[:1] != "-" or word == "-":
-            options.bare.append((index, word))
-            continue
-        row = table.get(word)
-        if row is None:
-            position = _other_spelling(options, program, call.words, index, opaque_flags)
-        elif row.arity == 1 and position < end and items[position][:1] != "-":
-            position += 1  # the usual form, without a call: an option and its value
+        row = find(word)
+        if gaps and position in gaps:
+            position += 1
+        elif row is None:
+            if word[:1] != "-" or word == "-":
+                options.bare.append((position, word))
+                position += 1
+            else:
+                position = _other_spelling(options, program, call.words, position, opaque_flags)
+        elif row.arity == 1 and position + 1 < end and items[position + 1][:1] != "-":
             if row.use != "ignore":
-                _keep(options, Hit(row, [items[position - 1]], call.words.locator(index)), index)
+                _keep(options, Hit(row, [items[position + 1]], call.words, position))
+            position += 2
         else:
-            position = _read(options, Found(row), call.words, index)
+            position = _read(options, Found(row), call.words, position)
     return options
 
 
@@ -85,6 +94,13 @@ class Found(NamedTuple):
 
 
 def _other_spelling(options: Options, program: Program, words: Words, index: int, opaque_flags: tuple[str, ...]) -> int:
+    name, equals, text = words.items[index].partition("=")
+    if equals and program.row.equals:
+        row = program.flags.get(name)  # --option=value, the usual form
+        if row is not None and row.arity == 1:
+            if row.use != "ignore":
+                _keep(options, Hit(row, [text], words, index))
+            return index + 1
     found = _lookup(program, words.items[index])
     if found is None:
         return _unknown(options, words.items, index, opaque_flags)
@@ -95,14 +111,14 @@ def _read(options: Options, found: Found, words: Words, index: int) -> int:
     row = found.row
     values, position = _values(row, found.value, words.items, index + 1)
     if row.use != "ignore":
-        _keep(options, Hit(row, values, words.locator(index), found.key), index)
+        _keep(options, Hit(row, values, words, index, key=found.key))
     return position
 
 
-def _keep(options: Options, hit: Hit, index: int) -> None:
+def _keep(options: Options, hit: Hit) -> None:
     name = hit.row.names[0]
     if hit.row.append:
-        name = f"{name}#{index}"
+        name = f"{name}#{hit.index}"
     elif hit.key:
         name = f"{name}.{hit.key}"
     options.hits[name] = hit

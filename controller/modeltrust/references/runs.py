@@ -30,7 +30,9 @@ def of(scan: Scan, site: Site, known: Environment) -> list[Seen]:
     """
     container = site.container
     command, args = container.command or [], container.args or []
-    items = [word if "$" not in word else known.expand(word) for word in command + args]
+    items = command + args
+    if "$" in "".join(items):
+        items = [known.expand(word) for word in items]
     words = Words(items, site.pointer, len(command))
     seen: list[Seen] = []
     recognised = False
@@ -59,10 +61,8 @@ def script(scan: Scan, text: str, site: Site, known: Environment) -> list[Seen]:
 
 
 def _words(scan: Scan, words: Words, known: Environment, site: Site, seen: list[Seen]) -> bool:
-    found: list[Invocation] = []
-    open_words(scan, words, known, found)
     recognised = False
-    for call in found:
+    for call in open_words(scan, words, known):
         recognised |= call.program is not None
         _call(scan, call, site, seen)
     return recognised
@@ -81,8 +81,8 @@ def _entrypoint(scan: Scan, site: Site) -> Program | None:
     if named is not None:
         return named
     image = site.container.image
-    if image:
-        slashed = f"/{image}"
+    slashed = f"/{image}"
+    if image and scan.tables.any_image(slashed):
         for part, program in scan.tables.images:
             if part in slashed:
                 return program
@@ -90,7 +90,7 @@ def _entrypoint(scan: Scan, site: Site) -> Program | None:
 
 
 def _hook(scan: Scan, handler: Handler | None, name: str, known: Environment, site: Site, seen: list[Seen]) -> None:
-    if handler is None or handler.exec is None or not handler.exec.command:
+    if handler is None or handler.exec is None or not handler.exec.command or handler.exec.command[0] in scan.tables.quiet:
         return
     items = [known.expand(word) for word in handler.exec.command]
     _words(scan, Words(items, f"{site.pointer}/{name}/exec", len(items)), known, site, seen)
@@ -191,19 +191,5 @@ def _unseen_script(scan: Scan, call: Invocation, *, accelerated: bool) -> None:
 
 def _implied_call(program: Program, items: list[str], pointer: str, known: Environment) -> Invocation:
     entry = program.row.entrypoint or [program.name]
-    words = _ImpliedWords([*entry, *items], pointer, len(entry))
+    words = Words([*entry, *items], pointer, 0, len(entry))
     return Invocation(words, known, program, 0, len(entry), tuple(range(len(entry))))
-
-
-class _ImpliedWords(Words):
-    """Words of which the first come from the image."""
-
-    __slots__ = ("_implied", "_pointer")
-
-    def __init__(self, items: list[str], pointer: str, implied: int) -> None:
-        super().__init__(items, pointer, 0)
-        self._implied = implied
-        self._pointer = pointer
-
-    def locator(self, index: int) -> str:
-        return f"{self._pointer}/image" if index < self._implied else f"{self._pointer}/args/{index - self._implied}"

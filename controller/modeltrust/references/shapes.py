@@ -4,7 +4,9 @@ The rows' paths form a tree; every node of it becomes a Struct whose fields are 
 or a container stands, the Struct extends ``PodSpec`` or ``Container``.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Optional
 
 import msgspec
@@ -28,7 +30,8 @@ _MANY = ""  # the child that stands for every element of a list
 class _Node:
     actions: list[Action] = field(default_factory=list)
     children: dict[str, "_Node"] = field(default_factory=dict)
-    attributes: list[tuple[str, str, "_Node"]] = field(default_factory=list)
+    fields: list[tuple[str, "_Node"]] = field(default_factory=list)
+    values: Callable[[Any], tuple[Any, ...]] = tuple  # of these fields
     many: "_Node | None" = None
 
 
@@ -80,8 +83,10 @@ def _struct(node: _Node, base: Any) -> Any:
     fields = []
     for index, (name, child) in enumerate(node.children.items()):
         attribute = f"child{index}"
-        node.attributes.append((attribute, name, child))
+        node.fields.append((f"/{name}", child))
         fields.append((attribute, Optional[_type(child)], msgspec.field(default=None, name=name)))  # noqa: UP045 - built at run time
+    # Two attributes at least, so that the getter makes a tuple.
+    node.values = attrgetter(*(name for name, *_ in fields), "__class__", "__class__")
     bases = () if base is None else (base,)
     return msgspec.defstruct("Shape", fields, bases=bases, gc=False, kw_only=base is Head)
 
@@ -111,7 +116,7 @@ def _visit(node: _Node, value: Any, pointer: str, found: list[tuple[Action, str,
             if item is not None:
                 _visit(many, item, f"{pointer}/{index}", found)
         return
-    for attribute, name, child in node.attributes:
-        item = getattr(value, attribute)
-        if item is not None:
-            _visit(child, item, f"{pointer}/{name}", found)
+    if node.fields:
+        for (name, child), item in zip(node.fields, node.values(value), strict=False):
+            if item is not None:
+                _visit(child, item, pointer + name, found)

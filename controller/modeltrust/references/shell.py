@@ -101,8 +101,11 @@ def _split(text: str, state: _State) -> None:
         words = part.split()
         while words and words[0] in _KEYWORDS:
             del words[0]
-        if words:
+        if words and "=" in words[0]:
             _command(state, words, "")
+        elif words:
+            state.handed_out = True
+            state.commands.append(Command(words, state.environment))
 
 
 def _scan(text: str, state: _State) -> None:

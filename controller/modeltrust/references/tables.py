@@ -1,6 +1,7 @@
 """The rows, compiled once at start into dictionaries, so that reading one object is a matter of look-ups."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -75,6 +76,8 @@ class Tables:
     Attributes:
         version: sha256 over the rows, for reports.
         commands: programs by the first word of a command, longest sequence first.
+        first_words: names of programs as they are written without a path.
+        any_image: whether a name with a slash in front holds any part of ``images``.
         watched_annotations: annotations that change what is extracted; a trailing ``*`` marks a prefix.
         watched_labels: the same for labels.
     """
@@ -83,6 +86,8 @@ class Tables:
     programs: Mapping[str, Program]
     commands: Mapping[str, "Commands"]
     images: tuple[tuple[str, Program], ...]
+    any_image: Callable[[str], object | None]
+    first_words: frozenset[str]
     containers: Mapping[str, Program]
     profiles: Mapping[str, ProfileRow]
     kinds: Mapping[tuple[str, str, str], KindRow]
@@ -138,6 +143,8 @@ def parse_tables(document: Mapping[str, Any]) -> Tables:
         programs=programs,
         commands=_commands(programs.values()),
         images=_images(programs.values()),
+        any_image=re.compile("|".join(re.escape(part) for part, _ in _images(programs.values())) or r"(?!)").search,
+        first_words=frozenset(_commands(programs.values())) | set(rows.quiet_commands) | set(rows.wrappers) | set(rows.shells),
         containers={name: program for program in programs.values() for name in program.row.containers},
         profiles=profiles,
         kinds=_kinds(rows.kinds),

@@ -1,6 +1,7 @@
 """The real webhook process, asked by the real API server."""
 
 import base64
+import copy
 import json
 import signal
 import subprocess
@@ -74,6 +75,12 @@ class WebhookProcess:
         said = json.loads(self._process.stdout.readline())
         self.port, self.metrics_port = said["port"], said["metricsPort"]
 
+    def successor(self) -> "WebhookProcess":
+        """Another process for the same port, with the same certificate and log; not started."""
+        other = copy.copy(self)
+        other.metrics_port, other._process = 0, None  # noqa: SLF001 - of its own class
+        return other
+
     def stop(self, *, kill: bool = False) -> None:
         """Stop it and wait."""
         if self._process is None:
@@ -92,14 +99,15 @@ class WebhookProcess:
         """Wait until it says so."""
         eventually(self.ready, seconds=_START_SECONDS, what="the webhook's readiness")
 
-    def metric(self, name: str) -> float:
-        """The sum of a metric's samples, 0 where it has none or nobody answers."""
+    def metric(self, name: str, label: str = "") -> float:
+        """The sum of a metric's samples, of those with a label (``name="value"``) if given; 0 where nobody answers."""
         try:
             with urllib.request.urlopen(f"http://{LOOPBACK}:{self.metrics_port}/metrics", timeout=2) as answer:
                 lines = answer.read().decode().splitlines()
         except OSError:
             return 0.0
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.partition(" ")[0].partition("{")[0] == name)
+        samples = [line for line in lines if line.partition(" ")[0].partition("{")[0] == name and label in line]
+        return sum(float(line.rpartition(" ")[2]) for line in samples)
 
     def log(self) -> list[dict[str, Any]]:
         """Everything it logged."""

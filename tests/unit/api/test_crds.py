@@ -100,7 +100,7 @@ def test_every_list_says_how_it_is_merged(kind: Kind[Any]) -> None:
 
 
 def test_where_nothing_may_vanish_unknown_fields_are_kept_at_every_level() -> None:
-    for name in ("ModelPolicy", "TrustedSigner"):
+    for name in ("ModelPolicy", "ModelRevocation", "TrustedSigner"):
         for path, node in _nodes(_root(KINDS[name])["properties"]["spec"]):
             if "properties" in node:
                 assert node["x-kubernetes-preserve-unknown-fields"] is True, path

@@ -128,7 +128,7 @@ COMPONENTS = st.sampled_from(["a", "b", "*", "a*", "*b", "a*b", "*a*", "*ab*b", 
     st.lists(st.sampled_from("/@"), min_size=3, max_size=3),
     st.text("ab/@", max_size=12),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_matching_agrees_with_the_plain_definition(components: list[str], marks: list[str], text: str) -> None:
     pattern = "".join(itertools.chain(*itertools.zip_longest(components, marks[: len(components) - 1], fillvalue="")))
     try:

@@ -171,7 +171,7 @@ TEXTS = st.one_of(
 
 
 @given(TEXTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_what_is_read_is_written_back_as_it_was(text: str) -> None:
     try:
         reference, revision = parse_reference(text)
@@ -185,7 +185,7 @@ def test_what_is_read_is_written_back_as_it_was(text: str) -> None:
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_no_text_raises_anything_but_our_errors(text: str) -> None:
     for read in (parse_reference, parse_identity, parse_identity_key):
         try:

@@ -139,14 +139,14 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_what_is_written_is_read_back_and_json_reads_the_same(value: Any) -> None:
     data = strict_json.dumps(value)
     assert loads(data) == value == json.loads(data)
 
 
 @given(st.binary(max_size=40) | st.text(alphabet='{}[]",:0123456789.eE-+ ntfaulrs\\ud8', max_size=40).map(str.encode))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_whatever_is_accepted_json_accepts_too_and_reads_alike(data: bytes) -> None:
     try:
         value = loads(data)

@@ -224,6 +224,6 @@ PATHS = st.sampled_from([*clean_files(), "model.gguf", "x.jinja", "modules.json"
 
 
 @given(st.dictionaries(PATHS, st.binary(max_size=40) | JSON_BYTES))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_no_foreign_bytes_raise_anything(files: dict[str, bytes]) -> None:
     look(files)

@@ -117,7 +117,6 @@ HOSTILE = {
     "tag characters": ("{{ x }}\U000e0041\U000e0042", "invisible"),
     "bidirectional override": ("{{ x }}\u202e", "invisible"),
     "too many bytes": ("x" * (limits.TEMPLATE_BYTES + 1), "too-large"),
-    "too many nodes": ("{{x}}" * (limits.TEMPLATE_NODES + 1), "too-large"),
 }
 
 
@@ -134,6 +133,12 @@ def test_what_real_templates_do_is_accepted(source: str) -> None:
 @pytest.mark.parametrize(("source", "rule"), HOSTILE.values(), ids=HOSTILE)
 def test_shape_is_refused_by_its_rule(source: str, rule: str) -> None:
     assert rule in errors(source)
+
+
+def test_a_template_of_too_many_nodes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "TEMPLATE_NODES", 100)
+    assert errors("{{x}}" * 20) == set()
+    assert "too-large" in errors("{{x}}" * 101)
 
 
 def test_there_are_more_than_40_hostile_shapes() -> None:

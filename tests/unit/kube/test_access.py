@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import yaml
 
-from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidInputError
 from modeltrust.kube.access import Access, from_kubeconfig, in_cluster
 
@@ -200,10 +199,3 @@ def test_an_authority_that_is_not_there_is_named(tmp_path: Path) -> None:
     clusters = [{"name": "ours", "cluster": {"server": SERVER, "certificate-authority": "gone.pem"}}]
     with pytest.raises(InvalidInputError, match=r"cannot read .*gone\.pem"):
         from_kubeconfig(kubeconfig(tmp_path, clusters=clusters))
-
-
-def test_only_so_many_bytes_are_read(tmp_path: Path) -> None:
-    path = kubeconfig(tmp_path)
-    path.write_bytes(b"#" * limits.KUBECONFIG_BYTES + b"\n" + path.read_bytes())
-    with pytest.raises(InvalidInputError, match="expected a kubeconfig"):
-        from_kubeconfig(path)

@@ -133,7 +133,7 @@ def _mutate(value: Any, choice: st.DataObject) -> Any:
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_no_mutant_raises_anything_but_ours(data: st.DataObject) -> None:
     volumes = [{"name": "v", "csi": {"driver": "hf.csi.huggingface.co", "volumeAttributes": {"sourceId": "a/b"}}}]
     main = container(

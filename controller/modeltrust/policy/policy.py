@@ -252,6 +252,8 @@ class Revocation:
         reason: for people.
         reference: incident id.
         broken: what of it cannot be read; the rest is revoked all the same.
+        exact: those of the models that are no patterns, case folded: one look instead of one comparison each.
+        patterns: the other models.
     """
 
     name: str
@@ -262,6 +264,15 @@ class Revocation:
     reason: str = ""
     reference: str = ""
     broken: str = ""
+    exact: frozenset[str] = field(init=False, repr=False, compare=False)
+    patterns: tuple[Glob, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        exact = [glob.fold_case and "*" not in glob.pattern for glob in self.models]
+        names = (glob.pattern.casefold() for glob, is_exact in zip(self.models, exact, strict=True) if is_exact)
+        object.__setattr__(self, "exact", frozenset(names))
+        patterns = tuple(glob for glob, is_exact in zip(self.models, exact, strict=True) if not is_exact)
+        object.__setattr__(self, "patterns", patterns)
 
 
 @value

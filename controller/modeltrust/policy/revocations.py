@@ -21,15 +21,14 @@ def revoked(revocations: tuple[Revocation, ...], text: str, key: str, statement:
         key: the same with ``@revision``.
         statement: what is known about it, expired or not; None when nothing is.
     """
+    folded = (text.casefold(), key.casefold()) if revocations else ()
     for revocation in revocations:
-        what = _by_name(revocation, text, key) or ("" if statement is None else _by_statement(revocation, statement))
+        if not revocation.exact.isdisjoint(folded) or within(revocation.patterns, text, key):
+            return _finding(revocation, "this model")
+        what = "" if statement is None else _by_statement(revocation, statement)
         if what:
             return _finding(revocation, what)
     return None
-
-
-def _by_name(revocation: Revocation, text: str, key: str) -> str:
-    return "this model" if within(revocation.models, text, key) else ""
 
 
 def _by_statement(revocation: Revocation, statement: Statement) -> str:

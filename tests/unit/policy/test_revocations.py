@@ -38,6 +38,16 @@ def test_a_model_is_revoked_by_name_with_and_without_revision_whatever_the_case(
     )
 
 
+def test_long_lists_of_names_cost_one_look_each() -> None:
+    # 256 references times thousands of revoked models would cost seconds where each name was compared by itself.
+    names = tuple(Glob(f"hf://acme/bad-{number}", fold_case=True) for number in range(256))
+    revocation = Revocation("r", models=(*names, Glob("hf://ACME/guard*", fold_case=True)))
+    assert (len(revocation.exact), [glob.pattern for glob in revocation.patterns]) == (256, ["hf://ACME/guard*"])
+    assert is_revoked(revocation, text="hf://Acme/BAD-255", key="hf://Acme/BAD-255")
+    assert is_revoked(revocation, text="hf://acme/guard-7b", key="hf://acme/guard-7b")
+    assert not is_revoked(revocation, text="hf://acme/bad-256", key="hf://acme/bad-256@main")
+
+
 @pytest.mark.parametrize("pattern", ["hf://acme/guard", "hf://acme/guard-7b@" + "0" * 40, "s3://**"])
 def test_another_name_or_revision_is_not_revoked(pattern: str) -> None:
     assert not is_revoked(Revocation("r", models=(Glob(pattern, fold_case=True),)), a_statement())

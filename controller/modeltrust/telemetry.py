@@ -91,7 +91,7 @@ class Telemetry:
         """One JSON line; control characters are escaped by JSON itself."""
         self.write({"event": event, **fields})
 
-    def write(self, line: Mapping[str, Any]) -> None:
+    def write(self, line: Mapping[str, Any] | msgspec.Struct) -> None:
         """One JSON line, as given. What cannot be written never stops an answer."""
         try:
             self._sink(self._encoder.encode(line) + b"\n")

@@ -14,7 +14,8 @@ from modeltrust.domain.reasons import Reason
 from modeltrust.domain.values import value
 
 DOCUMENTATION = "https://modeltrust.dev/requirements"
-_PROBLEMS = frozenset({Status.FAIL, Status.ERROR, Status.PENDING})
+_PROBLEMS = (Status.FAIL, Status.ERROR, Status.PENDING)  # compared by identity first; a set would ask for an enumeration's hash
+_NOT_ATTESTED, _INTERNAL_ERROR = Reason.NOT_ATTESTED, Reason.INTERNAL_ERROR
 _MESSAGE_CHARACTERS = 360  # one problem; ten of them never fit, so that the first ones stay readable
 _FIX_CHARACTERS = 360
 _NAME_CHARACTERS = 130
@@ -58,7 +59,7 @@ def problems(decision: Decision) -> tuple[Finding, ...]:
 
 def found(decision: Decision) -> tuple[Finding, ...]:
     """Everything that is wrong, under whichever policy and mode, unless an exemption excuses it: what is counted and logged."""
-    return tuple(finding for finding in decision.findings if finding.status in _PROBLEMS and not finding.exempted_by)
+    return tuple([finding for finding in decision.findings if finding.status in _PROBLEMS and not finding.exempted_by])
 
 
 def denial(decision: Decision, subject: Subject, *, identifier: str) -> str:
@@ -103,7 +104,7 @@ def causes(decision: Decision) -> tuple[Cause, ...]:
 def audit_annotations(decision: Decision, identifier: str) -> dict[str, str]:
     """What the API server keeps in its audit log, under our webhook's name; everything found, advice included."""
     annotations = {"outcome": decision.outcome.label, "id": identifier}
-    if wrong := found(decision):
+    if decision.findings and (wrong := found(decision)):
         annotations["reasons"] = ",".join(sorted({_reason(finding) for finding in wrong}))
         annotations["policies"] = cut(",".join(sorted({finding.policy for finding in wrong if finding.policy})), _AUDIT_CHARACTERS)
         annotations["models"] = cut(
@@ -113,20 +114,20 @@ def audit_annotations(decision: Decision, identifier: str) -> dict[str, str]:
 
 
 def _denying(decision: Decision) -> tuple[Finding, ...]:
-    return tuple(finding for finding in found(decision) if not finding.advisory)
+    return tuple([finding for finding in found(decision) if not finding.advisory])
 
 
 def _telling(findings: Sequence[Finding]) -> Iterator[Finding]:
     """Without what only follows: a model that fails a static requirement is not attested for that very reason."""
-    failing = {finding.reference for finding in findings if finding.reason is not Reason.NOT_ATTESTED}
-    return (finding for finding in findings if finding.reason is not Reason.NOT_ATTESTED or finding.reference not in failing)
+    failing = {finding.reference for finding in findings if finding.reason is not _NOT_ATTESTED}
+    return (finding for finding in findings if finding.reason is not _NOT_ATTESTED or finding.reference not in failing)
 
 
 def _distinct(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     # Two policies that demand the same thing are one problem to whoever has to mend it.
     seen: dict[object, Finding] = {}
     for finding in findings:
-        seen.setdefault((finding.reason, finding.reference, finding.locator, finding.message), finding)
+        seen.setdefault((_reason(finding), finding.reference, finding.locator, finding.message), finding)
     return tuple(seen.values())
 
 
@@ -186,7 +187,7 @@ def _link(findings: tuple[Finding, ...]) -> str:
 
 
 def _reason(finding: Finding) -> str:
-    return (finding.reason or Reason.INTERNAL_ERROR).value
+    return str(finding.reason or _INTERNAL_ERROR)
 
 
 def _size(text: str) -> int:

@@ -197,10 +197,16 @@ def recover(head: bytes, why: str) -> Undecodable:
     Raises:
         MalformedError: there is no uid.
     """
-    found = _UID.search(head[: limits.UID_SCAN_BYTES])
-    if found is None:
+    uid = first_uid(head)
+    if not uid:
         raise MalformedError(f"{why}; no uid in the first {limits.UID_SCAN_BYTES} bytes")
-    return Undecodable(uid=found.group(1).decode("ascii"), why=why)
+    return Undecodable(uid=uid, why=why)
+
+
+def first_uid(head: bytes) -> str:
+    """The uid that stands first in the first ``limits.UID_SCAN_BYTES`` of a body; empty where there is none."""
+    found = _UID.search(head, 0, limits.UID_SCAN_BYTES)
+    return "" if found is None else found[1].decode("ascii")
 
 
 def encode(  # noqa: PLR0913 - one parameter per part of the answer

@@ -29,7 +29,11 @@ class Outcome(IntEnum):
     @property
     def label(self) -> str:
         """``admit``, ``warn``, ``pending``, ``error`` or ``deny``."""
-        return self.name.lower()
+        return _LABELS[self]
+
+
+_LABELS = tuple(outcome.name.lower() for outcome in Outcome)
+_ALLOWED = (Outcome.ADMIT, Outcome.WARN)
 
 
 @value
@@ -84,4 +88,4 @@ class Decision:
     @property
     def allowed(self) -> bool:
         """Whether the object may be created: admitted, perhaps with warnings."""
-        return self.outcome in {Outcome.ADMIT, Outcome.WARN}
+        return self.outcome in _ALLOWED

@@ -1,6 +1,6 @@
 """From the bytes of an AdmissionReview to the bytes of its answer; synchronous, never raises, never allows by accident."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import perf_counter
 
 import msgspec
@@ -36,6 +36,26 @@ class _Metadata(msgspec.Struct, gc=False, rename="camel"):
 
 class _Named(msgspec.Struct, gc=False):
     metadata: _Metadata | None = None
+
+
+class _Line(msgspec.Struct, gc=False, rename="camel", tag_field="event", tag="decision"):
+    """One line of the log."""
+
+    id: str
+    uid: str
+    operation: str
+    group: str
+    kind: str
+    namespace: str
+    name: str
+    dry_run: bool
+    outcome: str
+    unjudged: str
+    reasons: list[str]
+    policies: list[str]
+    models: list[str]
+    wanted: list[str]
+    milliseconds: float
 
 
 _NAMED = msgspec.json.Decoder(_Named)
@@ -181,30 +201,30 @@ class Answerer:
     def _record(self, review: Review, verdict: _Verdict, name: str, identifier: str, seconds: float) -> None:
         decision, telemetry = verdict.decision, self._telemetry
         found = message.found(decision)
-        reasons = sorted({finding.reason.value for finding in found if finding.reason is not None})
-        telemetry.decided(review.operation, decision.outcome.label, reasons, seconds)
+        reasons = _sorted(finding.reason for finding in found) if found else []
+        outcome = decision.outcome.label
+        telemetry.decided(review.operation, outcome, reasons, seconds)
         if decision.wanted:  # never on a dry-run: the judge leaves it empty there
             telemetry.wanted.inc(len(decision.wanted))
             self._ask(review.namespace, decision.wanted)
         telemetry.write(
-            {
-                "event": "decision",
-                "id": identifier,
-                "uid": review.uid,
-                "operation": review.operation,
-                "group": review.kind.group,
-                "kind": review.kind.kind,
-                "namespace": review.namespace,
-                "name": cut(name, _LOGGED_CHARACTERS),
-                "dryRun": bool(review.dry_run),
-                "outcome": decision.outcome.label,
-                "unjudged": verdict.unjudged,
-                "reasons": reasons,
-                "policies": sorted({finding.policy for finding in found if finding.policy}),
-                "models": sorted({finding.reference for finding in found if finding.reference})[:_LOGGED_MODELS],
-                "wanted": [identity.key for identity in decision.wanted[:_LOGGED_MODELS]],
-                "milliseconds": round(seconds * 1000, 3),
-            }
+            _Line(
+                id=identifier,
+                uid=review.uid,
+                operation=review.operation,
+                group=review.kind.group,
+                kind=review.kind.kind,
+                namespace=review.namespace,
+                name=cut(name, _LOGGED_CHARACTERS),
+                dry_run=bool(review.dry_run),
+                outcome=outcome,
+                unjudged=verdict.unjudged,
+                reasons=reasons,
+                policies=_sorted(finding.policy for finding in found) if found else [],
+                models=_sorted(finding.reference for finding in found)[:_LOGGED_MODELS] if found else [],
+                wanted=[identity.key for identity in decision.wanted[:_LOGGED_MODELS]] if decision.wanted else [],
+                milliseconds=round(seconds * 1000, 3),
+            )
         )
 
     def _undecodable(self, review: Undecodable, reason: Reason) -> bytes:
@@ -228,10 +248,12 @@ def _check_ours(review: Review) -> _Verdict:
 
 def _other_uid(body: bytes, uid: str) -> bool:
     """Whether the start of the body shows another uid: a duplicate key, which two parsers read differently."""
-    try:
-        return reviews.recover(body, "").uid != uid
-    except MalformedError:
-        return False
+    return reviews.first_uid(body) not in {"", uid}
+
+
+def _sorted(texts: Iterable[str | None]) -> list[str]:
+    """Each text once, empty ones left out; members of an enumeration are their own text."""
+    return sorted({str(text) for text in texts if text})
 
 
 def _made_up_name(document: bytes) -> str:

@@ -30,7 +30,13 @@ class Freshness:
         self._confirmed[kind] = now
 
     def reasons(self, now: float) -> tuple[str, ...]:
-        """Why nothing may be decided now; empty when everything is fresh."""
+        """Why nothing may be decided now; empty when everything is fresh.
+
+        Where the clock was set back, the age counts from now on: a feed that stopped must not stay fresh until the old time comes.
+        """
+        for kind, at in list(self._confirmed.items()):
+            if at is not None and at > now:
+                self._confirmed[kind] = now
         return tuple(why for kind, at in list(self._confirmed.items()) if (why := _why(kind, at, now)))
 
 

@@ -93,6 +93,16 @@ def test_each_kind_grows_stale_in_its_own_time(kind: Kind, bound: int) -> None:
     assert result.freshness.ages[kind] == NOW
 
 
+def test_a_clock_that_is_set_back_keeps_no_dead_feed_fresh() -> None:
+    result = synced()
+    for name in (*Kind, ATTESTORS):
+        result.freshness.confirm(name, NOW + 86_400)
+    assert result.unready(NOW) == ()
+    assert result.unready(NOW + 121)[:2] == tuple(
+        f"{kind}: last confirmed 121 s ago, expected at most 120" for kind in (Kind.SIGNERS, Kind.REVOCATIONS)
+    )
+
+
 def test_a_list_replaces_and_an_event_changes_one() -> None:
     result = synced()
     result.replace(Kind.POLICIES, [named("a"), named("b")])

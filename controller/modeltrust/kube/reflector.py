@@ -18,6 +18,7 @@ from modeltrust.kube.client import ApiServer, GoneError
 from modeltrust.store.sink import Kind, Sink
 
 _GONE = 410
+_VERSION_DIGITS = 20  # etcd's revisions are 64-bit numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,8 @@ class Reflector:
         try:
             event = _EVENT.decode(line)
             metadata = event.object.get("metadata") or {}
+            if _before(str(metadata.get("resourceVersion", "")), self._version):
+                raise GoneError(f"the history of {self._resource.kind.value} went back: the cluster was restored from a backup")
             match event.type:
                 case "ADDED" | "MODIFIED":
                     self._sink.upsert(self._resource.kind, event.object)
@@ -203,3 +206,8 @@ class Reflector:
         shortest, longest = limits.BACK_OFF_SECONDS
         bound = min(longest, shortest * 2 ** min(self._failures, 10))
         self._stop.wait(self._uniform(0 if self._failures > 1 else shortest / 2, bound))
+
+
+def _before(version: str, known: str) -> bool:
+    """Whether a version is older than one that was seen: after a restore the mirror holds what is no longer there."""
+    return version.isdecimal() and known.isdecimal() and int(version[:_VERSION_DIGITS]) < int(known[:_VERSION_DIGITS])

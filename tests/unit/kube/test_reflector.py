@@ -156,6 +156,18 @@ def test_f75_after_410_in_either_form_what_was_deleted_meanwhile_vanishes(
     assert mirror.replaced == 2
 
 
+def test_after_a_restore_from_a_backup_what_is_no_longer_there_vanishes(
+    server: ApiServerSimulator, mirror: Mirror, reflecting: Callable[[], None]
+) -> None:
+    reflecting()
+    eventually(lambda: server.watching() == 1)
+    server.remove_silently("b")
+    server.send_raw(b'{"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "1"}}}\n')
+
+    eventually(lambda: mirror.names() == {"a", "c"})
+    assert mirror.replaced == 2
+
+
 def test_an_expired_continue_token_starts_the_list_again_and_never_shows_half_of_it(
     server: ApiServerSimulator, mirror: Mirror, reflecting: Callable[[], None]
 ) -> None:

@@ -62,6 +62,11 @@ def found(decision: Decision) -> tuple[Finding, ...]:
     return tuple([finding for finding in decision.findings if finding.status in _PROBLEMS and not finding.exempted_by])
 
 
+def told(decision: Decision) -> tuple[Finding, ...]:
+    """What whoever wrote the object is told by the command line: everything found, advice included, each said once."""
+    return _distinct(_telling(found(decision)))
+
+
 def denial(decision: Decision, subject: Subject, *, identifier: str) -> str:
     """The text of a denial, at most ``limits.DENIAL_BYTES`` bytes of UTF-8.
 

@@ -69,5 +69,5 @@ def _identity(name: str, model: str | None) -> Identity:
 
 def _evidence(trust: str, identity: Identity) -> tuple[bytes, ...]:
     """Bundles that ModelAttestations of this identity in the trust folder supply."""
-    attestations = [d.value for d in files.documents((trust,)) if d.value.get("kind") == "ModelAttestation"]
+    attestations = [d.value for d in files.documents((trust,), trust=True) if d.value.get("kind") == "ModelAttestation"]
     return tuple(bundle for value in attestations if attestation_identity(value) == identity for bundle in evidence_of(value))

@@ -11,6 +11,7 @@ from pathlib import Path
 from modeltrust.api.manifests import Document, read_manifests
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidInputError, quote
+from modeltrust.store.files import ATTESTORS_FILE
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 STANDARD_INPUT = "-"
@@ -28,19 +29,25 @@ def read_file(path: Path, *, max_bytes: int, what: str) -> bytes:
         InvalidInputError: missing, unreadable, not a regular file, or too large.
     """
     try:
-        with path.open("rb") as stream:
+        # Not blocking, or opening a pipe would wait for a writer for ever.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 raise InvalidInputError(f"got {quote(path)}, expected a file with {what}")
             data = stream.read(max_bytes + 1)
-    except OSError as error:
-        raise InvalidInputError(f"cannot read {quote(path)} ({what}): {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InvalidInputError(f"cannot read {quote(path)} ({what}): {why}") from error
     if len(data) > max_bytes:
         raise InvalidInputError(f"got more than {max_bytes} bytes in {quote(path)}, expected {what}")
     return data
 
 
-def documents(names: tuple[str, ...]) -> tuple[Document, ...]:
+def documents(names: tuple[str, ...], *, trust: bool = False) -> tuple[Document, ...]:
     """All manifests in the given files and folders, as kubectl reads them.
+
+    Args:
+        names: of files and folders, ``-`` for standard input.
+        trust: whether a folder is a trust folder, whose attestors.yaml is no manifest.
 
     Raises:
         InvalidInputError: something cannot be read or is no manifest; names the file and line.
@@ -54,18 +61,28 @@ def documents(names: tuple[str, ...]) -> tuple[Document, ...]:
             found.extend(read_manifests(data, STANDARD_INPUT))
         else:
             for path in _expand(Path(name)):
+                if trust and path == Path(name) / ATTESTORS_FILE:
+                    continue
                 found.extend(read_manifests(read_file(path, max_bytes=limits.MANIFEST_BYTES, what="manifests"), str(path)))
     return tuple(found)
 
 
 def _expand(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
+    if not is_folder(path):
         yield path
         return
     paths = sorted(entry for entry in path.rglob("*") if entry.suffix in _SUFFIXES and entry.is_file())
     if not paths:
         raise InvalidInputError(f"got the folder {quote(path)} without {', '.join(_SUFFIXES)} files, expected manifests")
     yield from paths
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; a name that no file can have names none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def folder(name: str) -> Path:
@@ -75,8 +92,8 @@ def folder(name: str) -> Path:
         InvalidInputError: it is missing or something else.
     """
     path = Path(name)
-    if not path.is_dir():
-        raise InvalidInputError(f"got {quote(name)}, expected a folder" + ("" if path.exists() else " that exists"))
+    if not is_folder(path):
+        raise InvalidInputError(f"got {quote(name)}, expected a folder")
     return path
 
 

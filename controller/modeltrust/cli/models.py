@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from modeltrust.cli import files
 from modeltrust.domain.errors import InvalidInputError, quote
 from modeltrust.domain.reference import parse_reference
 from modeltrust.domain.source import Source
@@ -36,7 +37,7 @@ def opened(name: str, *, signature: Path | None = None, plain_http: bool = False
         yield open_reference(reference, revision, plain_http=plain_http)
         return
     path = Path(name)
-    if not path.is_dir():
+    if not files.is_folder(path):
         what = "a folder or a reference like oci://host/repository@sha256:…"
         raise InvalidInputError(f"got {quote(name)}, expected {what}")
     with _progress() as advance:

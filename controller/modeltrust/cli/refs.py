@@ -39,8 +39,9 @@ def command(names: tuple[str, ...], set_namespace: str, output: str) -> int:
     else:
         for subject, workload in shown:
             _print(subject, workload)
-        text.say(f"{len(found)} objects, {sum(len(w.references) for _, w in found)} references, ", end="")
-        text.say(f"{sum(len(w.unresolved) for _, w in found)} findings")
+        counts = (len(found), "object"), (sum(len(w.references) for _, w in found), "reference")
+        counted = [*counts, (sum(len(w.unresolved) for _, w in found), "finding")]
+        text.say(", ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counted))
     return int(Exit.OK if shown else Exit.NOTHING)
 
 

@@ -9,6 +9,8 @@ from modeltrust.cli import files
 from modeltrust.cli.output import text
 from modeltrust.domain.errors import InvalidInputError
 
+_KEY_BYTES = 65_536
+
 
 @click.command("sign")
 @click.argument("name", metavar="DIR")
@@ -40,6 +42,7 @@ def command(
     if keyless == (key is not None):
         raise InvalidInputError("expected exactly one of --key and --keyless")
     if key is not None:
+        files.read_file(key, max_bytes=_KEY_BYTES, what="a private key")  # the library would wait at a pipe for ever
         sign_model(folder, key, out, password=_password(password_env))
     else:
         token = None if identity_token is None else files.read_file(identity_token, max_bytes=65_536, what="an OIDC token")

@@ -12,7 +12,7 @@ def read_signers(names: tuple[str, ...]) -> tuple[TrustedSigner, ...]:
     Raises:
         InvalidInputError: a file cannot be read, a signer is wrong, or there is none.
     """
-    documents = [document for document in files.documents(names) if document.value.get("kind") == "TrustedSigner"]
+    documents = [document for document in files.documents(names, trust=True) if document.value.get("kind") == "TrustedSigner"]
     if not documents:
         raise InvalidInputError(f"got no TrustedSigner in {', '.join(names)}")
     return tuple(compile_signer(document.value) for document in documents)

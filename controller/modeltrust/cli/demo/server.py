@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from modeltrust.domain.errors import UnavailableError
+from modeltrust.domain.errors import UnavailableError, quote
 
 _LOOPBACK = "127.0.0.1"
 _START_SECONDS = 20.0  # a cold disk can take several seconds to import Python packages
@@ -148,7 +148,7 @@ class Webhook:
         try:
             port = json.loads(line)["port"]
         except (ValueError, KeyError, TypeError) as error:
-            raise UnavailableError(f"the webhook did not start; see {self._log.name}") from error
+            raise UnavailableError(f"the webhook did not start: {self._last_words()}") from error
         return int(port)
 
     def _wait_until_ready(self) -> None:
@@ -158,7 +158,12 @@ class Webhook:
                 if self._request("GET", "/readyz")[0] == http.client.OK:
                     return
             time.sleep(0.02)
-        raise UnavailableError(f"the webhook was not ready within {_START_SECONDS:.0f} s; see {self._log.name}")
+        raise UnavailableError(f"the webhook was not ready within {_START_SECONDS:.0f} s: {self._last_words()}")
+
+    def _last_words(self) -> str:
+        """The last line that it logged: the log itself goes with the folder of the demo."""
+        lines = Path(self._log.name).read_text(encoding="utf-8", errors="replace").split("\n")
+        return quote(next((line for line in reversed(lines) if line.strip()), "it logged nothing"))
 
     def _stop(self) -> None:
         if self._connection is not None:

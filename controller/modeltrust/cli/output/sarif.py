@@ -3,10 +3,12 @@
 import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import click
 
 from modeltrust import __version__
+from modeltrust.cli.files import STANDARD_INPUT
 from modeltrust.cli.output.problem import Problem
 from modeltrust.domain.reasons import EXPLANATIONS, Reason
 
@@ -33,9 +35,14 @@ def _rule(name: str) -> dict[str, Any]:
     }
 
 
+def _uri(file: str) -> str:
+    """A URI reference, as the standard demands: relative where the file was named relatively."""
+    return quote("standard-input" if file == STANDARD_INPUT else file)
+
+
 def _result(problem: Problem, index: int) -> dict[str, Any]:
     line, column = problem.position
-    place = {"artifactLocation": {"uri": problem.file}, "region": {"startLine": line, "startColumn": column}}
+    place = {"artifactLocation": {"uri": _uri(problem.file)}, "region": {"startLine": line, "startColumn": column}}
     text = f"{problem.message} Fix: {problem.fix}" if problem.fix else problem.message
     return {
         "ruleId": problem.rule,

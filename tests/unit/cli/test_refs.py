@@ -1,0 +1,94 @@
+import json
+
+from modeltrust.domain.reasons import Reason
+from tests.support.command_line import BRANCH, PINNED, CommandLine, pod
+from tests.support.statements import COMMIT
+from tests.unit.cli.shapes import COUNT, TEXT, array, closed, validate
+
+REFERENCE = closed(
+    raw=TEXT,
+    canonical=TEXT,
+    role={"enum": ["base", "adapter", "draft", "tokenizer", "code", "config", "projector", "repository", "image", "unknown"]},
+    revision={"type": ["string", "null"], "minLength": 1},
+    revisionState={"enum": ["commit", "digest", "tag", "none", "live", "opaque"]},
+    locator={"type": "string", "pattern": "^/"},
+    confidence={"enum": ["declared", "derived", "inferred"]},
+    resolver=closed(endpoint={"type": ["string", "null"]}, hub={"type": ["string", "null"]}),
+)
+FINDING = closed(reason={"enum": [reason.value for reason in Reason]}, locator=TEXT, message=TEXT, value=TEXT)
+REFS = closed(
+    version={"const": 1},
+    objects=array(
+        closed(
+            file=TEXT,
+            index=COUNT,
+            apiVersion=TEXT,
+            kind=TEXT,
+            namespace=TEXT,
+            name=TEXT,
+            references=array(REFERENCE),
+            findings=array(FINDING),
+        )
+    ),
+)
+NAMELESS = ["$(cat /etc/model-name)"]
+
+
+def test_the_json_of_refs_has_the_shape_that_is_documented(command_line: CommandLine) -> None:
+    elsewhere = pod(BRANCH)
+    elsewhere["spec"]["containers"][0]["env"][0]["value"] = "https://hub.acme.example"
+    command_line.write("list.json", {"apiVersion": "v1", "kind": "List", "items": [pod(PINNED), elsewhere, pod(NAMELESS)]})
+
+    ran = command_line("refs", "list.json", "-o", "json")
+
+    validate(ran.document, REFS)
+    assert (ran.code, ran.err) == (0, "")
+    pinned, floating, nameless = ran.document["objects"]
+    assert pinned["references"] == [
+        {
+            "raw": "acme/guard-7b",
+            "canonical": "hf://acme/guard-7b",
+            "role": "base",
+            "revision": COMMIT,
+            "revisionState": "commit",
+            "locator": "/spec/containers/0/args/0",
+            "confidence": "declared",
+            "resolver": {"endpoint": None, "hub": "huggingface"},
+        }
+    ]
+    assert (floating["index"], floating["references"][0]["revisionState"]) == (1, "tag")
+    assert floating["references"][0]["resolver"]["endpoint"] == "https://hub.acme.example"
+    assert [finding["reason"] for finding in nameless["findings"]] == ["UnresolvedReference"]
+
+
+def test_the_text_of_refs_is_a_line_for_people_and_its_place(command_line: CommandLine) -> None:
+    command_line.write("pod.json", pod(PINNED))
+
+    lines = command_line("refs", "pod.json").out.splitlines()
+
+    assert lines[0] == "Pod team-a/guard  pod.json:1"
+    assert lines[1].split() == ["base", f"hf://acme/guard-7b@{COMMIT}", "(commit,", "declared)"]
+    assert lines[2].strip() == "/spec/containers/0/args/0"
+    assert lines[-1] == "1 object, 1 reference, 0 findings"
+
+
+def test_standard_input_is_read_for_a_dash(command_line: CommandLine) -> None:
+    for arguments in (("-",), ("-f", "-")):
+        assert command_line("refs", *arguments, "-o", "json", stdin=json.dumps(pod())).document["objects"][0]["file"] == "-"
+
+
+def test_nothing_loaded_is_nothing_to_check(command_line: CommandLine) -> None:
+    command_line.write("map.json", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}})
+
+    assert command_line("refs", "map.json").code == 3
+
+
+def test_the_namespace_is_the_one_that_the_api_server_would_choose(command_line: CommandLine) -> None:
+    command_line.write("pod.json", pod(namespace=None))
+
+    def namespace(*arguments: str) -> str:
+        (found,) = command_line("refs", "pod.json", "-o", "json", *arguments).document["objects"]
+        return str(found["namespace"])
+
+    assert namespace() == "default"
+    assert namespace("--set-namespace", "team-b") == "team-b"

@@ -43,12 +43,15 @@ def authority(
     path_length: int | None = None,
     cert_sign: bool = True,
     ca: bool = True,
+    purposes: Sequence[x509.ObjectIdentifier] = (),
 ) -> Pair:
     """A CA certificate, self-signed without an issuer."""
     extensions: list[tuple[x509.ExtensionType, bool]] = [
         (x509.BasicConstraints(ca=ca, path_length=path_length if ca else None), True),
         (usage(key_cert_sign=cert_sign, crl_sign=True), True),
     ]
+    if purposes:
+        extensions.append((x509.ExtendedKeyUsage(purposes), False))
     return build(name, issuer, extensions, start=start, end=end)
 
 

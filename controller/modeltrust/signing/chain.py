@@ -1,7 +1,7 @@
 """X.509 chains to explicit roots. cryptography enforces signatures, validity, CA and path length; the rest is added here.
 
 What ``ExtensionPolicy.permit_all()`` lets pass and this does not (facts/signing.md section 5.2): an issuer without keyCertSign,
-a CA certificate as leaf, a leaf for another purpose.
+a CA certificate as leaf, a leaf for another purpose, an authority for other purposes.
 """
 
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
 
 from modeltrust.domain import limits
@@ -60,7 +61,7 @@ def verify_chain(
         .store(Store(list(roots)))
         .time(datetime.fromtimestamp(at, UTC))
         .max_chain_depth(limits.CERTIFICATES_IN_CHAIN)
-        .extension_policies(ca_policy=_ca_policy(), ee_policy=_leaf_policy(purpose))
+        .extension_policies(ca_policy=_ca_policy(purpose), ee_policy=_leaf_policy(purpose))
         .build_client_verifier()
     )
     try:
@@ -93,11 +94,17 @@ def _extension(extensions: x509.Extensions, kind: type[_Extension]) -> _Extensio
         return None
 
 
-def _ca_policy() -> ExtensionPolicy:
+def _ca_policy(purpose: x509.ObjectIdentifier) -> ExtensionPolicy:
+    def allows_purpose(_policy: Policy, _certificate: x509.Certificate, extension: x509.ExtendedKeyUsage | None) -> None:
+        # An authority that was made for TLS alone must not become one for models (nested as by browsers and Go).
+        if extension is not None and purpose not in extension and ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE not in extension:
+            raise ValueError("an authority for other purposes")
+
     return (
         ExtensionPolicy.permit_all()
         .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)
         .require_present(x509.KeyUsage, Criticality.AGNOSTIC, _signs_certificates)
+        .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, allows_purpose)
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from modeltrust.domain import limits
 from modeltrust.domain.evidence import Assurance, RejectedSignature, SignatureEvidence, SignatureForm, SignerKind
@@ -149,6 +150,16 @@ def test_an_issuer_without_key_cert_sign_breaks_the_chain_also_as_anchor() -> No
 def test_an_issuer_that_is_no_ca_breaks_the_chain() -> None:
     no_ca = authority("no ca", ROOT, ca=False)
     refused(bundle(leaf(no_ca), no_ca), Reason.SIGNER_NOT_TRUSTED)
+
+
+def test_an_issuer_for_other_purposes_breaks_the_chain_also_as_anchor() -> None:
+    # The company's CA for TLS hangs below the same root; whoever runs it must not speak for models.
+    tls = authority("tls", ROOT, purposes=[SERVER_AUTH])
+    refused(bundle(leaf(tls), tls), Reason.SIGNER_NOT_TRUSTED)
+    refused(bundle(leaf(tls)), Reason.SIGNER_NOT_TRUSTED, signers=[trusting(tls)])
+    for purpose in (CODE_SIGNING, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE):
+        code = authority("code", ROOT, purposes=[SERVER_AUTH, purpose])
+        accepted(bundle(leaf(code), code))
 
 
 def test_a_path_that_is_too_long_breaks_the_chain() -> None:

@@ -54,7 +54,12 @@ def sign_with_certificate(model: Path, out: Path, signer: Pair, chain: Sequence[
 
 def by_key(folder: Path, key: ec.EllipticCurvePrivateKey) -> Any:
     """A verifier for one public key."""
-    return _library.verifying.Config().use_elliptic_key_verifier(public_key=_file(folder, oms.public_pem(key)))
+    return by_key_file(_file(folder, oms.public_pem(key)))
+
+
+def by_key_file(public_key: Path) -> Any:
+    """A verifier for the public key in a file."""
+    return _library.verifying.Config().use_elliptic_key_verifier(public_key=public_key)
 
 
 def by_certificate(folder: Path, *roots: Pair) -> Any:

@@ -169,6 +169,7 @@ class TestSigstore:
         self.log_key = ec.generate_private_key(ec.SECP256R1())
         self.tsa_key = ec.generate_private_key(ec.SECP256R1())
         self.tsa_leaf = self._tsa_leaf()
+        self._samples: dict[tuple[bytes, int], str] = {}
 
     # --- trust material -----------------------------------------------------------------------------------------------------
 
@@ -223,6 +224,14 @@ class TestSigstore:
     def bundle(self, payload: bytes, **options: Any) -> bytes:
         """A bundle as JSON bytes; options as ``document``."""
         return json.dumps(self.document(payload, **options)).encode()
+
+    def sample(self, payload: bytes, version: int = 1) -> dict[str, Any]:
+        """``document`` without options, minted once and copied: for tests that change it afterwards."""
+        key = (payload, version)
+        if key not in self._samples:
+            self._samples[key] = json.dumps(self.document(payload, version=version))
+        copy: dict[str, Any] = json.loads(self._samples[key])
+        return copy
 
     def document(
         self,

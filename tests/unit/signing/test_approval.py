@@ -172,7 +172,7 @@ def test_an_approval_is_signed_with_an_ec_key_only() -> None:
         sign_approval(PAYLOAD, oms.private_pem(ed25519.Ed25519PrivateKey.generate()))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.text("SEC-42 é!", min_size=1, max_size=20), st.integers(0, 4_000_000_000), st.integers(1, limits.APPROVAL_SECONDS))
 def test_whatever_is_built_reads_back(ticket: str, issued_at: int, life: int) -> None:
     try:
@@ -182,7 +182,7 @@ def test_whatever_is_built_reads_back(ticket: str, issued_at: int, life: int) ->
     assert parse_approval(payload) == Approval(MODEL, CONTENT, ticket, issued_at, issued_at + life)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.binary(max_size=60))
 def test_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(MalformedError):

@@ -233,7 +233,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.sampled_from(sorted(MATERIALS)), st.sampled_from(["mediaType", "verificationMaterial", "dsseEnvelope"]), JSON)
 def test_nothing_but_our_errors_comes_out(kind: str, where: str, what: Any) -> None:
     value = document(kind)
@@ -242,7 +242,7 @@ def test_nothing_but_our_errors_comes_out(kind: str, where: str, what: Any) -> N
         assert isinstance(parse(value), Bundle)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.binary(max_size=200))
 def test_bytes_are_refused_or_read(data: bytes) -> None:
     with pytest.raises(MalformedError):

@@ -102,7 +102,7 @@ PATHS = st.sampled_from(
 CONTENT = st.dictionaries(PATHS, st.sampled_from([b"", b"1", b"2"]), min_size=1)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(CONTENT, CONTENT, st.booleans())
 def test_the_sets_are_disjoint_sorted_and_hold_every_path_that_counts(
     signed: dict[str, bytes],

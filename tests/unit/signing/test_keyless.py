@@ -1,6 +1,5 @@
 import base64
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -8,11 +7,6 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from sigstore.models import Bundle as SigstoreBundle
-from sigstore.models import TrustedRoot
-from sigstore.verify import Verifier
-from sigstore.verify.policy import Identity as SigstoreIdentity
-from sigstore_models.trustroot.v1 import TrustedRoot as TrustedRootModel
 
 from modeltrust.domain import limits
 from modeltrust.domain.evidence import PUBLIC_GOOD, Assurance, RejectedSignature, SignatureEvidence, SignerKind
@@ -21,14 +15,27 @@ from modeltrust.domain.reasons import Reason
 from modeltrust.domain.signer import KeylessIdentity, KeylessTrust, Purpose, TrustedSigner
 from modeltrust.policy.signers import Counted, NotCounted, match
 from modeltrust.signing import keyless
-from modeltrust.signing.trust_root import parse_trust_root
 from modeltrust.signing.verify import verify
 from tests.support import oms
-from tests.support.sigstore_ca import IDENTITY, ISSUER, NOW, TestSigstore, b64, fingerprint, rfc3339
+from tests.support.bundle_changes import (
+    Change,
+    checkpoint_altered,
+    entries,
+    entry,
+    payload_altered,
+    payload_type_altered,
+    promise_removed,
+    proof,
+    second_signature,
+    single_certificate_in_0_2,
+    token_removed,
+    token_twice,
+    tokens,
+)
+from tests.support.oracle import keyless as oracle
+from tests.support.sigstore_ca import IDENTITY, ISSUER, NOW, b64, fingerprint, rfc3339
 
-INSTANCE, FOREIGN = TestSigstore(), TestSigstore(name="foreign")
-PAYLOAD = oms.payload()
-Change = Callable[[dict[str, Any]], None]
+INSTANCE, FOREIGN, PAYLOAD = oracle.INSTANCE, oracle.FOREIGN, oracle.PAYLOAD
 VERSIONS = pytest.mark.parametrize("version", [1, 2])
 
 
@@ -63,18 +70,14 @@ def refused(document: dict[str, Any] | bytes, reason: Reason = Reason.SIGNATURE_
 
 
 def minted(**options: Any) -> dict[str, Any]:
+    if options.keys() <= {"version"}:
+        return INSTANCE.sample(PAYLOAD, **options)
     return INSTANCE.document(options.pop("payload", PAYLOAD), **options)
 
 
 def sigstore_accepts(document: dict[str, Any], root: dict[str, Any] | None = None) -> bool:
     """What sigstore-python alone says."""
-    inner = TrustedRootModel.from_json(json.dumps(root or INSTANCE.root_document()))
-    try:
-        verifier = Verifier(trusted_root=TrustedRoot(inner))
-        verifier.verify_dsse(SigstoreBundle.from_json(json.dumps(document)), SigstoreIdentity(identity=IDENTITY, issuer=ISSUER))
-    except Exception:  # noqa: BLE001 - any of the twelve kinds
-        return False
-    return True
+    return oracle.sigstore_accepts(json.dumps(document).encode(), root or INSTANCE.root_document())
 
 
 # --- what is accepted -----------------------------------------------------------------------------------------------------------
@@ -165,60 +168,6 @@ def test_a_root_whose_key_was_removed_no_longer_vouches() -> None:
 # --- negative cases, facts/signing.md section 6.6 ---------------------------------------------------------------------------------
 
 
-def entry(name: str, item: Any) -> Change:
-    def change(document: dict[str, Any]) -> None:
-        document["verificationMaterial"]["tlogEntries"][0][name] = item
-
-    return change
-
-
-def proof(name: str, item: Any) -> Change:
-    def change(document: dict[str, Any]) -> None:
-        document["verificationMaterial"]["tlogEntries"][0]["inclusionProof"][name] = item
-
-    return change
-
-
-def promise_removed(document: dict[str, Any]) -> None:
-    del document["verificationMaterial"]["tlogEntries"][0]["inclusionPromise"]
-
-
-def token_removed(document: dict[str, Any]) -> None:
-    del document["verificationMaterial"]["timestampVerificationData"]
-
-
-def token_twice(document: dict[str, Any]) -> None:
-    document["verificationMaterial"]["timestampVerificationData"]["rfc3161Timestamps"] *= 2
-
-
-def checkpoint_altered(document: dict[str, Any]) -> None:
-    checkpoint = document["verificationMaterial"]["tlogEntries"][0]["inclusionProof"]["checkpoint"]
-    checkpoint["envelope"] = checkpoint["envelope"].replace("\n5\n", "\n6\n", 1)
-
-
-def entries(count: int) -> Change:
-    def change(document: dict[str, Any]) -> None:
-        document["verificationMaterial"]["tlogEntries"] = document["verificationMaterial"]["tlogEntries"][:1] * count
-
-    return change
-
-
-def payload_altered(document: dict[str, Any]) -> None:
-    document["dsseEnvelope"]["payload"] = b64(oms.payload({"config.json": b"evil"}))
-
-
-def payload_type_altered(document: dict[str, Any]) -> None:
-    document["dsseEnvelope"]["payloadType"] = "text/plain"
-
-
-def second_signature(document: dict[str, Any]) -> None:
-    document["dsseEnvelope"]["signatures"] *= 2
-
-
-def single_certificate_in_0_2(document: dict[str, Any]) -> None:
-    document["mediaType"] = "application/vnd.dev.sigstore.bundle+json;version=0.2"
-
-
 @pytest.mark.parametrize(
     ("version", "change"),
     [
@@ -288,7 +237,6 @@ def test_a_bundle_that_was_minted_wrong_is_invalid(version: int, options: dict[s
     [
         ({"stamp_message": b"another message"}, "verified time"),
         ({"stamps": 2}, "2 timestamps"),
-        ({"stamps": 32}, "32 timestamps"),
         ({"stamper": FOREIGN}, "timestamp authority"),
     ],
 )
@@ -296,8 +244,11 @@ def test_a_wrong_timestamp_is_invalid(options: dict[str, Any], says: str) -> Non
     refused(minted(version=2, **options), says=says)
 
 
-def test_thirty_three_timestamps_are_over_the_limit() -> None:
-    refused(minted(version=2, stamps=33), Reason.LIMIT_EXCEEDED)
+@pytest.mark.parametrize(("count", "reason"), [(32, Reason.SIGNATURE_INVALID), (33, Reason.LIMIT_EXCEEDED)])
+def test_thirty_three_timestamps_are_over_the_limit_and_fewer_are_too_many(count: int, reason: Reason) -> None:
+    document = minted(version=2)
+    tokens(count)(document)
+    refused(document, reason, "timestamps")
 
 
 def test_a_second_timestamp_that_nobody_can_verify_does_not_hide() -> None:
@@ -358,13 +309,6 @@ def test_a_timestamp_chain_without_its_root_verifies_nothing(kept: slice) -> Non
     chain = root["timestampAuthorities"][0]["certChain"]
     chain["certificates"] = chain["certificates"][kept]
     refused(minted(version=2), root=root)
-
-
-def test_the_model_altered_after_signing_is_invalid() -> None:
-    data = INSTANCE.bundle(PAYLOAD)
-    result = verify(data, oms.listing({**oms.FILES, "config.json": b"evil"}), signers=SIGNERS, now=NOW, content=None)
-    assert isinstance(result, RejectedSignature)
-    assert "differ from what was signed" in result.message
 
 
 # --- what passes in sigstore-python and not here ---------------------------------------------------------------------------------
@@ -435,14 +379,6 @@ def test_another_payload_type_that_was_really_signed_is_refused() -> None:
 
 
 # --- roots ------------------------------------------------------------------------------------------------------------------------
-
-
-def test_the_embedded_public_good_root_is_readable_and_offline() -> None:
-    root = parse_trust_root(keyless.public_good_root())
-    assert root.logs
-    assert root.ct_logs
-    assert root.authorities
-    assert root.timestamp_authorities
 
 
 def test_the_public_good_instance_is_recorded_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

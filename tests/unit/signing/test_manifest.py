@@ -274,7 +274,7 @@ NAMES = st.text("ab./\\:\u0301\x00", min_size=0, max_size=6)
 VALUES = st.none() | st.booleans() | st.integers() | NAMES | st.lists(NAMES, max_size=2) | st.just(ZERO)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.fixed_dictionaries({"name": NAMES, "algorithm": st.just("sha256"), "digest": st.just(ZERO)}), max_size=4))
 def test_whatever_is_accepted_has_canonical_unique_names(listed: list[dict[str, Any]]) -> None:
     try:
@@ -286,7 +286,7 @@ def test_whatever_is_accepted_has_canonical_unique_names(listed: list[dict[str, 
     assert not any(part in {"", ".", ".."} for name in names for part in name.split("/"))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.sampled_from(["_type", "subject", "predicateType", "predicate"]), st.dictionaries(NAMES, VALUES, max_size=2) | VALUES)
 def test_nothing_but_our_errors_comes_out(where: str, what: Any) -> None:
     value = oms.statement()

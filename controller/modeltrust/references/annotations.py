@@ -79,7 +79,9 @@ def read_acting(scan: Scan, annotations: Mapping[str, str], pointer: str) -> Ite
         if row.use == "resolver":
             scan.problem(Reason.UNDECLARED_RESOLVER, locator, f"annotation {key} changes where the bytes come from", value=text)
         elif row.use != "ignore":
-            yield Mention(Role(row.use), text, row.profile, locator, Confidence.DECLARED), row.destination
+            optional = row.use in {"code", "config"}
+            mention = Mention(Role(row.use), text, row.profile, locator, Confidence.DECLARED, optional=optional)
+            yield mention, row.destination
 
 
 def _strings(text: str) -> list[str]:

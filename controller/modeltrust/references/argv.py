@@ -31,11 +31,6 @@ class Words(msgspec.Struct, gc=False):
     split: int = -1
     implied: int = 0
 
-    @property
-    def scripted(self) -> bool:
-        """Whether they come from a script."""
-        return self.split < 0
-
     def locator(self, index: int) -> str:
         """JSON Pointer of a word; words of a script are numbered after a ``#``."""
         if self.split < 0:

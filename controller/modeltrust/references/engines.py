@@ -14,6 +14,7 @@ from modeltrust.references.tables import Program
 from modeltrust.references.values import ROLES, Part, UnreadableValueError, split_value
 
 _MODEL_USES: frozenset[FlagUse] = frozenset({"base", "adapter", "draft", "tokenizer", "code", "config", "projector", "repository"})
+_INFERRED, _DERIVED, _DECLARED = Confidence.INFERRED, Confidence.DERIVED, Confidence.DECLARED
 _LITERAL_FIX = "write the value literally"
 
 
@@ -114,17 +115,20 @@ def _model(draft: _Draft, hit: Hit, part: Part) -> None:
         return
     draft.seen.add(use)
     row = draft.program.row
-    if row.weak:
-        confidence = Confidence.INFERRED
-    else:
-        confidence = Confidence.DERIVED if hit.derived or draft.call.words.scripted else Confidence.DECLARED
-    locator = f"{hit.locator}#{part.key}" if part.key else hit.locator
-    mention = Mention(ROLES[use], part.text, hit.row.profile or row.profile, locator, confidence)
-    mention.use = use
-    mention.revision = part.revision
-    mention.weak = row.weak
-    mention.optional = use in {"config", "code"}
-    draft.mentions.append(mention)
+    confidence = _INFERRED if row.weak else _DERIVED if hit.derived or draft.call.words.split < 0 else _DECLARED
+    draft.mentions.append(
+        Mention(
+            ROLES[use],
+            part.text,
+            hit.row.profile or row.profile,
+            f"{hit.locator}#{part.key}" if part.key else hit.locator,
+            confidence,
+            use,
+            part.revision,
+            weak=row.weak,
+            optional=use in {"config", "code"},
+        )
+    )
 
 
 def _side_effect(draft: _Draft, hit: Hit, part: Part, options: Options) -> None:

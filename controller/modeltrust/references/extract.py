@@ -73,9 +73,7 @@ class Extractor:
                 shape = Shape(row, self._actions[id(row)])
                 for names in _names(row):
                     self._shapes[names] = _Closed(names, row, shape, shape.decoder)
-        self._starts = {
-            f'{{"kind":"{kind}","apiVersion":"{version}"'.encode(): closed for (version, kind), closed in self._shapes.items()
-        }
+        self._starts = {start: closed for names, closed in self._shapes.items() for start in _starts(*names)}
 
     def extract(self, document: bytes, *, namespace: str = "") -> Workload:
         """Find everything that an object loads.
@@ -192,6 +190,11 @@ def _names(row: KindRow) -> Iterator[tuple[str, str]]:
     for version in row.versions:
         for kind in row.kinds:
             yield (f"{row.group}/{version}" if row.group else version), kind
+
+
+def _starts(version: str, kind: str) -> tuple[bytes, bytes]:
+    """How the API server begins an object: as its Go type does for its own kinds, sorted for the others."""
+    return f'{{"kind":"{kind}","apiVersion":"{version}"'.encode(), f'{{"apiVersion":"{version}","kind":"{kind}"'.encode()
 
 
 def _decode(decoder: "msgspec.json.Decoder[Any]", document: bytes) -> Any:

@@ -4,6 +4,7 @@ from modeltrust.domain.digest import is_sha256_hex
 from modeltrust.domain.errors import InvalidReferenceError, quote
 from modeltrust.domain.reference import ModelReference, Revision, RevisionState, hub_revision, model_reference
 
+_DIGEST = RevisionState.DIGEST
 _DOCKER = "docker.io"
 _OLLAMA = "registry.ollama.ai"
 _LATEST = "latest"
@@ -64,6 +65,6 @@ def _split(text: str) -> tuple[str, Revision]:
         algorithm, _, value = digest.partition(":")
         if algorithm != "sha256" or not is_sha256_hex(value):
             raise InvalidReferenceError(f"got digest {quote(digest)}, expected sha256: and 64 hexadecimal digits")
-        return name, Revision(RevisionState.DIGEST, digest)
+        return name, Revision(_DIGEST, digest)
     # A tag of 40 hexadecimal digits is no commit.
     return name, Revision(RevisionState.TAG, hub_revision(tag).value if tag else _LATEST)

@@ -6,7 +6,7 @@ import msgspec
 
 from modeltrust.domain import limits
 from modeltrust.domain.reasons import Reason
-from modeltrust.domain.workload import Confidence, Role
+from modeltrust.domain.workload import Confidence
 from modeltrust.references import runs, volumes, walk
 from modeltrust.references.actions import Action, Do
 from modeltrust.references.annotations import matter, read_acting
@@ -23,6 +23,9 @@ from modeltrust.references.site import Fill, Site, Volumes
 
 _Typed = TypeVar("_Typed")
 _NO_CONTAINER = Container()
+# A member of an enumeration is looked up by three functions: too much for what every object asks.
+_REF, _POD_TEMPLATE, _POD_SPEC, _CONTAINER = Do.REF, Do.POD_TEMPLATE, Do.POD_SPEC, Do.CONTAINER
+_DECLARED = Confidence.DECLARED
 Hits = list[tuple[Action, str, Any]]
 
 
@@ -86,24 +89,26 @@ class KindReader:
         # Elsewhere a controller completes the command, and the Pod shows what comes out.
         self._implied = row.closed and not row.serving and not row.supplied
         self._skipped = row.skip_containers
-        containers = [hit for hit in hits if hit[0].do is Do.CONTAINER]
+        containers = [hit for hit in hits if hit[0].do is _CONTAINER] if row.containers else []
+        parents = set()
         for action, pointer, value in hits:
-            if action.do is not Do.CONTAINER:
-                self._act(row, action, pointer, value, containers)
-        parents = {pointer for action, pointer, _ in hits if action.do is Do.POD_SPEC} if containers else ()
+            do = action.do
+            if do is _REF:
+                self._reference(row, action.ref, pointer, value)
+            elif do is _POD_TEMPLATE:
+                self._template(value, pointer)
+            elif do is _POD_SPEC:
+                parents.add(pointer)
+                self.pod_spec(value, pointer, [hit for hit in containers if hit[1].rpartition("/")[0] == pointer])
+            elif do is not _CONTAINER:
+                self._act(action, pointer, value)
         for action, pointer, value in containers:
             if pointer.rpartition("/")[0] not in parents:
                 self.container(value, pointer, action.program)
 
-    def _act(self, row: KindRow, action: Action, pointer: str, value: Any, containers: Hits) -> None:
+    def _act(self, action: Action, pointer: str, value: Any) -> None:
         do = action.do
-        if do is Do.REF and action.ref is not None:
-            self._reference(row, action.ref, pointer, value)
-        elif do is Do.POD_TEMPLATE:
-            self._template(value, pointer)
-        elif do is Do.POD_SPEC:
-            self.pod_spec(value, pointer, [hit for hit in containers if hit[1].rpartition("/")[0] == pointer])
-        elif do is Do.ANNOTATIONS:
+        if do is Do.ANNOTATIONS:
             self._annotations(value, pointer)
         elif do is Do.DOCUMENT:
             self.documents.append(Document(pointer, value, action.program))
@@ -263,7 +268,9 @@ class KindReader:
             for where, item in evaluate(parse_path(path), value, self._scan, f"{pointer}#"):
                 self._env_map(item, where)
 
-    def _reference(self, row: KindRow | None, ref: RefRow, pointer: str, value: Any) -> None:
+    def _reference(self, row: KindRow | None, ref: RefRow | None, pointer: str, value: Any) -> None:
+        if ref is None:
+            return
         revision = endpoint = ""
         if ref.compose:
             if ref.unless and self._member(value, f".{ref.unless}"):
@@ -281,10 +288,11 @@ class KindReader:
             text,
             ref.profile or (row.profile if row is not None else "") or "bare-hf",
             pointer,
-            Confidence.DECLARED,
+            _DECLARED,
             revision=revision,
+            endpoint=endpoint.rstrip("/"),
+            optional=ref.role in {"code", "config"},
         )
-        mention.endpoint = endpoint.rstrip("/")
         self._mention(mention, ref.destination)
 
     def _composed(self, ref: RefRow, value: Any) -> tuple[str, str]:
@@ -311,7 +319,6 @@ class KindReader:
         if site is None:
             site = self._fields = Site(_NO_CONTAINER, "", Volumes())
         site.pointer = mention.locator
-        mention.optional = mention.role is Role.CODE or mention.role is Role.CONFIG
         walk.read_mention(self._scan, mention, Environment(), site)
         if site.volumes.pending:
             volumes.link(self._scan, site.volumes)

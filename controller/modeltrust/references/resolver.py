@@ -15,6 +15,7 @@ from modeltrust.references.uris import Named
 
 _DEFAULT_HUB = "https://huggingface.co"
 _MAIN_VARIABLE = {"hf": "HF_ENDPOINT", "s3": "AWS_ENDPOINT_URL"}
+_DIGEST = RevisionState.DIGEST
 _ANY_VARIABLE = "HTTPS_PROXY"
 _HUB_SCHEMES = {"modelscope": "ms", "openmind": "openmind"}
 
@@ -30,9 +31,9 @@ def apply(scan: Scan, mention: Mention, named: Named, environment: Environment, 
         pointer: of the container.
     """
     reference = named.reference
-    if reference.scheme == "oci" and named.revision.state is RevisionState.DIGEST:
+    if reference.scheme == "oci" and named.revision.state is _DIGEST:
         return reference  # the client itself compares the digest
-    names = environment.resolving
+    names = environment.resolving if environment.values else ()
     if names is None:
         names = environment.resolving = sorted(filter(scan.tables.resolvers.__contains__, environment.values))
     for name in names:

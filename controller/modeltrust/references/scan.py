@@ -7,6 +7,7 @@ from modeltrust.domain.workload import Confidence, FoundImage, FoundReference, U
 from modeltrust.references.budget import Budget
 from modeltrust.references.tables import Tables
 
+_INFERRED = Confidence.INFERRED
 _VALUE_CHARACTERS = limits.QUOTED_CHARACTERS
 
 
@@ -48,7 +49,7 @@ class Scan(Budget):
             if len(self.references) >= limits.EXTRACT_REFERENCES:
                 raise LimitExceededError(f"got more than {limits.EXTRACT_REFERENCES} references in one object")
             self.references[key] = found
-        elif known.confidence is Confidence.INFERRED is not found.confidence:
+        elif known.confidence is _INFERRED is not found.confidence:
             self.references[key] = found
 
     def problem(self, reason: Reason, locator: str, message: str, *, value: str = "", fix: str = "") -> None:

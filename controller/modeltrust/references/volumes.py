@@ -13,6 +13,7 @@ from modeltrust.references.site import Fill, Pending, Place, Volumes
 from modeltrust.references.uris import Named, read
 
 _LIVE = Revision(RevisionState.LIVE)
+_IMAGE, _DECLARED = Role.IMAGE, Confidence.DECLARED
 _DEFAULT_HUB = "https://huggingface.co"
 
 
@@ -74,7 +75,7 @@ def link(scan: Scan, volumes: Volumes) -> None:
 
 def report(scan: Scan, volume: Volume, pointer: str) -> None:
     """Report a volume that is a model whoever mounts it: an image, a model driver's."""
-    mention = Mention(Role.IMAGE, "", "", pointer, Confidence.DECLARED)
+    mention = Mention(_IMAGE, "", "", pointer, _DECLARED)
     if volume.image is not None and volume.image.reference:
         _image(scan, volume.image.reference, mention, f"{pointer}/image/reference")
     elif volume.csi is not None:

@@ -89,7 +89,7 @@ def _named(scan: Scan, mention: Mention, named: Named, seen: Environment, site: 
         if mention.optional and one_word:
             return
     resolved = resolver.apply(scan, mention, named, seen, site.pointer)
-    revision = _revision(mention, named, resolved.scheme)
+    revision = _revision(mention, named, resolved.scheme) if mention.revision else named.revision
     scan.add(FoundReference(mention.text, resolved, revision, mention.role, mention.locator, mention.confidence, mention.profile))
     if not mention.weak:
         scan.inference = True
@@ -142,7 +142,7 @@ def _names_problem(scan: Scan, locator: str, message: str) -> None:
 
 
 def _revision(mention: Mention, named: Named, scheme: str) -> Revision:
-    if mention.revision and named.revision is NO_REVISION:
+    if named.revision is NO_REVISION:
         if "$" in mention.revision or "{{" in mention.revision:
             raise InvalidReferenceError("got a revision that only another place can fill, expected a literal revision")
         stated = hub_revision(mention.revision)

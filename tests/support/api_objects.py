@@ -243,6 +243,15 @@ def twice_extended_pem() -> str:
     """A CA certificate with one extension twice, PEM: cryptography raises an exception of its own kind for it."""
     twins = tuple(x509.UnrecognizedExtension(x509.ObjectIdentifier(f"1.2.3.{last}"), b"\x05\x00") for last in (4, 5))
     der = certificate(extensions=twins).public_bytes(Encoding.DER).replace(b"\x06\x03\x2a\x03\x05", b"\x06\x03\x2a\x03\x04")
+    return _armoured(der)
+
+
+def version_nine_pem() -> str:
+    """A certificate of a version that does not exist, PEM: another exception of its own kind."""
+    return _armoured(certificate().public_bytes(Encoding.DER).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x08", 1))
+
+
+def _armoured(der: bytes) -> str:
     return f"-----BEGIN CERTIFICATE-----\n{base64.encodebytes(der).decode('ascii')}-----END CERTIFICATE-----\n"
 
 

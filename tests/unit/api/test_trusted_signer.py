@@ -158,6 +158,7 @@ SMALL_RSA = (
         (CERTIFICATE, "spec.certificate.roots", objects.certificate_pem(ca=None), "spec.certificate.roots"),
         (CERTIFICATE, "spec.certificate.roots", objects.certificate_pem() + "# note", "spec.certificate.roots"),
         (CERTIFICATE, "spec.certificate.roots", objects.twice_extended_pem(), "spec.certificate.roots"),
+        (CERTIFICATE, "spec.certificate.roots", objects.version_nine_pem(), "spec.certificate.roots"),
         (CERTIFICATE, "spec.certificate.roots", objects.certificate_pem() * 33, "spec.certificate.roots"),
         (CERTIFICATE, "spec.certificate.roots", RSA.replace("PUBLIC KEY", "CERTIFICATE"), "spec.certificate.roots"),
         (CERTIFICATE, "spec.certificate.subjectAlternativeName", DELETED, "spec.certificate.subjectAlternativeName"),

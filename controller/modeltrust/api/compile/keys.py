@@ -124,7 +124,7 @@ def _certificate(load: Any, data: bytes, path: str) -> x509.Certificate:
             warnings.simplefilter("error", CryptographyDeprecationWarning)
             certificate: x509.Certificate = load(data)
             certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm, CryptographyDeprecationWarning) as error:
+    except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm, CryptographyDeprecationWarning) as error:
         raise InvalidInputError(f"{path}: got a certificate that cannot be read") from error
     return certificate
 

@@ -50,6 +50,9 @@ class RevisionState(StrEnum):
     OPAQUE = "opaque"  # cannot be known from the string
 
 
+_BY_COMMIT, _BY_DIGEST = RevisionState.COMMIT, RevisionState.DIGEST  # names of a module are found faster than members
+
+
 @value
 class Revision:
     """A revision as stated.
@@ -65,7 +68,7 @@ class Revision:
     @property
     def immutable(self) -> bool:
         """Whether the same revision always names the same content."""
-        return self.state is RevisionState.COMMIT or self.state is RevisionState.DIGEST
+        return self.state is _BY_COMMIT or self.state is _BY_DIGEST
 
     def __str__(self) -> str:
         return self.value
@@ -211,9 +214,9 @@ def _is_host(text: str, default_port: str) -> bool:
 
 
 def _is_pin(revision: Revision) -> bool:
-    if revision.state is RevisionState.COMMIT:
+    if revision.state is _BY_COMMIT:
         return _COMMIT.fullmatch(revision.value) is not None
-    return revision.state is RevisionState.DIGEST and revision.value[:7] == "sha256:" and is_sha256_hex(revision.value[7:])
+    return revision.state is _BY_DIGEST and revision.value[:7] == "sha256:" and is_sha256_hex(revision.value[7:])
 
 
 def hub_revision(text: str) -> Revision:

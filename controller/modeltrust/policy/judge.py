@@ -90,6 +90,7 @@ def _judge_reference(court: Court, found: FoundReference) -> bool:
         return False
     text, key = subject.text, subject.key
     covering = [under for under in court.applied if under.policy.match.model(text, key)]
+    court.covered.update([under.policy.name for under in covering])
     fact = _statement(court, identity, covering)
     known = fact.value if isinstance(fact, Known) and isinstance(fact.value, Statement) else None
     revocation = revoked(court.trust.revocations, text, key, known)
@@ -101,7 +102,6 @@ def _judge_reference(court: Court, found: FoundReference) -> bool:
     failing = [under for under in covering if not _judge_static(court, under, found, subject)]
     evidence = Evidence(found, subject, identity, fact, failing)
     for under in covering:
-        court.covered.add(under.policy.name)
         if under.policy.on_statement and not under.policy.broken:
             _judge_evidence(court, under, evidence)
     return bool(covering)
@@ -173,19 +173,21 @@ class Evidence:
 def _judge_evidence(court: Court, under: Applied, evidence: Evidence) -> None:
     """What the statement says."""
     fact = evidence.fact
-    if isinstance(fact, Absent):
+    if isinstance(fact, Known):
+        known = fact.value
+        if isinstance(known, InvalidStatement):
+            finding = Finding("", Status.FAIL, Reason.STATEMENT_INVALID, f"its statement does not verify: {known.why}")
+            court.add(finding, under, evidence.subject)
+        elif court.trust.now > known.expires_at + max(0, under.policy.grace_seconds):
+            message = f"its statement ended at {moment(known.expires_at)}"
+            court.add(Finding("", Status.FAIL, Reason.ATTESTATION_EXPIRED, message), under, evidence.subject)
+        else:
+            _ask(court, under.policy.on_statement, Attested(evidence.found, known), under, evidence.subject)
+    elif isinstance(fact, Absent):
         court.add(_not_attested(court, evidence.identity, asking=evidence.asking(under)), under, evidence.subject)
-    elif isinstance(fact, Unavailable):
+    else:
         finding = Finding("", Status.ERROR, Reason.NOT_ATTESTED, f"its statement could not be looked up: {fact.why}")
         court.add(finding, under, evidence.subject)
-    elif isinstance(fact.value, InvalidStatement):
-        finding = Finding("", Status.FAIL, Reason.STATEMENT_INVALID, f"its statement does not verify: {fact.value.why}")
-        court.add(finding, under, evidence.subject)
-    elif court.trust.now > fact.value.expires_at + max(0, under.policy.grace_seconds):
-        message = f"its statement ended at {moment(fact.value.expires_at)}"
-        court.add(Finding("", Status.FAIL, Reason.ATTESTATION_EXPIRED, message), under, evidence.subject)
-    else:
-        _ask(court, under.policy.on_statement, Attested(evidence.found, fact.value), under, evidence.subject)
 
 
 def _not_attested(court: Court, identity: Identity | None, *, asking: bool) -> Finding:
@@ -240,7 +242,7 @@ def _limit_exceeded(court: Court) -> None:
 
 def _ask(court: Court, requirements: tuple[Requirement[S], ...], asked: S, under: Applied, subject: Subject) -> bool:
     """Ask the requirements of one policy; returns whether all of them hold."""
-    court.spend(len(requirements))
+    court.steps -= len(requirements)
     trust, passes, holds = court.trust, court.passes, True
     for requirement in requirements:
         try:

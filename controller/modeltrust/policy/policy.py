@@ -118,9 +118,12 @@ class Match:
     models: tuple[Glob, ...] = ()
     cluster_scoped: bool = False
     everything: bool = False
+    _all: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "models", tuple(Glob(glob.pattern, fold_case=True) for glob in self.models))
+        # "**" matches every text without "@" within its bound, and canonical references have none.
+        object.__setattr__(self, "_all", self.everything or any(glob.pattern == "**" for glob in self.models))
 
     def namespace(self, namespace: Namespace) -> bool:
         """Whether objects in this namespace are covered at all."""
@@ -139,7 +142,7 @@ class Match:
             text: canonical, without revision.
             key: the same with ``@revision`` where one is stated, else equal to ``text``.
         """
-        return self.everything or within(self.models, text, key)
+        return self._all or within(self.models, text, key)
 
 
 @value

@@ -135,8 +135,8 @@ class Signature:
         best: NotCounted | None = None
         for signer in signers:
             result = match(evidence, signer, reference, now)
-            if isinstance(result, Counted):
-                result = _in_purpose(evidence, result, purpose)
+            if isinstance(result, Counted) and purpose not in result.purposes:
+                result = _of_other_purpose(evidence, result, purpose)
             if isinstance(result, Counted):
                 return too_loose(evidence, minimum=self.minimum_assurance, unsigned_paths=self.unsigned_paths)
             best = result if best is None else max(best, result, key=_helpfulness)
@@ -163,21 +163,21 @@ def too_loose(evidence: SignatureEvidence, *, minimum: Assurance, unsigned_paths
     return None
 
 
-def _in_purpose(evidence: SignatureEvidence, counted: Counted, purpose: Purpose) -> Counted | NotCounted:
-    if purpose in counted.purposes:
-        return counted
+def _of_other_purpose(evidence: SignatureEvidence, counted: Counted, purpose: Purpose) -> NotCounted:
     what = "an approval" if evidence.form is SignatureForm.APPROVAL else "a signature"
     return NotCounted(Reason.SIGNER_NOT_TRUSTED, f"is {what} by {counted.signer}, which does not count for purpose {purpose.value}")
 
 
 def _signers(alternative: Alternative, trust: Trust) -> tuple[TrustedSigner, ...] | NotCounted:
     """The signers of an alternative; a missing or broken one disables it, an alternative without any is never satisfied."""
+    named, known = [], trust.signers
     for name in alternative.signers:
-        if name not in trust.signers:
+        signer = known.get(name)
+        if signer is None:
             why = trust.broken_signers.get(name)
             problem = "does not exist" if why is None else f"cannot be used: {why}"
             return NotCounted(Reason.SIGNER_NOT_TRUSTED, f"the TrustedSigner {quote(name)} {problem}")
-    named = [trust.signers[name] for name in alternative.signers]
+        named.append(signer)
     if alternative.selector is not None:
         named += [signer for signer in trust.signers.values() if alternative.selector.matches(dict(signer.labels))]
     return tuple(named) or NotCounted(Reason.SIGNER_NOT_TRUSTED, "no TrustedSigner is selected")

@@ -19,6 +19,7 @@ from modeltrust.cli.exits import Exit
 from modeltrust.cli.output import json as json_output
 
 _COLOURS = {"admit": "green", "warn": "yellow", "pending": "yellow", "deny": "red"}
+_WIDE = 120  # columns from which on every column of the table fits
 _NARROWEST = 150  # columns of the table when it is not printed to a terminal
 
 
@@ -83,22 +84,32 @@ def _print(played: list[Played], seconds: float, kept: Path | None) -> None:
     console = Console(highlight=False)
     width = None if console.is_terminal else max(_NARROWEST, console.width)
     console = Console(highlight=False, width=width)
-    table = Table("", "Scene", "Kind", "Expected", "Actual", "Reason", "ms", box=None, pad_edge=False)
-    for entry in played:
-        mark = Text("ok", "green") if entry.as_expected else Text("WRONG", "bold red")
-        actual = Text(entry.actual, _COLOURS[entry.actual])
-        reasons = ", ".join(entry.answer.reasons)
-        ms = f"{entry.answer.milliseconds:.1f}"
-        table.add_row(mark, Text(entry.scene.name), entry.scene.workload["kind"], entry.scene.expected, actual, reasons, ms)
-    console.print(table)
+    console.print(_table(played, narrow=console.width < _WIDE))
     denied = next((entry for entry in played if entry.actual == "deny"), None)
     if denied is not None:
         console.print("\nWhat the first denied author reads:\n")
-        console.print(Text(denied.answer.message, "dim"))
+        console.print(Text(denied.answer.message, "dim"), soft_wrap=True)
     right = sum(entry.as_expected for entry in played)
     console.print(f"\n{right} of {len(played)} scenes as expected, {seconds:.1f} s")
     if kept is not None:
         _print_commands(console, kept)
+
+
+def _table(played: list[Played], *, narrow: bool) -> Table:
+    """One row for each scene; a narrow one leaves out what the mark and the scene's name say, so that no reason is cut."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    table.add_column("Scene")
+    for title in ("Actual", "Reason") if narrow else ("Kind", "Expected", "Actual", "Reason"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("ms", justify="right", no_wrap=True)
+    for entry in played:
+        mark = Text("ok", "green") if entry.as_expected else Text("WRONG", "bold red")
+        actual = Text(entry.actual, _COLOURS[entry.actual])
+        more = () if narrow else (entry.scene.workload["kind"], entry.scene.expected)
+        ms = f"{entry.answer.milliseconds:.1f}"
+        table.add_row(mark, Text(entry.scene.name), *more, actual, ", ".join(entry.answer.reasons), ms)
+    return table
 
 
 def _print_commands(console: Console, root: Path) -> None:
@@ -111,3 +122,6 @@ def _print_commands(console: Console, root: Path) -> None:
         f"modeltrust digest {root}/models/guard-7b",
     ):
         console.print(f"  {line}", soft_wrap=True)
+    console.print(
+        f"\nThe signer was revoked in the end: without {root}/trust/revocation-signer.yaml its models are admitted.", soft_wrap=True
+    )

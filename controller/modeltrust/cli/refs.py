@@ -12,7 +12,7 @@ from modeltrust.cli.output import text
 from modeltrust.cli.workloads import Subject, subjects
 from modeltrust.domain.workload import FoundReference, Unresolved, Workload
 from modeltrust.references.extract import Extractor
-from modeltrust.wiring.rows import load_tables
+from modeltrust.wiring.rows import load_tables, load_yaml
 
 HUBS = {"hf": "huggingface", "ms": "modelscope", "oci": "oci"}
 
@@ -31,7 +31,7 @@ def command(names: tuple[str, ...], set_namespace: str, output: str) -> int:
       modeltrust refs deployment.yaml
       helm template chart | modeltrust refs - -o json
     """
-    extractor = Extractor(load_tables())
+    extractor = Extractor(load_tables(), load_yaml)
     found = [(subject, extractor.extract(subject.data, namespace=subject.namespace)) for subject in _subjects(names, set_namespace)]
     shown = [(subject, workload) for subject, workload in found if workload.references or workload.unresolved]
     if output == "json":

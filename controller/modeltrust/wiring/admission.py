@@ -17,7 +17,7 @@ from modeltrust.references.tables import Tables
 from modeltrust.store.files import Folder, Problem
 from modeltrust.store.sink import Kind
 from modeltrust.store.store import Compilers, Store
-from modeltrust.wiring.rows import load_tables
+from modeltrust.wiring.rows import load_tables, load_yaml
 
 
 class Feed(Protocol):
@@ -108,7 +108,7 @@ def join(store: Store, feed: Feed, *, unmatched: Unmatched, report: Callable[[Ex
         InvalidInputError: our own tables are broken.
     """
     tables = load_tables()
-    admission = Admission(extractor=Extractor(tables), store=store, unmatched=unmatched, report=report)
+    admission = Admission(extractor=Extractor(tables, load_yaml), store=store, unmatched=unmatched, report=report)
     return Live(admission, store, feed, tables)
 
 

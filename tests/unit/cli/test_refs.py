@@ -92,3 +92,12 @@ def test_the_namespace_is_the_one_that_the_api_server_would_choose(command_line:
 
     assert namespace() == "default"
     assert namespace("--set-namespace", "team-b") == "team-b"
+
+
+def test_documents_inside_strings_are_read(command_line: CommandLine) -> None:
+    serve = "applications: [{args: {llm_configs: [{model_loading_config: {model_source: acme/guard-7b}}]}}]"
+    ray = {"apiVersion": "ray.io/v1", "kind": "RayService", "metadata": {"name": "r"}, "spec": {"serveConfigV2": serve}}
+    command_line.write("ray.json", ray)
+    (found,) = command_line("refs", "ray.json", "-o", "json").document["objects"]
+    assert [each["canonical"] for each in found["references"]] == ["hf://acme/guard-7b"]
+    assert not found["findings"]

@@ -1,5 +1,6 @@
 """The light composition root: what decides, fed from a folder."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,16 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_good_folder_decides(folder: Path) -> None:
     assert admission_from_folder(folder, now=NOW)
+
+
+def test_documents_inside_strings_are_read(folder: Path) -> None:
+    serve = yaml.safe_dump(
+        {"applications": [{"args": {"llm_configs": [{"model_loading_config": {"model_source": "acme/guard-7b"}}]}}]}
+    )
+    ray = {"apiVersion": "ray.io/v1", "kind": "RayService", "metadata": {"name": "r"}, "spec": {"serveConfigV2": serve}}
+    workload = admission_from_folder(folder, now=NOW).extractor.extract(json.dumps(ray).encode(), namespace="team-a")
+    assert [str(found.reference) for found in workload.references] == ["hf://acme/guard-7b"]
+    assert not workload.unresolved
 
 
 def test_a_folder_that_is_not_there_is_refused(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Volumes: which of them are models by themselves, and what stands behind a path in a container."""
 
+from modeltrust.domain.digest import is_residue
 from modeltrust.domain.errors import InvalidReferenceError
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.reference import NO_REVISION, ModelReference, Revision, RevisionState, hub_revision, model_reference
@@ -14,6 +15,7 @@ from modeltrust.references.uris import Named, read
 
 _LIVE = Revision(RevisionState.LIVE)
 _IMAGE, _DECLARED = Role.IMAGE, Confidence.DECLARED
+_RESIDUE_SUFFIXES = (".metadata", ".lock")  # below .cache/huggingface; the rest of the list lies at the top
 _DEFAULT_HUB = "https://huggingface.co"
 
 
@@ -87,6 +89,8 @@ def report(scan: Scan, volume: Volume, pointer: str) -> None:
 
 def _link(scan: Scan, volumes: Volumes, pending: Pending) -> None:
     place = pending.place
+    if not pending.mention.weak and _is_residue(pending.path):
+        _unresolved(scan, pending.mention, "the path names a file that neither signatures nor content digests cover")
     # Below a path on a volume that is older than the Pod, other things may lie beside what is downloaded here.
     parents = place is None or place.volume not in volumes.outliving
     if any(_fills(fill, place, pending.path, parents=parents) for fill in volumes.fills):
@@ -191,6 +195,12 @@ def _claim(scan: Scan, name: str, place: Place, mention: Mention) -> None:
         return
     found = FoundReference(mention.text, reference, NO_REVISION, mention.role, mention.locator, Confidence.DERIVED, "path")
     scan.add(found)
+
+
+def _is_residue(path: str) -> bool:
+    """Whether the file is left out of what is signed, wherever the model's folder begins: loaded by name it would be anybody's."""
+    name = path.rpartition("/")[2]
+    return name.endswith(_RESIDUE_SUFFIXES) or is_residue(name)
 
 
 def _opaque(scan: Scan, mention: Mention, message: str) -> None:

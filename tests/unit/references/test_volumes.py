@@ -154,3 +154,20 @@ def test_an_image_volume_that_is_no_image_is_a_finding() -> None:
 def test_a_claim_without_a_namespace_is_opaque() -> None:
     document = _serve("/models/a", {"persistentVolumeClaim": {"claimName": "claim"}})
     assert reasons(extract(document, namespace="")) == ["OpaqueSource"]
+
+
+@pytest.mark.parametrize(
+    "path", ["evil.sig", ".gitattributes", ".cache/huggingface/download/evil.lock", ".cache/huggingface/download/a/evil.metadata"]
+)
+@pytest.mark.parametrize("image", [True, False])
+def test_a_file_that_no_signature_covers_is_no_part_of_the_model_that_is_signed(path: str, image: bool) -> None:  # noqa: FBT001 - a table
+    # Anybody may propose a commit that adds it; the signature of the others still verifies (attack H6).
+    download = ["hf", "download", "acme/guard", "--revision", COMMIT, "--local-dir", "/models"]
+    server = container(command=["llama-server", "--model", f"/models/{path}"], volumeMounts=MOUNT)
+    if image:
+        workload = extract(pod(server, volumes=[{"name": "models", "image": {"reference": f"registry.example/m@{DIGEST}"}}]))
+    else:
+        fill = container(name="fill", command=download, volumeMounts=MOUNT)
+        workload = extract(pod(server, volumes=[{"name": "models", "emptyDir": {}}], initContainers=[fill]))
+    assert reasons(workload) == ["UnresolvedReference"]
+    assert len(found(workload)) == 1

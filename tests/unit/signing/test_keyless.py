@@ -1,6 +1,5 @@
 import base64
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,14 +7,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from modeltrust.domain import limits
-from modeltrust.domain.evidence import PUBLIC_GOOD, Assurance, RejectedSignature, SignatureEvidence, SignerKind
-from modeltrust.domain.globs import Glob
+from modeltrust.domain.evidence import Assurance, SignerKind
 from modeltrust.domain.reasons import Reason
-from modeltrust.domain.signer import KeylessIdentity, KeylessTrust, Purpose, TrustedSigner
 from modeltrust.policy.signers import Counted, NotCounted, match
-from modeltrust.signing import keyless
-from modeltrust.signing.verify import verify
 from tests.support import oms
 from tests.support.bundle_changes import (
     Change,
@@ -32,52 +26,19 @@ from tests.support.bundle_changes import (
     token_twice,
     tokens,
 )
-from tests.support.oracle import keyless as oracle
-from tests.support.sigstore_ca import IDENTITY, ISSUER, NOW, b64, fingerprint, rfc3339
+from tests.support.keyless_cases import (
+    FOREIGN,
+    INSTANCE,
+    PAYLOAD,
+    accepted,
+    minted,
+    refused,
+    sigstore_accepts,
+    trusting,
+)
+from tests.support.sigstore_ca import IDENTITY, ISSUER, NOW, b64, fingerprint
 
-INSTANCE, FOREIGN, PAYLOAD = oracle.INSTANCE, oracle.FOREIGN, oracle.PAYLOAD
 VERSIONS = pytest.mark.parametrize("version", [1, 2])
-
-
-def trusting(root: bytes | None, *, name: str = "acme", **fields: Any) -> TrustedSigner:
-    identity = KeylessIdentity("release", **{"issuer": ISSUER, "subject": IDENTITY, **fields})
-    return TrustedSigner(
-        name, (), frozenset({Purpose.AUTHOR}), KeylessTrust((identity,), root, INSTANCE.fingerprints()), (Glob("hf://acme/**"),)
-    )
-
-
-SIGNERS = (trusting(INSTANCE.trusted_root()),)
-
-
-def judged(
-    document: dict[str, Any] | bytes, *, root: dict[str, Any] | None = None, signers: tuple[TrustedSigner, ...] = SIGNERS
-) -> SignatureEvidence | RejectedSignature:
-    data = document if isinstance(document, bytes) else json.dumps(document).encode()
-    signers = signers if root is None else (trusting(json.dumps(root).encode()),)
-    return verify(data, oms.listing(), signers=signers, now=NOW, content=None)
-
-
-def accepted(document: dict[str, Any] | bytes, **options: Any) -> SignatureEvidence:
-    result = judged(document, **options)
-    assert isinstance(result, SignatureEvidence), result
-    return result
-
-
-def refused(document: dict[str, Any] | bytes, reason: Reason = Reason.SIGNATURE_INVALID, says: str = "", **options: Any) -> None:
-    result = judged(document, **options)
-    assert isinstance(result, RejectedSignature), result
-    assert (result.reason, says in result.message) == (reason, True), result.message
-
-
-def minted(**options: Any) -> dict[str, Any]:
-    if options.keys() <= {"version"}:
-        return INSTANCE.sample(PAYLOAD, **options)
-    return INSTANCE.document(options.pop("payload", PAYLOAD), **options)
-
-
-def sigstore_accepts(document: dict[str, Any], root: dict[str, Any] | None = None) -> bool:
-    """What sigstore-python alone says."""
-    return oracle.sigstore_accepts(json.dumps(document).encode(), root or INSTANCE.root_document())
 
 
 # --- what is accepted -----------------------------------------------------------------------------------------------------------
@@ -124,12 +85,6 @@ def test_a_p_384_key_that_signs_with_sha_256_verifies() -> None:
     assert accepted(minted(curve=ec.SECP384R1())).subject == IDENTITY
 
 
-def test_the_right_one_of_several_roots_is_found() -> None:
-    signers = (trusting(FOREIGN.trusted_root(), name="other"), *SIGNERS, trusting(None, name="public"))
-    assert set(accepted(minted(), signers=signers).vouched_by) <= INSTANCE.fingerprints()
-    assert set(accepted(FOREIGN.document(PAYLOAD), signers=signers).vouched_by) <= FOREIGN.fingerprints()
-
-
 @VERSIONS
 def test_nothing_is_carried_from_one_bundle_to_the_next(version: int) -> None:
     first, second = minted(version=version), minted(version=version, identity="dev@acme.example")
@@ -154,15 +109,6 @@ def test_a_wrong_identity_or_issuer_does_not_count(fields: dict[str, Any], count
     evidence = accepted(minted(claims={"sourceRepositoryURI": "https://github.com/acme/models"}))
     verdict = match(evidence, trusting(INSTANCE.trusted_root(), **fields), "hf://acme/guard", NOW)
     assert isinstance(verdict, Counted if counts else NotCounted), verdict
-
-
-def test_a_root_whose_key_was_removed_no_longer_vouches() -> None:
-    evidence = accepted(minted())
-    signer = trusting(INSTANCE.trusted_root())
-    assert isinstance(signer.trust, KeylessTrust)
-    rotated = replace(signer, trust=replace(signer.trust, root_fingerprints=FOREIGN.fingerprints()))
-    assert isinstance(match(evidence, signer, "hf://acme/guard", NOW), Counted)
-    assert isinstance(match(evidence, rotated, "hf://acme/guard", NOW), NotCounted)
 
 
 # --- negative cases, facts/signing.md section 6.6 ---------------------------------------------------------------------------------
@@ -280,75 +226,7 @@ def test_without_a_signer_only_the_public_good_root_is_asked() -> None:
     refused(minted(), Reason.SIGNER_NOT_TRUSTED, "no trusted root", signers=())
 
 
-@VERSIONS
-@pytest.mark.parametrize("part", ["tlogs", "ctlogs", "certificateAuthorities", "timestampAuthorities"])
-@pytest.mark.parametrize("empty", [True, False])
-def test_a_root_without_a_part_that_is_needed_verifies_nothing(version: int, part: str, empty: bool) -> None:  # noqa: FBT001 - a table
-    root = INSTANCE.root_document()
-    if empty:
-        root[part] = []
-    else:
-        del root[part]
-    if part == "timestampAuthorities" and version == 1:
-        assert accepted(minted(version=1), root=root).subject == IDENTITY
-    elif part == "certificateAuthorities":
-        refused(minted(version=version), Reason.SIGNER_NOT_TRUSTED, root=root)
-    else:
-        refused(minted(version=version), root=root, says="does not list")
-
-
-def test_a_root_with_the_fulcio_root_alone_verifies_nothing() -> None:
-    root = INSTANCE.root_document()
-    del root["certificateAuthorities"][0]["certChain"]["certificates"][0]
-    refused(minted(), Reason.SIGNER_NOT_TRUSTED, root=root)
-
-
-@pytest.mark.parametrize("kept", [slice(0, 1), slice(0, 2)])
-def test_a_timestamp_chain_without_its_root_verifies_nothing(kept: slice) -> None:
-    root = INSTANCE.root_document()
-    chain = root["timestampAuthorities"][0]["certChain"]
-    chain["certificates"] = chain["certificates"][kept]
-    refused(minted(version=2), root=root)
-
-
 # --- what passes in sigstore-python and not here ---------------------------------------------------------------------------------
-
-
-@VERSIONS
-@pytest.mark.parametrize("part", ["tlogs", "ctlogs", "certificateAuthorities", "timestampAuthorities"])
-def test_an_entry_whose_window_ended_before_the_signing_time_does_not_vouch(version: int, part: str) -> None:
-    root = INSTANCE.root_document()
-    window = root[part][0].get("validFor") or root[part][0]["publicKey"]["validFor"]
-    document = minted(version=version)
-    window["end"] = rfc3339(NOW + 1)
-    assert accepted(document, root=root).subject == IDENTITY
-    window["end"] = rfc3339(NOW)
-    if part != "timestampAuthorities":
-        assert sigstore_accepts(document, root)
-        refused(document, Reason.SIGNER_EXPIRED, "at the signing time", root=root)
-    elif version == 2:
-        refused(document, root=root)
-
-
-@pytest.mark.parametrize("part", ["tlogs", "ctlogs", "certificateAuthorities"])
-def test_an_entry_whose_window_starts_after_the_signing_time_does_not_vouch(part: str) -> None:
-    root = INSTANCE.root_document()
-    window = root[part][0].get("validFor") or root[part][0]["publicKey"]["validFor"]
-    window["start"] = rfc3339(NOW + 1)
-    document = minted()
-    assert sigstore_accepts(document, root)
-    refused(document, Reason.SIGNER_EXPIRED, root=root)
-
-
-def test_a_log_that_a_bundle_does_not_name_cannot_stand_in() -> None:
-    """sigstore-python tries all keys when it does not know the one that is named."""
-    root = INSTANCE.root_document()
-    root["tlogs"] += FOREIGN.root_document()["tlogs"]
-    root["ctlogs"] += FOREIGN.root_document()["ctlogs"]
-    document = minted()
-    assert set(accepted(document, root=root).vouched_by).isdisjoint(FOREIGN.fingerprints())
-    del root["ctlogs"][0]
-    refused(document, says="CT log", root=root)
 
 
 def test_the_outer_log_index_and_time_of_version_2_are_bound_by_nothing_and_recorded_nowhere() -> None:
@@ -376,36 +254,6 @@ def test_another_payload_type_that_was_really_signed_is_refused() -> None:
     document = minted(payload_type="text/plain")
     assert sigstore_accepts(document)
     refused(document, says="payload type")
-
-
-# --- roots ------------------------------------------------------------------------------------------------------------------------
-
-
-def test_the_public_good_instance_is_recorded_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keyless, "public_good_root", INSTANCE.trusted_root)
-    for signers in ((), (trusting(None),)):
-        assert accepted(minted(), signers=signers).vouched_by == (PUBLIC_GOOD,)
-    inline_only = accepted(minted(), signers=SIGNERS)
-    assert set(inline_only.vouched_by) <= INSTANCE.fingerprints()
-
-
-@pytest.mark.parametrize("root", [b"", b"{}", b"[]", b'{"mediaType": "x"}'])
-def test_a_signer_whose_root_cannot_be_read_does_not_break_the_others(root: bytes) -> None:
-    broken = trusting(root, name="broken")
-    assert accepted(minted(), signers=(broken, *SIGNERS)).subject == IDENTITY
-    refused(minted(), Reason.SIGNER_NOT_TRUSTED, signers=(broken,))
-
-
-def test_more_roots_than_the_limit_are_refused() -> None:
-    signers = tuple(trusting(b"%d" % number) for number in range(limits.TRUST_ROOTS_TRIED + 1))
-    refused(minted(), Reason.LIMIT_EXCEEDED, "trust roots", signers=signers)
-
-
-def test_the_first_failure_is_said_when_a_root_knows_the_issuer() -> None:
-    second = INSTANCE.root_document()
-    second["timestampAuthorities"] = []
-    signers = (*SIGNERS, trusting(json.dumps(second).encode(), name="second"))
-    refused(minted(omit=["sct"]), says="without SCT", signers=signers)
 
 
 @pytest.mark.parametrize("certificate", [b"", b"junk", base64.b64decode("MAMCAQA=")])

@@ -6,6 +6,7 @@ permanent or temporary is decided at the edge, by its type and never by its text
 
 from modeltrust.domain import limits
 
+_SECRET, _NOT_SHOWN = "PRIVATE KEY-----", '"(a private key, not shown)"'
 _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(32), 0x7F)} | {ord('"'): '\\"', ord("\\"): "\\\\"}
 _INVISIBLE = frozenset(  # printable by Unicode's rules, and yet shown as nothing: grapheme joiner, fillers, variation selectors
     {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10)}
@@ -21,6 +22,8 @@ def quote(value: object, characters: int = limits.QUOTED_CHARACTERS) -> str:
         characters: how many characters of it are kept.
     """
     text = str(value)[: characters + 1]
+    if _SECRET in text:
+        return _NOT_SHOWN  # pasted into the wrong field; the message goes to logs and to whoever applies the object
     shown = text if len(text) <= characters else text[: characters - 1] + "…"
     if not shown.isascii():
         shown = "".join(map(_visible, shown))

@@ -60,7 +60,11 @@ def from_kubeconfig(path: Path) -> Access:
         context = contexts[document["current-context"]]["context"]
         cluster, user = clusters[context["cluster"]]["cluster"], users[context["user"]]["user"]
         return _access(cluster, user, path.parent)
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+    except yaml.YAMLError as error:  # its text repeats the line that is wrong, which may hold a token
+        mark = getattr(error, "problem_mark", None)
+        where = "" if mark is None else f" at line {mark.line + 1}"
+        raise InvalidInputError(f"got {quote(path)}, expected a kubeconfig: it is no YAML{where}") from None
+    except (KeyError, TypeError, AttributeError) as error:
         raise InvalidInputError(f"got {quote(path)}, expected a kubeconfig: {type(error).__name__} {quote(error)}") from error
 
 

@@ -40,6 +40,12 @@ def test_a_foreign_value_is_shown_so_that_nothing_hides_in_it(value: object, sho
     assert quote(value) == shown
 
 
+@pytest.mark.parametrize("kind", ["", "EC ", "ENCRYPTED ", "RSA ", "OPENSSH "])
+def test_a_private_key_is_never_shown(kind: str) -> None:
+    # Pasted into a field that wants a map, it would stand in the log and in the answer to kubectl.
+    assert quote(f" -----BEGIN {kind}PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49") == '"(a private key, not shown)"'
+
+
 def test_a_long_value_is_cut_with_a_mark() -> None:
     assert quote("x" * 200, 10) == '"' + "x" * 9 + '…"'
     assert quote("x" * 10, 10) == '"' + "x" * 10 + '"'

@@ -199,3 +199,13 @@ def test_an_authority_that_is_not_there_is_named(tmp_path: Path) -> None:
     clusters = [{"name": "ours", "cluster": {"server": SERVER, "certificate-authority": "gone.pem"}}]
     with pytest.raises(InvalidInputError, match=r"cannot read .*gone\.pem"):
         from_kubeconfig(kubeconfig(tmp_path, clusters=clusters))
+
+
+@pytest.mark.parametrize("text", ["users:\n- user:\n    token: s3cret: x\n", 'token: "s3cret\n', "\ts3cret: x\n"])
+def test_a_kubeconfig_that_is_no_yaml_is_refused_without_repeating_what_it_holds(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config"
+    path.write_text(text)
+    with pytest.raises(InvalidInputError, match=r"no YAML at line \d") as caught:
+        from_kubeconfig(path)
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__cause__ is None

@@ -39,24 +39,29 @@ class Subject:
     Attributes:
         text: canonical reference without revision; empty for the workload.
         key: the same with ``@revision`` where one is stated.
-        shown: what findings carry: with the revision where it is immutable.
-        role: of the reference.
         locator: JSON Pointer.
         found: the reference itself.
     """
 
     text: str = ""
     key: str = ""
-    shown: str = ""
-    role: str = ""
     locator: str = ""
     found: FoundReference | None = None
 
     @classmethod
     def of(cls, found: FoundReference) -> "Subject":
         """The subject of findings about one reference."""
-        text, key = found.reference.text, key_of(found)
-        return cls(text, key, key if found.revision.immutable else text, found.role._value_, found.locator, found)
+        return cls(found.reference.text, key_of(found), found.locator, found)
+
+    @property
+    def shown(self) -> str:
+        """What findings carry: with the revision where it is immutable."""
+        return self.key if self.found is not None and self.found.revision.immutable else self.text
+
+    @property
+    def role(self) -> str:
+        """Of the reference."""
+        return "" if self.found is None else str(self.found.role)
 
     def sentence(self, message: str) -> str:
         """A message with what it is about in front, so that each finding can be read alone."""

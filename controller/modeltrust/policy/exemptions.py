@@ -14,6 +14,8 @@ def in_force(exemptions: tuple[Exemption, ...], namespace: Namespace, now: int) 
 
     One that would still stand in more than 90 days was given for longer than any may be, and is ignored whatever the compiler said.
     """
+    if not exemptions:
+        return ()
     latest = now + limits.EXEMPTION_SECONDS
     return tuple(
         exemption

@@ -22,7 +22,7 @@ from modeltrust.policy.scopes import within
 from modeltrust.policy.wording import moment
 
 _APPROVAL_ONLY = frozenset({Purpose.APPROVAL})
-_APPROVAL = SignatureForm.APPROVAL
+_APPROVAL, _PUBLIC_KEY = SignatureForm.APPROVAL, SignerKind.PUBLIC_KEY
 
 
 @value
@@ -60,7 +60,7 @@ def match(evidence: SignatureEvidence, signer: TrustedSigner, reference_text: st
         reference_text: canonical reference of the model, with or without ``@revision``; scopes are compared with both forms.
         now: unix seconds.
     """
-    stranger = _stranger(evidence, signer)
+    stranger = "" if _has_key(evidence, signer) else _stranger(evidence, signer)
     if stranger:
         return NotCounted(Reason.SIGNER_NOT_TRUSTED, stranger)
     purposes = signer.purposes & _APPROVAL_ONLY if evidence.form is _APPROVAL else signer.purposes
@@ -73,6 +73,12 @@ def match(evidence: SignatureEvidence, signer: TrustedSigner, reference_text: st
     return NotCounted(Reason.SIGNER_EXPIRED, expired) if expired else Counted(signer.name, purposes)
 
 
+def _has_key(evidence: SignatureEvidence, signer: TrustedSigner) -> bool:
+    """Whether the signer is a public key and made this signature."""
+    trust = signer.trust
+    return isinstance(trust, KeyTrust) and evidence.kind is _PUBLIC_KEY and evidence.fingerprint == trust.fingerprint != ""
+
+
 def _stranger(evidence: SignatureEvidence, signer: TrustedSigner) -> str:
     """Why the evidence is not by this signer; empty when it is."""
     if evidence.kind is not signer.kind:
@@ -81,13 +87,7 @@ def _stranger(evidence: SignatureEvidence, signer: TrustedSigner) -> str:
         return _keyless_stranger(evidence, signer.name, signer.trust)
     if isinstance(signer.trust, CertificateTrust):
         return _certificate_stranger(evidence, signer.name, signer.trust)
-    return _key_stranger(evidence, signer.name, signer.trust)
-
-
-def _key_stranger(evidence: SignatureEvidence, name: str, trust: KeyTrust) -> str:
-    if trust.fingerprint and evidence.fingerprint == trust.fingerprint:
-        return ""
-    return f"is by {described(evidence)}, expected {name}"
+    return f"is by {described(evidence)}, expected {signer.name}"
 
 
 def _keyless_stranger(evidence: SignatureEvidence, name: str, trust: KeylessTrust) -> str:

@@ -65,11 +65,19 @@ class Formats:
         """Pass, or one finding for each format or file that is not allowed, bounded."""
         fact = subject.statement.formats
         if isinstance(fact, Known):
+            if self._is_clean(fact.value):
+                return _PASS
             problems = self._problems(fact.value, subject.found.role)
             return _bounded(problems) or _PASS
         if isinstance(fact, Absent):
             return (_fail(Reason.FORMAT_NOT_ALLOWED, "its files were not inspected"),)
         return (Finding("formats", Status.ERROR, Reason.FORMAT_NOT_ALLOWED, f"its files could not be inspected: {fact.why}"),)
+
+    def _is_clean(self, report: FormatReport) -> bool:
+        """The usual case, which every scope and permission passes: weights of allowed formats and nothing found."""
+        if report.findings or report.omitted or not report.formats:
+            return False
+        return not [weight for weight in report.formats if not weight.loadable or weight.name not in self.allowed]
 
     def _problems(self, report: FormatReport, role: Role) -> list[Finding]:
         weights = [weight for weight in report.formats if weight.loadable or self.scope == Scope.REPOSITORY]

@@ -138,6 +138,8 @@ class Signature:
             if isinstance(result, Counted) and purpose not in result.purposes:
                 result = _of_other_purpose(evidence, result, purpose)
             if isinstance(result, Counted):
+                if evidence.assurance >= self.minimum_assurance and not evidence.unsigned_paths:
+                    return None
                 return too_loose(evidence, minimum=self.minimum_assurance, unsigned_paths=self.unsigned_paths)
             best = result if best is None else max(best, result, key=_helpfulness)
         return best or NotCounted(Reason.SIGNER_NOT_TRUSTED, "no signer is trusted here")
@@ -153,8 +155,6 @@ def too_loose(evidence: SignatureEvidence, *, minimum: Assurance, unsigned_paths
     """
     if evidence.assurance < minimum:
         return NotCounted(Reason.ASSURANCE_TOO_LOW, f"got assurance {evidence.assurance.label}, expected at least {minimum.label}")
-    if not evidence.unsigned_paths:
-        return None
     # Checked again here: a policy that slipped past the compiler must not leave weights unsigned.
     excused = {path for path in unsigned_paths if may_stay_unsigned(path)}
     uncovered = [path for path in evidence.unsigned_paths if path not in excused]

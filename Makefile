@@ -75,10 +75,10 @@ format: $(DEV) ## rewrite formatting
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix-only .
 
-generate: $(DEV) ## crds/, docs/requirements.md, docs/formats.md
+generate: $(DEV) ## crds/ and the generated files of docs/
 	$(BIN)/python -m tests.generate
 
-bench: $(DEV) ## print the ratios that docs/performance.md quotes
+bench: $(DEV) ## print what the claims of speed rest on
 	for script in benchmarks/*.py; do $(BIN)/python $$script; done
 
 lock: $(DEV) ## resolve the dependencies again

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests import generated_crds, generated_formats, generated_requirements, generated_webhook_rules
+from tests import generated_crds, generated_extraction, generated_formats, generated_requirements, generated_webhook_rules
 from tests.support import content_digest
 
 ROOT = Path(__file__).parent.parent
 GENERATORS: tuple[Callable[[], Mapping[str, str]], ...] = (
     generated_crds.generate,
     content_digest.generate,
+    generated_extraction.generate,
     generated_formats.generate,
     generated_requirements.generate,
     generated_webhook_rules.generate,

@@ -58,7 +58,7 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     Reason.UNPINNED_REFERENCE: Explanation(
         "The reference names something that can change after it was checked.",
         "A branch, a tag or no revision at all where a 40-hex commit or a sha256 digest is needed.",
-        "Name the immutable revision; `modeltrust pin FILE` writes it in the kind's own grammar.",
+        "Name the immutable revision, in the kind's own grammar; the message shows how.",
     ),
     Reason.UNRESOLVED_REFERENCE: Explanation(
         "The workload loads something that cannot be named from the manifest.",

@@ -1,6 +1,8 @@
 """The command: sets the scene, plays it, prints what happened."""
 
 import contextlib
+import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -114,14 +116,23 @@ def _table(played: list[Played], *, narrow: bool) -> Table:
 
 def _print_commands(console: Console, root: Path) -> None:
     console.print(f"\nEverything is in {root}. Try:\n", soft_wrap=True)
+    program = _program()
     for line in (
-        f"modeltrust check {root}/workloads --trust {root}/trust",
-        f"modeltrust refs {root}/workloads",
-        f"modeltrust inspect {root}/models/remote-code",
-        f"modeltrust verify {root}/models/tampered --signer {root}/trust/signers.yaml --model hf://acme/tampered",
-        f"modeltrust digest {root}/models/guard-7b",
+        f"check {root}/workloads --trust {root}/trust",
+        f"refs {root}/workloads",
+        f"inspect {root}/models/remote-code",
+        f"verify {root}/models/tampered --signer {root}/trust/signers.yaml --model hf://acme/tampered",
+        f"digest {root}/models/guard-7b",
     ):
-        console.print(f"  {line}", soft_wrap=True)
+        console.print(f"  {program} {line}", soft_wrap=True)
     console.print(
         f"\nThe signer was revoked in the end: without {root}/trust/revocation-signer.yaml its models are admitted.", soft_wrap=True
     )
+
+
+def _program() -> str:
+    """How to call us from where the reader stands: `make demo` runs from a virtual environment that is not on the PATH."""
+    if shutil.which("modeltrust"):
+        return "modeltrust"
+    called = sys.argv[0]
+    return called if Path(called).name == "modeltrust" else f"{sys.executable} -m modeltrust"

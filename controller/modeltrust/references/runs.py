@@ -1,6 +1,7 @@
 """Everything a container runs: its command line, its hooks and probes, the Python and HTTP calls inside."""
 
 from collections.abc import Iterator
+from operator import attrgetter
 
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.workload import Confidence, Role
@@ -10,13 +11,15 @@ from modeltrust.references.engines import read_run
 from modeltrust.references.env import Environment
 from modeltrust.references.guesses import Seen
 from modeltrust.references.mentions import Mention, is_true
-from modeltrust.references.pod import Handler
+from modeltrust.references.pod import Exec
 from modeltrust.references.python_code import Call, UnreadableCodeError, find_calls
 from modeltrust.references.scan import Scan
 from modeltrust.references.shell import expand
 from modeltrust.references.site import Site
 from modeltrust.references.tables import Program
 
+_PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
+_HANDLERS = attrgetter("startup_probe", "liveness_probe", "readiness_probe")
 _MODEL_SCRIPT = ("model", "download", "weight", "checkpoint")
 
 
@@ -40,13 +43,7 @@ def of(scan: Scan, site: Site, known: Environment) -> list[Seen]:
         recognised = _words(scan, words, known, site, seen)
     if not recognised:
         _unrecognised(scan, words, known, site, seen)
-    lifecycle = container.lifecycle
-    if lifecycle is not None:
-        _hook(scan, lifecycle.post_start, "lifecycle/postStart", known, site, seen)
-        _hook(scan, lifecycle.pre_stop, "lifecycle/preStop", known, site, seen)
-    _hook(scan, container.startup_probe, "startupProbe", known, site, seen)
-    _hook(scan, container.liveness_probe, "livenessProbe", known, site, seen)
-    _hook(scan, container.readiness_probe, "readinessProbe", known, site, seen)
+    _hooks(scan, known, site, seen)
     if known.values and not scan.tables.anywhere.env.keys().isdisjoint(known.values):
         seen += guesses.everywhere(scan, known, site.pointer)
     return seen
@@ -89,11 +86,23 @@ def _entrypoint(scan: Scan, site: Site) -> Program | None:
     return site.hint
 
 
-def _hook(scan: Scan, handler: Handler | None, name: str, known: Environment, site: Site, seen: list[Seen]) -> None:
-    if handler is None or handler.exec is None or not handler.exec.command or handler.exec.command[0] in scan.tables.quiet:
-        return
-    items = [known.expand(word) for word in handler.exec.command]
-    _words(scan, Words(items, f"{site.pointer}/{name}/exec", len(items)), known, site, seen)
+def _hooks(scan: Scan, known: Environment, site: Site, seen: list[Seen]) -> None:
+    container = site.container
+    lifecycle = container.lifecycle
+    if lifecycle is not None:
+        if lifecycle.post_start is not None and lifecycle.post_start.exec is not None:
+            _hook(scan, lifecycle.post_start.exec, "lifecycle/postStart", known, site, seen)
+        if lifecycle.pre_stop is not None and lifecycle.pre_stop.exec is not None:
+            _hook(scan, lifecycle.pre_stop.exec, "lifecycle/preStop", known, site, seen)
+    for name, handler in zip(_PROBES, _HANDLERS(container), strict=True):
+        if handler is not None and handler.exec is not None:
+            _hook(scan, handler.exec, name, known, site, seen)
+
+
+def _hook(scan: Scan, program: Exec, name: str, known: Environment, site: Site, seen: list[Seen]) -> None:
+    if program.command and program.command[0] not in scan.tables.quiet:
+        items = [known.expand(word) for word in program.command]
+        _words(scan, Words(items, f"{site.pointer}/{name}/exec", len(items)), known, site, seen)
 
 
 def _call(scan: Scan, call: Invocation, site: Site, seen: list[Seen]) -> None:

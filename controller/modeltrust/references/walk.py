@@ -10,7 +10,7 @@ from modeltrust.references import volumes as volume_reader
 from modeltrust.references.budget import bound
 from modeltrust.references.env import Environment, environment
 from modeltrust.references.mentions import Mention
-from modeltrust.references.pod import Container, PodSpec, Volume
+from modeltrust.references.pod import Container, PodSpec, Resources, Volume
 from modeltrust.references.scan import Scan
 from modeltrust.references.site import Fill, Pending, Site, Volumes
 from modeltrust.references.uris import LocalPath, Named, read
@@ -56,7 +56,8 @@ def read_container(scan: Scan, site: Site) -> None:
     container = site.container
     mounts = container.volume_mounts
     scan.charge(8 + 2 * len(container.env or ()) + len(mounts or ()))
-    accelerated = site.accelerated = container.resources is not None and _accelerated(scan, container)
+    resources = container.resources
+    accelerated = site.accelerated = resources is not None and _accelerated(scan, resources)
     if container.image:
         scan.images.append(FoundImage(container.image, f"{site.pointer}/image", accelerated))
     if mounts and len(mounts) > limits.VOLUMES:
@@ -110,22 +111,16 @@ def _path(mention: Mention, reading: LocalPath, site: Site) -> None:
     site.volumes.pending.append(Pending(mention, path, place_of(site.container, path), site.accelerated))
 
 
-def _accelerated(scan: Scan, container: Container) -> bool:
-    resources = container.resources
-    if resources is None:
-        return False
-    found = bool(resources.claims) or _asks(scan, resources.limits) or _asks(scan, resources.requests)
-    scan.accelerators |= found
+def _accelerated(scan: Scan, resources: Resources) -> bool:
+    accelerators = scan.tables.accelerators
+    found = bool(resources.claims)
+    for amounts in (resources.limits, resources.requests):
+        for name in amounts or ():
+            if name.startswith(accelerators) and amounts and str(amounts[name]) != "0":
+                found = True
+    if found:
+        scan.accelerators = True
     return found
-
-
-def _asks(scan: Scan, amounts: dict[str, object] | None) -> bool:
-    if amounts:
-        accelerators = scan.tables.accelerators
-        for name in amounts:
-            if name.startswith(accelerators) and str(amounts[name]) != "0":
-                return True
-    return False
 
 
 def check_names(scan: Scan, spec: PodSpec, pointer: str) -> None:

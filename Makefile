@@ -18,19 +18,22 @@ help: ## this list
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(BIN)/python:
-	python3 -m venv $(VENV)
+	@echo "making a virtual environment in $(VENV)" >&2
+	@python3 -m venv $(VENV)
 
 $(RUNTIME): requirements/runtime.txt pyproject.toml | $(BIN)/python
-	$(PIP) --require-hashes -r requirements/runtime.txt
-	$(PIP) --no-deps --no-build-isolation --no-index -e .
-	touch $@
+	@echo "installing what it needs (once, about half a minute)" >&2
+	@$(PIP) --require-hashes -r requirements/runtime.txt
+	@$(PIP) --no-deps --no-build-isolation --no-index -e .
+	@touch $@
 
 $(DEV): requirements/dev.txt $(RUNTIME)
-	$(PIP) --require-hashes -r requirements/dev.txt
-	touch $@
+	@echo "installing the development tools (once)" >&2
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
 
 demo: $(RUNTIME) ## the whole chain on this machine; ARGS=--json, ARGS=--keep
-	$(BIN)/modeltrust demo $(ARGS)
+	@$(BIN)/modeltrust demo $(ARGS)
 
 test: $(DEV) ## unit tests, policies and coverage; no network, no root, about a minute
 	$(BIN)/coverage erase

@@ -52,6 +52,24 @@ class Cause:
     message: str
 
 
+@value
+class Summary:
+    """What is wrong, for machines: each word once, sorted.
+
+    Attributes:
+        reasons: from ``domain.reasons``.
+        policies: names.
+        models: canonical references.
+    """
+
+    reasons: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+
+
+_NOTHING = Summary()
+
+
 def problems(decision: Decision) -> tuple[Finding, ...]:
     """What keeps the object out, worst first, each said once; neither advisory nor excused by an exemption."""
     return _distinct(_telling(_denying(decision)))
@@ -75,8 +93,18 @@ def denial(decision: Decision, subject: Subject, *, identifier: str) -> str:
         subject: which object.
         identifier: of this answer, as in the log.
     """
-    keeping_out = problems(decision)
-    head = f"modeltrust: {_count(len(keeping_out))} in {subject}{_by_whom(_denying(decision))}"
+    return refusal(decision, subject, identifier=identifier)[0]
+
+
+def refusal(decision: Decision, subject: Subject, *, identifier: str) -> tuple[str, tuple[Cause, ...]]:
+    """The text of a denial and its causes, as ``denial`` and ``causes`` give them."""
+    denying = _denying(decision)
+    keeping_out = _distinct(_telling(denying))
+    return _denial(denying, keeping_out, subject, identifier), _causes(keeping_out)
+
+
+def _denial(denying: tuple[Finding, ...], keeping_out: tuple[Finding, ...], subject: Subject, identifier: str) -> str:
+    head = f"modeltrust: {_count(len(keeping_out))} in {subject}{_by_whom(denying)}"
     tail = f"  {_link(keeping_out)}  id={plain(identifier)}"
     room = limits.DENIAL_BYTES - _size(head) - _size(tail)
     shown, rest = _fitting(keeping_out, room)
@@ -100,21 +128,44 @@ def warnings(decision: Decision) -> tuple[str, ...]:
 
 def causes(decision: Decision) -> tuple[Cause, ...]:
     """One entry for each problem, for machines."""
+    return _causes(problems(decision))
+
+
+def _causes(keeping_out: tuple[Finding, ...]) -> tuple[Cause, ...]:
     return tuple(
-        Cause(_reason(finding), field(finding.locator), cut(plain(finding.message), _MESSAGE_CHARACTERS))
-        for finding in problems(decision)[: limits.CAUSES]
+        [
+            Cause(_reason(finding), field(finding.locator), cut(plain(finding.message), _MESSAGE_CHARACTERS))
+            for finding in keeping_out[: limits.CAUSES]
+        ]
     )
 
 
-def audit_annotations(decision: Decision, identifier: str) -> dict[str, str]:
-    """What the API server keeps in its audit log, under our webhook's name; everything found, advice included."""
+def summary(decision: Decision) -> Summary:
+    """Everything found, advice included, in a few words."""
+    wrong = found(decision) if decision.findings else ()
+    if not wrong:
+        return _NOTHING
+    return Summary(
+        tuple(sorted({_reason(finding) for finding in wrong})),
+        tuple(sorted({finding.policy for finding in wrong if finding.policy})),
+        tuple(sorted({finding.reference for finding in wrong if finding.reference})),
+    )
+
+
+def audit_annotations(decision: Decision, identifier: str, said: Summary | None = None) -> dict[str, str]:
+    """What the API server keeps in its audit log, under our webhook's name.
+
+    Args:
+        decision: about the object.
+        identifier: of the answer, as in the log.
+        said: its summary, where it is at hand.
+    """
     annotations = {"outcome": decision.outcome.label, "id": identifier}
-    if decision.findings and (wrong := found(decision)):
-        annotations["reasons"] = ",".join(sorted({_reason(finding) for finding in wrong}))
-        annotations["policies"] = cut(",".join(sorted({finding.policy for finding in wrong if finding.policy})), _AUDIT_CHARACTERS)
-        annotations["models"] = cut(
-            ",".join(sorted({finding.reference for finding in wrong if finding.reference})), _AUDIT_CHARACTERS
-        )
+    said = summary(decision) if said is None else said
+    if said.reasons:
+        annotations["reasons"] = ",".join(said.reasons)
+        annotations["policies"] = cut(",".join(said.policies), _AUDIT_CHARACTERS)
+        annotations["models"] = cut(",".join(said.models), _AUDIT_CHARACTERS)
     return annotations
 
 
@@ -124,6 +175,8 @@ def _denying(decision: Decision) -> tuple[Finding, ...]:
 
 def _telling(findings: Sequence[Finding]) -> Iterator[Finding]:
     """Without what only follows: a model that fails a static requirement is not attested for that very reason."""
+    if len(findings) <= 1:
+        return iter(findings)
     failing = {finding.reference for finding in findings if finding.reason is not _NOT_ATTESTED}
     return (finding for finding in findings if finding.reason is not _NOT_ATTESTED or finding.reference not in failing)
 

@@ -1,13 +1,13 @@
 """From the bytes of an AdmissionReview to the bytes of its answer; synchronous, never raises, never allows by accident."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from time import perf_counter
 
 import msgspec
 
 from modeltrust.admission import message
 from modeltrust.admission.decide import Admission, Question, refusal
-from modeltrust.admission.message import Subject
+from modeltrust.admission.message import Subject, Summary
 from modeltrust.admission.plain import cut
 from modeltrust.api import review as reviews
 from modeltrust.api.compile import check_object
@@ -51,9 +51,9 @@ class _Line(msgspec.Struct, gc=False, rename="camel", tag_field="event", tag="de
     dry_run: bool
     outcome: str
     unjudged: str
-    reasons: list[str]
-    policies: list[str]
-    models: list[str]
+    reasons: tuple[str, ...]
+    policies: tuple[str, ...]
+    models: tuple[str, ...]
     wanted: list[str]
     milliseconds: float
 
@@ -180,12 +180,13 @@ class Answerer:
 
     def _say(self, review: Review, verdict: _Verdict, started: float) -> bytes:
         decision, identifier = verdict.decision, self._identifier()
+        said = message.summary(decision)
         name, text = review.name, ""
         causes: tuple[message.Cause, ...] = ()
         if not decision.allowed:
             name = name or _made_up_name(review.document)
-            text = message.denial(decision, Subject(review.kind.kind, review.namespace, name), identifier=identifier)
-            causes = message.causes(decision)
+            subject = Subject(review.kind.kind, review.namespace, name)
+            text, causes = message.refusal(decision, subject, identifier=identifier)
         answer = reviews.encode(
             review.uid,
             allowed=decision.allowed,
@@ -193,17 +194,15 @@ class Answerer:
             message=text,
             causes=causes,
             warnings=verdict.warnings,
-            audit=message.audit_annotations(decision, identifier),
+            audit=message.audit_annotations(decision, identifier, said),
         )
-        self._record(review, verdict, name, identifier, perf_counter() - started)
+        self._record(review, verdict, said, name, identifier, perf_counter() - started)
         return answer
 
-    def _record(self, review: Review, verdict: _Verdict, name: str, identifier: str, seconds: float) -> None:
+    def _record(self, review: Review, verdict: _Verdict, said: Summary, name: str, identifier: str, seconds: float) -> None:
         decision, telemetry = verdict.decision, self._telemetry
-        found = message.found(decision)
-        reasons = _sorted(finding.reason for finding in found) if found else []
         outcome = decision.outcome.label
-        telemetry.decided(review.operation, outcome, reasons, seconds)
+        telemetry.decided(review.operation, outcome, said.reasons, seconds)
         if decision.wanted:  # never on a dry-run: the judge leaves it empty there
             telemetry.wanted.inc(len(decision.wanted))
             self._ask(review.namespace, decision.wanted)
@@ -219,9 +218,9 @@ class Answerer:
                 dry_run=bool(review.dry_run),
                 outcome=outcome,
                 unjudged=verdict.unjudged,
-                reasons=reasons,
-                policies=_sorted(finding.policy for finding in found) if found else [],
-                models=_sorted(finding.reference for finding in found)[:_LOGGED_MODELS] if found else [],
+                reasons=said.reasons,
+                policies=said.policies,
+                models=said.models[:_LOGGED_MODELS],
                 wanted=[identity.key for identity in decision.wanted[:_LOGGED_MODELS]] if decision.wanted else [],
                 milliseconds=round(seconds * 1000, 3),
             )
@@ -231,9 +230,9 @@ class Answerer:
         identifier = self._identifier()
         self._telemetry.refused("bad_request")
         self._telemetry.log("review-undecodable", id=identifier, uid=review.uid, why=review.why)
-        decision = refusal(reason, review.why)
-        text = message.denial(decision, Subject("AdmissionReview", "", review.uid), identifier=identifier)
-        return reviews.encode(review.uid, allowed=False, message=text, causes=message.causes(decision))
+        subject = Subject("AdmissionReview", "", review.uid)
+        text, causes = message.refusal(refusal(reason, review.why), subject, identifier=identifier)
+        return reviews.encode(review.uid, allowed=False, message=text, causes=causes)
 
 
 def _check_ours(review: Review) -> _Verdict:
@@ -249,11 +248,6 @@ def _check_ours(review: Review) -> _Verdict:
 def _other_uid(body: bytes, uid: str) -> bool:
     """Whether the start of the body shows another uid: a duplicate key, which two parsers read differently."""
     return reviews.first_uid(body) not in {"", uid}
-
-
-def _sorted(texts: Iterable[str | None]) -> list[str]:
-    """Each text once, empty ones left out; members of an enumeration are their own text."""
-    return sorted({str(text) for text in texts if text})
 
 
 def _made_up_name(document: bytes) -> str:

@@ -5,6 +5,7 @@ import json
 import pickle
 import secrets
 import time
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,7 @@ class World:
             after: applied after it was signed.
         """
         folder = self.models / name
-        write_model(folder, seed=len(name))
+        write_model(folder, seed=zlib.crc32(name.encode()))
         if change is not None:
             change(folder)
         if sign is not None:

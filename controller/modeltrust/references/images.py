@@ -1,9 +1,16 @@
 """Container image and Ollama names as canonical ``oci://`` references."""
 
+import re
+
 from modeltrust.domain.digest import is_sha256_hex
 from modeltrust.domain.errors import InvalidReferenceError, quote
 from modeltrust.domain.reference import ModelReference, Revision, RevisionState, hub_revision, model_reference
 
+# A name with its registry and a digest, which is what production states: a strict part of what follows.
+_USUAL = re.compile(
+    r"([a-z0-9]+(?:-[a-z0-9]+)*\.[a-z0-9]+(?:[.-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)+)@(sha256:[0-9a-f]{64})"
+).fullmatch
+_USUAL_CHARACTERS = 256
 _DIGEST = RevisionState.DIGEST
 _DOCKER = "docker.io"
 _OLLAMA = "registry.ollama.ai"
@@ -18,6 +25,9 @@ def read_image(text: str) -> tuple[ModelReference, Revision]:
     Raises:
         InvalidReferenceError: not an image name.
     """
+    usual = _USUAL(text) if len(text) <= _USUAL_CHARACTERS else None
+    if usual is not None:
+        return model_reference("oci", usual[1]), Revision(_DIGEST, usual[2])
     name, revision = _split(text)
     host, slash, rest = name.partition("/")
     if not slash:

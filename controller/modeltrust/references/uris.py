@@ -3,6 +3,8 @@
 What nobody can read is said, never guessed: the caller turns ``InvalidReferenceError`` into a finding.
 """
 
+import re
+
 import msgspec
 
 from modeltrust.domain import limits
@@ -29,6 +31,12 @@ _MODELSCOPE_URLS = (
 _FILE_VIEWS = frozenset({"resolve", "blob", "tree", "raw", "commit"})
 _WEIGHT_FILES = (".gguf", ".bin", ".safetensors", ".pt", ".pth", ".onnx", ".tar.gz", ".zip", ".json", ".yaml")
 _REPOSITORY_PARTS = 2
+# owner/name of a hub in one linear expression: a strict part of what the rules below read as one.
+_USUAL_ID = re.compile(
+    r"[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+)*/[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*"
+    + "".join(f"(?<!{re.escape(suffix)})" for suffix in (*_WEIGHT_FILES, ".git"))
+).fullmatch
+_USUAL_CHARACTERS = 63
 
 
 class LocalPath(msgspec.Struct, frozen=True, gc=False):
@@ -63,6 +71,8 @@ def read(profile: ProfileRow, text: str, *, namespace: str) -> Reading:
     Raises:
         InvalidReferenceError: it cannot be read; the message says why.
     """
+    if profile.bare == "hub" and len(text) <= _USUAL_CHARACTERS and _USUAL_ID(text):
+        return Named(ModelReference("hf", text), NO_REVISION)
     if not text or len(text) > limits.REFERENCE_CHARACTERS:
         raise InvalidReferenceError(f"got {len(text)} characters, expected 1 to {limits.REFERENCE_CHARACTERS}")
     if "$" in text or "{{" in text or "<" in text:

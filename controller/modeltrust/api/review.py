@@ -25,6 +25,7 @@ _ABSENT = msgspec.Raw(_NULL)
 # The API server writes uid first in request. Quotes inside strings are escaped, so this cannot match within one.
 _UID = re.compile(rb'"request"\s*:\s*\{\s*"uid"\s*:\s*"([!#-\[\]-~]{1,%d})"' % limits.UID_CHARACTERS)
 _REASONS = {403: "Forbidden", 422: "Invalid"}  # metav1.StatusReason of each code
+_BEGINNING_BYTES, _PLACES = 64, 4
 _NOT_COMPARED = ("metadata", "status")
 
 
@@ -255,7 +256,7 @@ def unchanged(review: Review, watched_annotations: Collection[str], watched_labe
         return False
     try:
         # What stays the same stands in the new object byte for byte: a search that mostly fails spares parsing it.
-        if not all(bytes(old[key]) in document for key in old if key not in _NOT_COMPARED):
+        if not all(_may_hold(document, bytes(old[key])) for key in old if key not in _NOT_COMPARED):
             return False
         new = _TOP_LEVEL.decode(document)
         if _compared(old) != _compared(new):
@@ -267,6 +268,18 @@ def unchanged(review: Review, watched_annotations: Collection[str], watched_labe
     return _watched(was.annotations, watched) == _watched(now.annotations, watched) and (
         _watched(was.labels, watched_labels) == _watched(now.labels, watched_labels)
     )
+
+
+def _may_hold(document: bytes, part: bytes) -> bool:
+    """Whether the part perhaps stands in the document; found by its beginning, which a search finds faster than the whole."""
+    beginning, start = part[:_BEGINNING_BYTES], -1
+    for _ in range(_PLACES):  # bounded: a beginning that repeats a million times is not compared a million times
+        start = document.find(beginning, start + 1)
+        if start < 0:
+            return False
+        if document.startswith(part, start):
+            return True
+    return True
 
 
 def _compared(fields: Mapping[str, msgspec.Raw]) -> dict[str, bytes]:

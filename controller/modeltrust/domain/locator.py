@@ -1,5 +1,6 @@
 """Locators: JSON Pointers into an object, with a sub-locator after "#" such as ``/spec/containers/0/args/2#word 7``."""
 
+from modeltrust.domain import limits
 from modeltrust.domain.errors import quote
 
 
@@ -10,10 +11,11 @@ def path_of(locator: str) -> str:
     """
     result = ""
     for part in locator.partition("#")[0].split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
-        if key.isascii() and key.isdecimal():
+        key = part.replace("~1", "/").replace("~0", "~") if "~" in part else part
+        usual = key.isascii() and key.isalnum() and len(key) <= limits.QUOTED_CHARACTERS
+        if usual and key.isdecimal():
             result += f"[{key}]"
         else:
-            shown = quote(key)[1:-1]
+            shown = key if usual else quote(key)[1:-1]
             result += f".{shown}" if result else shown
     return result

@@ -240,6 +240,13 @@ def test_an_object_without_metadata_is_judged() -> None:
     assert not _unchanged(_decoded(json.dumps(body).encode()))
 
 
+def test_fields_that_begin_alike_are_compared_to_their_ends() -> None:
+    old = CONFIG_MAP | {f"f{number}": "x" * 100 + str(number) for number in range(9)}
+    assert _unchanged(_decoded(reviews.review(old, old=old)))
+    for number in range(9):
+        assert not _unchanged(_decoded(reviews.review(old | {f"f{number}": "x" * 100}, old=old)))
+
+
 def test_the_same_values_in_other_bytes_are_judged() -> None:
     body = reviews.review(CONFIG_MAP, old=CONFIG_MAP).replace(b'"data":{"model":"a"}', b'"data": {"model":"\\u0061"}', 1)
     assert not _unchanged(_decoded(body))

@@ -66,6 +66,11 @@ class Server(uvicorn.Server):
         if self._shared:
             self._listening = [listening.dup() for listening in sockets or []]
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End, also where nobody told it to drain."""
+        self._hand_over()
+        await super().shutdown(sockets)
+
     def _hand_over(self) -> None:
         """Leave the port to the successor.
 

@@ -18,7 +18,7 @@ from tests.support import reviews
 Object = dict[str, Any]
 
 EVIL, GOOD, NOISE = "evil", "good", "noise"
-MANIFESTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "manifests"  # other people's; present on some machines
+MANIFESTS = Path(__file__).resolve().parents[3] / "shared" / "data" / "manifests"  # other people's; present on some machines
 _DISGUISES = 4
 _NOISE = 6
 
@@ -100,7 +100,6 @@ def _asked(rng: random.Random, oracle: str, label: str, used: tuple[str, ...], o
     old = reviews.pod() | {"apiVersion": obj["apiVersion"], "kind": obj["kind"]} if rng.random() < 0.25 else None
     document = review(obj, old=old)
     request = document["request"]
-    request["dryRun"] = rng.random() < 0.1 and oracle is not GOOD
     if old is not None and rng.random() < 0.3:
         request["subResource"] = rng.choice(["ephemeralcontainers", "resize", "status", "scale"])
     if rng.random() < 0.3:
@@ -115,21 +114,17 @@ def _other_image(rng: random.Random) -> Case:
     """C2: an image is changed, in a namespace where policy says which images may serve."""
     old = reviews.pod(namespace=IMAGES)
     new = copy.deepcopy(old)
-    key = rng.choice(["containers", "initContainers"])
     image = rng.choice(
         ["registry.evil.example/vllm@sha256:" + "66" * 32, "vllm/vllm-openai:latest", "registry.acme.example.evil.io/x:1"]
     )
-    if rng.random() < 0.5:
-        new["spec"][key][0]["image"] = image
-    else:
-        new["spec"].setdefault("ephemeralContainers", []).append({"name": "debug", "image": image, "command": ["sleep", "1"]})
+    new["spec"]["containers"][0]["image"] = image  # the one that asks for an accelerator
     document = review(new, old=old if rng.random() < 0.7 else None, namespace=IMAGES)
     return Case(EVIL, f"the image becomes {image}", (), encoded(document))
 
 
 def _real(rng: random.Random) -> Object:
     make = rng.choice([reviews.pod, reviews.deployment, reviews.inference_service])
-    return make()
+    return copy.deepcopy(make())  # parts are shared, and noise changes in place
 
 
 def _manifests() -> list[Object]:

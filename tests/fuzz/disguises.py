@@ -20,7 +20,7 @@ class Disguise:
 
     Attributes:
         name: in reports, and in ``Launch.flaws`` where it would change the meaning.
-        stage: disguises are applied in rising order: 0 words, 1 kubelet variables, 2 wrappers, 3 shells, 4 command and args.
+        stage: disguises are applied in rising order: 0 words, 2 wrappers, 3 shells, 4 kubelet variables.
         fits: whether it can be applied.
         apply: rewrites in place.
     """
@@ -93,10 +93,7 @@ def _full_path(rng: random.Random, launch: Launch) -> None:
 
 def _as_module(rng: random.Random, launch: Launch) -> None:
     words = launch.words
-    if words[2].startswith("-"):
-        rest = words[2:]
-    else:
-        rest = ["--model", *words[2:]]
+    rest = words[2:] if words[2].startswith("-") else ["--model", *words[2:]]
     start = rng.choice(
         [
             ["python3", "-m", "vllm.entrypoints.openai.api_server"],
@@ -131,11 +128,12 @@ def _kubelet(rng: random.Random, launch: Launch) -> None:
     # [9] $(VAR): the whole word, or a part of it.
     index = rng.randrange(len(launch.words))
     word = launch.words[index]
-    start = rng.randrange(len(word)) if rng.random() < 0.5 else 0
-    end = rng.randrange(start + 1, len(word) + 1) if rng.random() < 0.5 else len(word)
+    if not word:
+        return
+    start = rng.randrange(len(word)) if "$" not in word and rng.random() < 0.5 else 0
+    end = rng.randrange(start + 1, len(word) + 1) if "$" not in word and rng.random() < 0.5 else len(word)
     name = f"W{len(launch.env)}"
-    value = word[start:end].replace("$(", "$$(")
-    launch.env.append({"name": name, "value": value})
+    launch.env.append({"name": name, "value": word[start:end]})
     launch.words[index] = f"{word[:start]}$({name}){word[end:]}"
 
 
@@ -189,7 +187,7 @@ _WRAPPERS: tuple[list[str], ...] = (
     ["time", "-v"],
     ["/usr/bin/time", "-f", "%e"],
     ["catatonit", "-g", "--"],
-    ["flock", "/tmp/lock"],
+    ["flock", "/run/lock"],
     ["watch", "-n", "1"],
     ["script", "-q", "-c"],
     ["s6-setuidgid", "vllm"],
@@ -312,6 +310,13 @@ _FRAMES: tuple[str, ...] = (
     "PATH=/x:$PATH {}",
     "python3 - <<'EOF'\nprint(1)\nEOF\n{}",
     "{}; exit",
+    "M=acme/guard-7b; read M < /dev/null; {}",
+    "alias x=y; {}",
+    "exec 2>&1; exec {}",
+    "set -- a b; shift; {}",
+    "trap {} EXIT",
+    "echo {} | sh",
+    "printf '%s' {} | bash -s",
 )
 _ONE_LINERS = frozenset({"eval {}"})
 
@@ -324,9 +329,11 @@ def _shell(rng: random.Random, launch: Launch) -> None:
         for word in launch.words
     ]
     frame = rng.choice(_FRAMES)
-    if "`" in frame or "eval" in frame:
+    if "`" in frame or "eval" in frame or "| sh" in frame or "| bash" in frame or "trap {}" in frame:
         words = [word if _SAFE.fullmatch(word) else _single(word) for word in launch.words]
-        if "eval" in frame:
+        if "trap {}" in frame:
+            words = [_single(" ".join(words))]
+        elif "`" not in frame:
             words = [_single(" ".join(words))] if rng.random() < 0.5 else [_single(word) for word in words]
         variables = []
     script = frame.format(" ".join(words))
@@ -382,7 +389,8 @@ def _split_words(rng: random.Random, launch: Launch) -> None:
 def _here_document(rng: random.Random, launch: Launch) -> None:
     if all(_SAFE.fullmatch(word) for word in launch.words):
         tag = rng.choice(["EOF", "'EOF'", '"END"'])
-        script = f"{rng.choice(['bash', 'sh -s', 'sh -e', 'cat | sh', '/bin/bash -x'])} <<{tag}\n{' '.join(launch.words)}\n{tag.strip(chr(34) + chr(39))}\n"
+        shell = rng.choice(["bash", "sh -s", "sh -e", "cat | sh", "/bin/bash -x"])
+        script = f"{shell} <<{tag}\n{' '.join(launch.words)}\n{tag.strip(chr(34) + chr(39))}\n"
         launch.words = ["sh", "-c", script]
 
 
@@ -409,8 +417,8 @@ DISGUISES: tuple[Disguise, ...] = (
     Disguise("underscores", 0, _vllm, _underscores),
     Disguise("abbreviations", 0, _is_serve, _abbreviations),
     Disguise("full path", 0, _program, _full_path),
-    Disguise("kubelet variable", 1, _words, _kubelet),
-    Disguise("kubelet chain", 1, _words, _kubelet_chain),
+    Disguise("kubelet variable", 4, _words, _kubelet),
+    Disguise("kubelet chain", 4, _words, _kubelet_chain),
     Disguise("wrapper", 2, _program, _wrap),
     Disguise("second wrapper", 2, _program, _wrap),
     Disguise("shell", 3, _program, _shell),

@@ -111,6 +111,8 @@ def _python(rng: random.Random) -> Launch:
             f"m = '{EVIL}'\nfrom vllm import LLM\nLLM(m)",
             f"from sentence_transformers import SentenceTransformer\nSentenceTransformer('{EVIL}')",
             f"import os\nos.system('vllm serve {EVIL}')",
+            f"__import__('os').system('vllm serve {EVIL}')",
+            f"exec('import os; os.popen(\"vllm serve {EVIL}\")')",
             f"import subprocess\nsubprocess.run(['vllm', 'serve', '{EVIL}'])",
             f"import subprocess as s\ns.check_call('hf download {EVIL} --local-dir /models/guard', shell=True)",
             f"import os\nos.execvp('vllm', ['vllm', 'serve', '{EVIL}'])",

@@ -39,7 +39,7 @@ def pod_spec(rng: random.Random, launch: Launch) -> tuple[Object, str]:
 
 def base_spec() -> Object:
     """The attested Pod spec of tests/support/reviews.py."""
-    return reviews.pod_spec(model="acme/guard-7b", revision=reviews.COMMIT, name="guard")
+    return copy.deepcopy(reviews.pod_spec(model="acme/guard-7b", revision=reviews.COMMIT, name="guard"))
 
 
 def _replace(spec: Object, made: Object) -> None:

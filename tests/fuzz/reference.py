@@ -25,7 +25,7 @@ _PATHS = {  # where each kind, as Kubernetes itself defines it, has its Pod spec
 def may_admit(body: bytes) -> bool:
     """Whether admitting this body could be right."""
     try:
-        request = json.loads(body.decode("utf-8"))["request"]
+        request = json.loads(body.decode("utf-8-sig", "surrogateescape"))["request"]
         if request["operation"] == "DELETE":
             return True
         if request["operation"] not in _JUDGED or not isinstance(request.get("object"), dict):
@@ -40,7 +40,8 @@ def may_admit(body: bytes) -> bool:
 def certain(obj: dict[str, Any]) -> Iterator[str]:
     """What in an object is certainly not attested, in words."""
     uri = _at(obj, "spec", "predictor", "model", "storageUri")
-    if obj.get("kind") == "InferenceService" and isinstance(uri, str) and uri and uri != f"hf://{MODEL}:{REVISION}":
+    kserve = str(obj.get("apiVersion")).startswith("serving.kserve.io/") and obj.get("kind") == "InferenceService"
+    if kserve and isinstance(uri, str) and uri and uri != f"hf://{MODEL}:{REVISION}":
         yield f"storageUri {uri}"
     path = _PATHS.get((str(obj.get("apiVersion")), str(obj.get("kind"))))
     spec = None if path is None else _at(obj, *path)

@@ -3,6 +3,8 @@
 The kubelet's ``$(VAR)`` is expanded before any shell reads the text (facts/workloads.md §10.4).
 """
 
+import re
+
 import msgspec
 
 from modeltrust.domain import limits
@@ -13,6 +15,11 @@ from modeltrust.references.scan import Scan
 from modeltrust.references.shell import Command, parse_script
 from modeltrust.references.tables import Commands, Program, Tables
 
+_PYTHON_OPTION = re.compile(r"-([bBdEiIOPqsSuvVx]*)([mc])(.*)", re.DOTALL)
+_BUSYBOX = "busybox"
+_HAND_OVER = frozenset({"alias", "flock", "parallel", "runuser", "script", "sg", "su", "trap", "watch"})  # a word to a shell
+_WITH_VALUE = frozenset({"-o", "+o", "-O", "+O", "--rcfile", "--init-file"})  # of shells
+_READERS = frozenset({"python"})  # programs that read programs, and are no shells
 _SKIPPED_BETWEEN = 6  # options (with values) between a program and its sub command
 
 
@@ -40,6 +47,22 @@ class Words(msgspec.Struct, gc=False):
         if index < self.split:
             return f"{self.base}/command/{index}"
         return f"{self.base}/args/{index - self.split - self.implied}"
+
+
+class _Separated(Words, gc=False):
+    """Words of which one was taken apart.
+
+    Attributes:
+        place: which.
+        added: how many words more it became.
+    """
+
+    place: int = 0
+    added: int = 0
+
+    def locator(self, index: int) -> str:
+        """JSON Pointer of a word as it stands in the object."""
+        return Words.locator(self, index if index <= self.place else max(self.place, index - self.added))
 
 
 class Invocation(msgspec.Struct, gc=False):
@@ -120,6 +143,9 @@ def _open(scan: Scan, words: Words, environment: Environment, depth: int, found:
     if not items:
         return
     tables = scan.tables
+    if _BUSYBOX in items or f"/bin/{_BUSYBOX}" in items:  # busybox nice busybox sh -c …: its first word is the program
+        words = Words([word for word in items if base_name(word) != _BUSYBOX] or items, words.locator(0))
+        items = words.items
     name = items[0]
     if name not in tables.first_words:
         name = base_name(name)
@@ -128,33 +154,71 @@ def _open(scan: Scan, words: Words, environment: Environment, depth: int, found:
     index = 0
     if name in tables.wrappers:
         index = _first_program(tables, items)
-        if index:
-            environment = _with_assignments(items, index, environment)
-            name = base_name(items[index])
+    elif name not in tables.quiet and name not in tables.shells and name not in _READERS:
+        index = _interpreter(tables, items)
+    if index:
+        environment = _with_assignments(items, index, environment)
+        name = base_name(items[index])
     if name in tables.shells or name == "eval":
         _shell(scan, words, environment, _Origin(words.base, [], depth), index, found)
     else:
-        found.append(_recognised(tables, words, environment, index, name))
+        call = _recognised(tables, words, environment, index, name)
+        found.append(call)
+        if call.program is None and name not in _READERS:
+            _handed_over(scan, words, environment, index, depth, found)
+
+
+def _handed_over(scan: Scan, words: Words, environment: Environment, index: int, depth: int, found: list[Invocation]) -> None:
+    """Words that a program hands to a shell: of ``script -c``, ``su -c``, ``trap``, or whatever names a program of ours."""
+    items = words.items
+    handing = {base_name(word) for word in items} & _HAND_OVER
+    for place in range(index + 1, len(items)):
+        text = items[place].partition("=")[2] if "alias" in handing else items[place]
+        if " " in text and (handing or _mentions(scan.tables, text)):
+            _script(scan, text, environment, _Origin(words.locator(place), [], depth), found)
+
+
+def _mentions(tables: Tables, text: str) -> bool:
+    return any(base_name(part.strip("'\"")) in tables.commands for part in text.split())
 
 
 def _first_program(tables: Tables, items: list[str]) -> int:
+    first = 0
     for index in range(1, len(items)):
         candidate = base_name(items[index])
-        if candidate in tables.commands or candidate in tables.shells:
+        if candidate in tables.shells or candidate in _READERS:
+            return index
+        rows = tables.commands.get(candidate)
+        if rows is not None:
+            if _find(rows, items, index, first=True) is not None:
+                return index
+            first = first or index  # the user in `sudo -u vllm`, not the program
+    return first
+
+
+def _interpreter(tables: Tables, items: list[str]) -> int:
+    """Index of a shell or Python that an unknown program is given to run, else 0."""
+    for index in range(1, len(items) - 1):
+        name = base_name(items[index])
+        if (name in _READERS or name in tables.shells) and items[index + 1][:1] == "-":
             return index
     return 0
 
 
 def _recognised(tables: Tables, words: Words, environment: Environment, index: int, name: str) -> Invocation:
+    if name in _READERS:
+        words = _separated(words, index)
     items, commands = words.items, tables.commands
     rows = commands.get(name)
     program = None if rows is None else _find(rows, items, index, first=True)
+    unknown = rows is None
     place = index
     while program is None and place + 1 < len(items) and name not in tables.quiet:
         place += 1
         rows = commands.get(base_name(items[place]))
         if rows is not None:
-            program = _find(rows, items, place, first=False)
+            # Behind an unknown wrapper a program's bare name counts when words follow that it can read.
+            program = _find(rows, items, place, first=unknown and place + 1 < len(items))
     if program is None:
         return Invocation(words, environment, None, index, index + 1, (index,))
     row, used = program
@@ -175,10 +239,10 @@ def _shell(scan: Scan, words: Words, environment: Environment, origin: _Origin, 
         if "c" in word[1:] and word[:2] != "--":
             place += 1 + (items[place + 1 : place + 2] == ["--"])
             if place < len(items):
-                origin.locator, origin.positional = words.locator(place), items[place + 2 :]
+                origin.locator, origin.positional = words.locator(place), items[place + 1 :]
                 _script(scan, items[place], environment, origin, found)
             return
-        place += 1 + (word in {"-o", "+o", "-O"})
+        place += 1 + (word in _WITH_VALUE)
     found.append(Invocation(words, environment, None, index, place, (index,)))
 
 
@@ -235,6 +299,22 @@ def _match(items: list[str], place: int, sequence: tuple[str, ...]) -> tuple[int
         else:
             return None
     return tuple(used)
+
+
+def _separated(words: Words, index: int) -> Words:
+    """The words of a Python with ``-mmodule`` and ``-uc code`` taken apart, as its own parser does."""
+    items = words.items
+    for place in range(index + 1, len(items)):
+        match = _PYTHON_OPTION.fullmatch(items[place])
+        if match is not None:
+            parts = [part for part in (match[1] and f"-{match[1]}", f"-{match[2]}", match[3]) if part]
+            if len(parts) == 1:
+                return words
+            apart = [*items[:place], *parts, *items[place + 1 :]]
+            return _Separated(apart, words.base, words.split, words.implied, place, len(parts) - 1)
+        if items[place][:1] != "-" and items[place - 1] not in {"-W", "-X"}:
+            return words
+    return words
 
 
 def _with_assignments(items: list[str], index: int, environment: Environment) -> Environment:

@@ -1,10 +1,12 @@
 """Applies a program's row to a command line: options, positionals and environment become mentions and findings."""
 
+import re
+
 import msgspec
 
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.workload import Confidence, Role
-from modeltrust.references.argv import Invocation, Words
+from modeltrust.references.argv import Invocation, Words, base_name
 from modeltrust.references.mentions import Mention, is_true
 from modeltrust.references.options import Hit, Options, read_options
 from modeltrust.references.scan import Scan
@@ -15,6 +17,7 @@ from modeltrust.references.values import ROLES, Part, UnreadableValueError, spli
 
 _MODEL_USES: frozenset[FlagUse] = frozenset({"base", "adapter", "draft", "tokenizer", "code", "config", "projector", "repository"})
 _INFERRED, _DERIVED, _DECLARED = Confidence.INFERRED, Confidence.DERIVED, Confidence.DECLARED
+_SEVERAL = re.compile(r"\$\{[^}]*(?:--|\s)")
 _LITERAL_FIX = "write the value literally"
 
 
@@ -61,6 +64,8 @@ def read_run(scan: Scan, program: Program, call: Invocation, pointer: str, *, im
     if options.suspicious:
         _suspicious(draft, options)
     row = program.row
+    if call.words.split < 0 and row.kind == "engine" and not row.weak:
+        _computed(draft, options)
     if row.dynamic or row.default:
         _implied(draft, implied=implied)
     if draft.other:
@@ -190,7 +195,7 @@ def _follows(after: list[str], items: list[str], used: tuple[int, ...]) -> bool:
     last = len(after) - 1
     if len(used) <= last or (last and items[used[last]] != after[last]):
         return False
-    return [items[used[0]].rsplit("/", 1)[-1], *[items[index] for index in used[1 : last + 1]]] == after
+    return [base_name(items[used[0]]), *[items[index] for index in used[1 : last + 1]]] == after
 
 
 def _environment(draft: _Draft, options: Options) -> None:
@@ -213,6 +218,17 @@ def _unknown_variable(draft: _Draft, row: FlagRow, name: str, locator: str) -> N
         draft.unnamed = True
         message = f"{name} takes its value from another object"
         draft.scan.problem(Reason.UNRESOLVED_REFERENCE, locator, message, value=name, fix=f"state {name} literally")
+
+
+def _computed(draft: _Draft, options: Options) -> None:
+    # A word that only the shell can fill may be an option, or several: `vllm serve X ${Y:+--trust-remote-code}`.
+    items = draft.call.words.items
+    words = [(index, text) for index, text in options.bare if "$" in text]
+    words += [(index, items[index]) for index in range(draft.call.start, len(items)) if _SEVERAL.search(items[index])]
+    for index, text in words:
+        message = f"part of the command line of {draft.program.name} is computed"
+        locator = draft.call.words.locator(index)
+        draft.scan.problem(Reason.UNRESOLVED_REFERENCE, locator, message, value=text, fix=_LITERAL_FIX)
 
 
 def _suspicious(draft: _Draft, options: Options) -> None:

@@ -117,7 +117,7 @@ class Extractor:
                 value = guess.decoder.decode(document)
                 if (value.api_version, value.kind) == guess.names:
                     return value, guess.row, guess
-            except (msgspec.DecodeError, RecursionError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 pass  # a wrong guess, or malformed: what follows says which
         head = _decode(_HEAD, document)
         group, _, version = head.api_version.rpartition("/")

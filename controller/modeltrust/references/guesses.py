@@ -91,6 +91,8 @@ def _load(scan: Scan, row: RequestRow, bodies: list[str], locator: str) -> Itera
 def _is_weights(url: str) -> bool:
     if "://" not in url:
         return False
+    if "$" in url:
+        url = url[max(url.find("http"), 0) :].rstrip("}")  # ${X:+https://…}
     path = url.partition("?")[0]
     return path.endswith(_WEIGHTS) or url.startswith(_HUBS)
 

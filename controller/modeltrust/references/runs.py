@@ -1,25 +1,28 @@
 """Everything a container runs: its command line, its hooks and probes, the Python and HTTP calls inside."""
 
+import re
 from collections.abc import Iterator
 from operator import attrgetter
 
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.workload import Confidence, Role
 from modeltrust.references import guesses
-from modeltrust.references.argv import Invocation, Words, open_script, open_words
+from modeltrust.references.argv import Invocation, Words, base_name, open_script, open_words
 from modeltrust.references.engines import read_run
 from modeltrust.references.env import Environment
+from modeltrust.references.expansion import expand
 from modeltrust.references.guesses import Seen
 from modeltrust.references.mentions import Mention, is_true
 from modeltrust.references.pod import Exec
-from modeltrust.references.python_code import Call, UnreadableCodeError, find_calls
+from modeltrust.references.python_code import Call, Process, UnreadableCodeError, find_calls, find_processes
 from modeltrust.references.scan import Scan
-from modeltrust.references.shell import expand
 from modeltrust.references.site import Site
 from modeltrust.references.tables import Program
 
 _PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 _HANDLERS = attrgetter("startup_probe", "liveness_probe", "readiness_probe")
+_PATTERN = re.compile(r".[*?\[{]|^[*?{].")  # a shell makes the name of a program of it
+_SUB_COMMANDS = 6  # words in which a sub command or the program behind a wrapper stands
 _MODEL_SCRIPT = ("model", "download", "weight", "checkpoint")
 
 
@@ -113,12 +116,32 @@ def _call(scan: Scan, call: Invocation, site: Site, seen: list[Seen]) -> None:
     name = call.name
     if name in scan.tables.quiet:
         return
-    if name == "python":
-        seen += _python(scan, call, site.pointer)
+    if _computed(scan, call):
+        message = "which program runs is computed; it cannot be read"
+        value = call.words.items[call.first]
+        scan.problem(
+            Reason.UNRESOLVED_REFERENCE, call.words.locator(call.first), message, value=value, fix="write the command literally"
+        )
+    elif name == "python":
+        seen += _python(scan, call, site)
     elif name in scan.tables.shells or name.endswith((".sh", ".py")):
         _unseen_script(scan, call, accelerated=site.accelerated)
     else:
         seen += guesses.options(scan, call, site.pointer)
+
+
+def _computed(scan: Scan, call: Invocation) -> bool:
+    """Whether what is unknown may be a program, or the sub command of one that loads models."""
+    items = call.words.items[call.first :]
+    if not items:
+        return False
+    name, tables = call.name, scan.tables
+    if "$" in name or name.endswith(("}", ")", "`")) or (call.words.split < 0 and _PATTERN.search(name)):
+        return True
+    known = (
+        name == "python" or name in tables.commands or name in tables.shells or base_name(call.words.items[0]) in tables.wrappers
+    )
+    return known and any("$" in word for word in items[1:_SUB_COMMANDS])
 
 
 def _engine(scan: Scan, program: Program, call: Invocation, site: Site, seen: list[Seen]) -> None:
@@ -135,22 +158,22 @@ def _engine(scan: Scan, program: Program, call: Invocation, site: Site, seen: li
             seen.append((mention, environment))
 
 
-def _python(scan: Scan, call: Invocation, pointer: str) -> Iterator[Seen]:
+def _python(scan: Scan, call: Invocation, site: Site) -> Iterator[Seen]:
     items = call.words.items
     if call.body:
-        yield from _code(scan, call.body, call, call.words.locator(call.first))
+        yield from _code(scan, call.body, call, call.words.locator(call.first), site)
         return
     for index in range(call.first + 1, len(items)):
         word = items[index]
         if word == "-c" and index + 1 < len(items):
-            yield from _code(scan, items[index + 1], call, call.words.locator(index + 1))
+            yield from _code(scan, items[index + 1], call, call.words.locator(index + 1), site)
             return
         if not word.startswith("-"):
             break
-    yield from guesses.options(scan, call, pointer)
+    yield from guesses.options(scan, call, site.pointer)
 
 
-def _code(scan: Scan, code: str, call: Invocation, locator: str) -> Iterator[Seen]:
+def _code(scan: Scan, code: str, call: Invocation, locator: str, site: Site) -> Iterator[Seen]:
     try:
         calls = find_calls(code, scan.tables.calls, scan)
     except UnreadableCodeError:
@@ -158,6 +181,22 @@ def _code(scan: Scan, code: str, call: Invocation, locator: str) -> Iterator[See
         return
     for found in calls:
         yield from _python_call(scan, found, call, f"{locator}#line {found.line}")
+    for process in find_processes(code, scan):
+        yield from _process(scan, process, call, f"{locator}#line {process.line}", site)
+
+
+def _process(scan: Scan, process: Process, call: Invocation, locator: str, site: Site) -> Iterator[Seen]:
+    if process.code:
+        yield from _code(scan, process.text, call, locator, site)
+        return
+    seen: list[Seen] = []
+    for inner in (
+        open_script(scan, process.text, call.environment, locator)
+        if process.text
+        else open_words(scan, Words(process.words, locator), call.environment)
+    ):
+        _call(scan, inner, site, seen)
+    yield from seen
 
 
 def _python_call(scan: Scan, found: Call, call: Invocation, locator: str) -> Iterator[Seen]:
@@ -188,7 +227,7 @@ def _unseen_script(scan: Scan, call: Invocation, *, accelerated: bool) -> None:
     words = call.words.items
     script = words[call.first] if call.name.endswith((".sh", ".py")) else " ".join(words[call.start : call.start + 1])
     piped = call.piped and not script
-    if piped and accelerated:
+    if piped:
         scan.problem(
             Reason.UNRESOLVED_REFERENCE, call.words.locator(call.first), "a program is computed and run; it cannot be read"
         )

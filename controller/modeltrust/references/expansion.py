@@ -1,0 +1,127 @@
+r"""What a shell makes of ``$``: values that can be known by reading, and names whose value cannot.
+
+What cannot be known keeps its ``$`` and is unresolved later. A value outside quotes is split into words at blanks, so a variable
+there is marked by the scanner and split by ``fields``.
+"""
+
+import re
+
+from modeltrust.domain import limits
+from modeltrust.domain.errors import LimitExceededError
+from modeltrust.references.env import Environment
+
+UNQUOTED = "\x01"  # stands before a variable outside quotes
+LITERAL = "\x02"  # stands for a dollar that quotes protect from this shell, though not from one inside
+_SPLIT = "\0"
+_NAME = "[A-Za-z_][A-Za-z0-9_]*"
+_VARIABLE = re.compile(rf"(\x01?)\$(?:\{{({_NAME}|[0-9])(?:(:?[-=+])([^}}]{{0,128}}))?\}}|({_NAME}|[0-9]))")
+_ALTERNATIVE = re.compile(rf"\$\{{(?:{_NAME}|[0-9]):?[-=+]([^}}]{{0,128}})\}}")
+_ANSI = re.compile(r"\\(?:x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{1,4})|U([0-9A-Fa-f]{1,8})|([0-7]{1,3})|(.))", re.DOTALL)
+_LETTERS = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "E": "\x1b", "f": "\f", "v": "\v"}
+# What may set a name otherwise than by `NAME=value`: `read M`, `for M in`, `printf -v M`, `M+=`, `M[0]=`, `eval M=…`.
+_SETTERS = re.compile(
+    r"(?<![\w-])(?:read|mapfile|readarray|getopts|let|printf|for|select|unset|export|declare|typeset|local|readonly|eval|trap|alias)"
+    r"(?![\w-])|\+=|\w\["
+)
+_BARE = re.compile(rf"(?<![\w$./{{:@%-])({_NAME})(?![\w=./:-])")
+_USED = re.compile(rf"\$\{{?({_NAME})")
+_EXPORTED = re.compile(rf"(?:export|declare|typeset)[ \t]+(?:-\w+[ \t]+)?({_NAME})")
+_ASSIGNED = re.compile(rf"(?<![\w$])({_NAME})=")
+_REREAD = re.compile(r"(?<![\w-])(?:eval|trap|alias)(?![\w-])")
+
+
+def loose_names(text: str, environment: Environment) -> frozenset[str]:
+    """Names that a program may set in a way that is not followed here; their values are unknown throughout."""
+    if _SETTERS.search(text) is None:
+        return frozenset()
+    found = set(_BARE.findall(text)) & {*_USED.findall(text), *environment.values, *_EXPORTED.findall(text)}
+    if _REREAD.search(text):
+        found.update(_ASSIGNED.findall(text))
+    return frozenset(found)
+
+
+def unescape(text: str) -> str:
+    r"""The inside of ``$'…'``: ``\x76`` is ``v``."""
+    return _ANSI.sub(_letter, text)
+
+
+def _letter(match: re.Match[str]) -> str:
+    digits = match[1] or match[2] or match[3]
+    if digits:
+        return chr(min(int(digits, 16), 0xFFFD))
+    if match[4]:
+        return chr(int(match[4], 8) & 0xFF)
+    return _LETTERS.get(match[5], match[5])
+
+
+def fields(word: str, environment: Environment) -> list[str]:
+    """Expand a word; values of variables outside quotes become words of their own.
+
+    Raises:
+        LimitExceededError: as ``expand``.
+    """
+    text = expand(word, environment).replace(LITERAL, "$")
+    if UNQUOTED not in word:
+        return [text]
+    return [part for part in text.replace(UNQUOTED, "").split(_SPLIT) if part]
+
+
+def value_of(text: str, environment: Environment) -> str:
+    """What a name is set to: nothing is split there.
+
+    Raises:
+        LimitExceededError: as ``expand``.
+    """
+    return expand(text.replace(UNQUOTED, ""), environment).replace(LITERAL, "$")
+
+
+def protected(text: str) -> str:
+    """A text whose dollars mean themselves."""
+    return text.replace("$", LITERAL)
+
+
+def cleaned(text: str) -> str:
+    """A program without the characters that mark words here."""
+    return text.replace(UNQUOTED, "").replace(LITERAL, "").replace(_SPLIT, "")
+
+
+def alternatives(words: list[str]) -> list[str]:
+    """The same words where each ``${X:-other}`` of an unknown ``X`` stands for its other value: both are read."""
+    return [part for word in words for part in _ALTERNATIVE.sub(lambda match: match[1], word).split() or [""]]
+
+
+def expand(text: str, environment: Environment) -> str:
+    """Expand ``$VAR``, ``${VAR}``, ``${VAR:-default}`` and their like; what is unknown or computed keeps its ``$``.
+
+    Raises:
+        LimitExceededError: the results have grown too large together.
+    """
+    if "$" not in text:
+        return text
+    parts, start, size = [], 0, 0
+    for match in _VARIABLE.finditer(text):
+        value = _value(match, environment)
+        if value is not None and match[1]:
+            separators = environment.values.get("IFS") or ""
+            value = re.sub(rf"[\s{re.escape(separators)}]+", _SPLIT, value)
+        part = text[start : match.start()] + (match[0] if value is None else value)
+        start = match.end()
+        parts.append(part)
+        size += len(part)
+        if size > limits.ENVIRONMENT_BYTES:
+            raise LimitExceededError(f"got a word of more than {limits.ENVIRONMENT_BYTES} bytes")
+    return "".join(parts) + text[start:] if parts else text
+
+
+def _value(match: re.Match[str], environment: Environment) -> str | None:
+    name, operator = match[2] or match[5], match[3]
+    value = environment.values.get(name)
+    if value is None and name == "IFS":
+        return " "
+    if not operator:
+        return value
+    if operator[-1] == "+":  # of an unknown variable nobody can say which it is
+        return None if value is None else match[4] if value or operator == "+" else ""
+    if environment.opaque(name) or (value is not None and (value or operator[0] != ":")):
+        return value
+    return str(match[4])

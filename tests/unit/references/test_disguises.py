@@ -1,0 +1,122 @@
+"""What the fuzzer talked past extraction with (tests/fuzz): each hides a model, a revision or an option from a naive reader."""
+
+import pytest
+
+from tests.support.workloads import COMMIT, found, run
+
+MODEL = f"base hf://acme/guard-7b@{COMMIT}"
+SERVE = f"vllm serve acme/guard-7b --revision {COMMIT}"
+
+
+def _seen(words: list[str]) -> tuple[list[str], bool]:
+    workload = run(*words)
+    return found(workload), bool(workload.unresolved)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "${UNSET:=vllm} serve evil/model",
+        "${PATH:+vllm} serve evil/model",
+        "vllm ${PATH:+serve} evil/model",
+        "$'vl\\x6cm' serve evil/model",
+        '$"vllm" serve evil/model',
+        "vl\\\nlm serve ev\\\nil/model",
+        "vllm${IFS}serve${IFS}evil/model",
+        "IFS=,; C=vllm,serve,evil/model; $C",
+        "C='vllm serve evil/model'; $C",
+        "C='serve evil/model'; vllm $C",
+        "function f { vllm serve evil/model; }; f",
+        "echo x''#y; vllm serve evil/model",
+        'echo "$(vllm serve "evil/model")"',
+        'echo "`vllm serve evil/model`"',
+        "exec -a guard trtllm-serve evil/model",
+        "coproc trtllm-serve evil/model",
+        'set -- vllm serve evil/model; exec "$@"',
+        "eval 'vllm' 'serve' 'evil/model'",
+        "trap 'vllm serve evil/model' EXIT",
+        "find / -maxdepth 0 -exec vllm serve evil/model \\;",
+        "v0='bash'; v1='v0=vllm; $v0 serve evil/model'; \"$v0\" -c \"$v1\"",
+        "sh -c \"C='serve evil/model'; vllm \\$C\"",
+    ],
+)
+def test_a_script_that_names_another_model_never_hides_it(script: str) -> None:
+    references, unresolved = _seen(["bash", "-c", script])
+    assert unresolved or any("evil/model" in reference for reference in references)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["sh", "-c", '$0 serve "$1"', "vllm", "evil/model"],
+        ["sh", "-c", 'exec "${@}"', "--", "trtllm-serve", "evil/model"],
+        ["sh", "-c", 'shift; exec "$@"', "sh", "junk", "trtllm-serve", "evil/model"],
+        ["busybox", "sh", "-c", "vllm serve evil/model"],
+        ["busybox", "nice", "busybox", "nice", "trtllm-serve", "evil/model"],
+        ["bash", "--rcfile", "/x", "-c", "vllm serve evil/model"],
+        ["su-exec", "1000", "trtllm-serve", "evil/model"],
+        ["sudo", "-u", "vllm", "trtllm-serve", "evil/model"],
+        ["ray", "job", "submit", "--", "vllm", "serve", "evil/model"],
+        ["script", "-q", "-c", "vl''lm serve evil/model"],
+        ["chroot", "/x", "python3", "-c", "from vllm import LLM\nLLM('evil/model')"],
+        ["python3", "-mvllm.entrypoints.openai.api_server", "--model", "evil/model"],
+        ["python3", "-um", "vllm.entrypoints.openai.api_server", "--model", "evil/model"],
+        ["python3", "-m", "vllm.entrypoints.cli.main", "serve", "evil/model"],
+        ["python3", "-Ic", "from vllm import LLM\nLLM('evil/model')"],
+        ["python3", "-c", "from huggingface_hub import snapshot_download as s; s('evil/model')"],
+        ["python3", "-c", "import os\nos.system('vllm serve evil/model')"],
+        ["python3", "-c", "import os\nos.execvp('vllm', ['vllm', 'serve', 'evil/model'])"],
+        ["python3", "-c", "import os\nos.execlp('vllm', 'vllm', 'serve', 'evil/model')"],
+        ["python3", "-c", "import os\nos.spawnlp(os.P_WAIT, 'vllm', 'vllm', 'serve', 'evil/model')"],
+        ["python3", "-c", "import subprocess as s\ns.run(['vllm', 'serve', 'evil/model'])"],
+        ["python3", "-c", "import subprocess\nsubprocess.check_call(args[0])\nLLM('evil/model')"],
+        ["python3", "-c", "exec('import os; os.popen(\"vllm serve evil/model\")')"],
+        ["python3", "-c", "import runpy\nrunpy.run_module('vllm.entrypoints.openai.api_server')"],
+        ["python3", "-c", "exec(open('/x').read())"],
+        ["alias", "v=vllm serve evil/model"],
+    ],
+)
+def test_a_command_line_that_names_another_model_never_hides_it(words: list[str]) -> None:
+    references, unresolved = _seen(words)
+    assert unresolved or any("evil/model" in reference for reference in references)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "false && R='--revision {c}'; vllm serve acme/guard-7b $R",
+        "if false; then R={c}; fi; vllm serve acme/guard-7b --revision $R",
+        "(R={c}); vllm serve acme/guard-7b --revision $R",
+        "R={c} | true; vllm serve acme/guard-7b --revision $R",
+        "R={c} & vllm serve acme/guard-7b --revision $R",
+        "R={c}; read R < /x; vllm serve acme/guard-7b --revision $R",
+        "R={c}; printf -v R main; vllm serve acme/guard-7b --revision $R",
+        "R={c}; for R in main; do vllm serve acme/guard-7b --revision $R; done",
+        "R={c}; eval 'R=main'; vllm serve acme/guard-7b --revision $R",
+        "R={c}; R+=x; vllm serve acme/guard-7b --revision $R",
+        "R={c}; declare R=main; vllm serve acme/guard-7b --revision $R",
+        "vllm serve acme/guard-7b ${{UNSET:+--revision {c}}}",
+        "vllm serve acme/guard-7b --revision {c} ${{PATH:+--trust-remote-code}}",
+        "f() {{ vllm serve acme/guard-7b --revision $1; }}; f main",
+        "vllm serve acme/guard-7b --revision {c} $EXTRA",
+    ],
+)
+def test_what_a_variable_holds_counts_only_where_reading_on_can_tell(script: str) -> None:
+    references, unresolved = _seen(["bash", "-c", script.format(c=COMMIT), "x", COMMIT])
+    assert unresolved or references != [MODEL]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        SERVE,
+        f"R={COMMIT}; vllm serve acme/guard-7b --revision $R",
+        f'set -e\nexport R={COMMIT} M=\'acme/guard-7b\'\nexec vllm serve "$M" --revision "${{R}}"',
+        f"R={COMMIT} && vllm serve acme/guard-7b --revision $R",
+        f"A='acme/guard-7b --revision {COMMIT}'; vllm serve $A",
+        f"exec {SERVE} # a comment",
+        f"echo 'a b'; {SERVE} 2>&1 | tee /dev/null",
+    ],
+)
+def test_an_honest_script_stays_readable(script: str) -> None:
+    assert _seen(["bash", "-c", script]) == ([MODEL], False)

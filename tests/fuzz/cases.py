@@ -123,8 +123,8 @@ def _other_image(rng: random.Random) -> Case:
 
 
 def _real(rng: random.Random) -> Object:
-    make = rng.choice([reviews.pod, reviews.deployment, reviews.inference_service])
-    return copy.deepcopy(make())  # parts are shared, and noise changes in place
+    made = rng.choice([reviews.pod(), reviews.deployment(), reviews.inference_service()])
+    return copy.deepcopy(made)  # parts are shared, and noise changes in place
 
 
 def _manifests() -> list[Object]:

@@ -252,7 +252,7 @@ def _environment(rng: random.Random) -> Launch:
 
 
 def _volumes(rng: random.Random) -> Launch:
-    volume = rng.choice(
+    volume: Object = rng.choice(
         [
             {"image": {"reference": "registry.acme.example/adapters/guard@sha256:" + "66" * 32}},
             {"image": {"reference": "registry.acme.example/adapters/guard:latest"}},

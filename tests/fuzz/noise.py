@@ -160,26 +160,25 @@ _CHANGES: tuple[tuple[str, Callable[[random.Random, Any, Any, _Slot], None]], ..
 )
 
 
+_INVALID = (b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"\x80")
+_TOKENS = (b"\0", b"{", b"}", b"[", b'"', b",", b"null", b"NaN", b"1e999", b"//")
+_UIDS = (b'"uid":7,"uid":', b'"uid":"",', b'"Uid":', b'"uid":"other","uid":')
+
+
 def break_bytes(rng: random.Random, body: bytes) -> tuple[str, bytes]:
     """Change the bytes; returns what was done, too."""
     place = rng.randrange(len(body))
-    name = rng.choice(["truncate", "flip", "invalid utf-8", "insert", "deep", "empty", "twice", "bom", "uid"])
-    if name == "truncate":
-        return name, body[:place]
-    if name == "flip":
-        return name, body[:place] + bytes([body[place] ^ (1 << rng.randrange(8))]) + body[place + 1 :]
-    if name == "invalid utf-8":
-        return name, body[:place] + rng.choice([b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"\x80"]) + body[place:]
-    if name == "insert":
-        return name, body[:place] + rng.choice([b"\0", b"{", b"}", b"[", b'"', b",", b"null", b"NaN", b"1e999", b"//"]) + body[
-            place:
-        ]
-    if name == "deep":
-        return name, body.replace(b'"options":null', b'"options":' + b"[" * 5000 + b"]" * 5000)
-    if name == "twice":
-        return name, body + body
-    if name == "bom":
-        return name, b"\xef\xbb\xbf" + body
-    if name == "uid":
-        return name, body.replace(b'"uid":', rng.choice([b'"uid":7,"uid":', b'"uid":"",', b'"Uid":', b'"uid":"other","uid":']), 1)
-    return name, b""
+    start, rest = body[:place], body[place:]
+    broken = {
+        "truncate": start,
+        "flip": start + bytes([rest[0] ^ (1 << rng.randrange(8))]) + rest[1:],
+        "invalid utf-8": start + rng.choice(_INVALID) + rest,
+        "insert": start + rng.choice(_TOKENS) + rest,
+        "deep": body.replace(b'"options":null', b'"options":' + b"[" * 5000 + b"]" * 5000),
+        "twice": body + body,
+        "bom": b"\xef\xbb\xbf" + body,
+        "uid": body.replace(b'"uid":', rng.choice(_UIDS), 1),
+        "empty": b"",
+    }
+    name = rng.choice(sorted(broken))
+    return name, broken[name]

@@ -28,7 +28,7 @@ def container(rng: random.Random, launch: Launch) -> Object:
 
 def pod_spec(rng: random.Random, launch: Launch) -> tuple[Object, str]:
     """A Pod spec that holds the launch somewhere; returns the place, too."""
-    spec = base_spec() if rng.random() < 0.5 else {"containers": [container(random.Random(0), good())]}
+    spec = base_spec() if rng.random() < 0.5 else {"containers": [container(rng, good())]}
     made = container(rng, launch)
     place, put = rng.choice(_PLACES)
     put(spec, made)

@@ -94,7 +94,7 @@ class ModelReference:
 
     def __post_init__(self) -> None:
         where = f"{self.scheme}://" if self.resolver is None else f"{self.scheme}+{self.resolver}/"
-        object.__setattr__(self, "text", f"{where}{self.path}")
+        self.text = f"{where}{self.path}"  # type: ignore[misc] # frozen by mypy alone (domain.values); set once, here
 
     def __str__(self) -> str:
         return self.text
@@ -118,9 +118,9 @@ class Identity:
         if isinstance(self.pin, Revision):
             if not _is_pin(self.pin):
                 raise InvalidReferenceError(f"got revision {quote(self.pin)} of {self.reference}, expected an immutable one")
-            object.__setattr__(self, "key", f"{self.reference.text}@{self.pin.value}")
+            self.key = f"{self.reference.text}@{self.pin.value}"  # type: ignore[misc] # as above
         else:
-            object.__setattr__(self, "key", f"{self.reference.text}@content:{self.pin}")
+            self.key = f"{self.reference.text}@content:{self.pin}"  # type: ignore[misc] # as above
 
     def __str__(self) -> str:
         return self.key

@@ -206,7 +206,9 @@ def test_a_certificate_with_the_name_under_a_listed_root_counts() -> None:
     assert isinstance(match(certificate_evidence(), certificate_signer(), GUARD, NOW), Counted)
 
 
-@pytest.mark.parametrize("changes", [{"subject": f"uri:{SAN}/x"}, {"subject": SAN}, {"subject": ""}, {"vouched_by": ()}, {"vouched_by": ("07" * 32,)}])
+@pytest.mark.parametrize(
+    "changes", [{"subject": f"uri:{SAN}/x"}, {"subject": SAN}, {"subject": ""}, {"vouched_by": ()}, {"vouched_by": ("07" * 32,)}]
+)
 def test_another_name_or_root_does_not_count(changes: dict[str, Any]) -> None:
     assert reason(certificate_evidence(**changes), certificate_signer()) is Reason.SIGNER_NOT_TRUSTED
 

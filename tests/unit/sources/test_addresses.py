@@ -66,7 +66,8 @@ def test_public_addresses_are_fine_except_for_plain_http(text: str) -> None:
 @settings(max_examples=100)
 def test_nothing_that_is_not_global_is_ever_reached_by_default(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
     if not refusal(address, allow_private=False):
-        assert address.is_global
+        carried = getattr(address, "sixtofour", None) or address  # releases of Python differ on whether the tunnel is global
+        assert carried.is_global
 
 
 def allowed(*addresses: str, allow_private: bool = False) -> tuple[str, ...]:

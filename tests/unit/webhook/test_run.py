@@ -53,11 +53,13 @@ def in_a_cluster(folder: Path) -> WebhookSettings:
             "users": [{"name": "x", "user": {"tokenFile": "token"}}],
         }
     (folder / "kubeconfig").write_text(yaml.safe_dump(document))
-    return WebhookSettings(tls_cert="c", tls_key="k", attestors=folder / "attestors.yaml", kubeconfig=folder / "kubeconfig")
+    return WebhookSettings(
+        tls_cert=Path("c"), tls_key=Path("k"), attestors=folder / "attestors.yaml", kubeconfig=folder / "kubeconfig"
+    )
 
 
 def test_a_folder_needs_nobody_else(tmp_path: Path) -> None:
-    live, reflecting = _live(WebhookSettings(tls_cert="c", tls_key="k", trust=tmp_path), Log().telemetry)
+    live, reflecting = _live(WebhookSettings(tls_cert=Path("c"), tls_key=Path("k"), trust=tmp_path), Log().telemetry)
     assert reflecting is None
     assert live.store.unready(0)
 

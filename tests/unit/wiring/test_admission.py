@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from modeltrust.admission.decide import Admission
 from modeltrust.domain.errors import InvalidInputError, ModelTrustError
 from modeltrust.policy.policy import Unmatched
 from modeltrust.store.sink import Kind
@@ -27,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_good_folder_decides(folder: Path) -> None:
-    assert admission_from_folder(folder, now=NOW)
+    assert isinstance(admission_from_folder(folder, now=NOW), Admission)
 
 
 def test_documents_inside_strings_are_read(folder: Path) -> None:

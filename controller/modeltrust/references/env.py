@@ -5,19 +5,15 @@ entries only, ``$$`` escapes, an unknown name stays verbatim (facts/workloads.md
 """
 
 import re
-from operator import attrgetter
 
 import msgspec
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError
 from modeltrust.references.budget import bound
-from modeltrust.references.pod import Container, EnvFrom, EnvVar
+from modeltrust.references.pod import Container, EnvFrom
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([A-Za-z_.-][A-Za-z0-9_.-]*)\))")
-
-_NAME_AND_VALUE = attrgetter("name", "value")
-_VALUE_FROM = attrgetter("value_from")
 
 
 class Environment(msgspec.Struct, gc=False):
@@ -86,19 +82,6 @@ def environment(container: Container) -> Environment:
         return built
     if len(entries) > limits.ENVIRONMENT_ENTRIES:
         bound(len(entries), limits.ENVIRONMENT_ENTRIES, "env entries")
-    # The usual entries, in bulk: no name twice, no null, nothing to expand.
-    values: dict[str, str | None] = dict(map(_NAME_AND_VALUE, entries))
-    stated = values.values()
-    if len(values) == len(entries) and None not in stated and "$" not in "".join(stated):  # type: ignore[arg-type] # no None here
-        for entry in filter(_VALUE_FROM, entries):
-            values[entry.name] = None
-        built.values = values
-    else:
-        _one_by_one(built, entries)
-    return built
-
-
-def _one_by_one(built: Environment, entries: list[EnvVar]) -> None:
     values = built.values
     for entry in entries:
         value = entry.value
@@ -108,6 +91,7 @@ def _one_by_one(built: Environment, entries: list[EnvVar]) -> None:
             values[entry.name] = built.expand(value)
         else:
             values[entry.name] = value or ""
+    return built
 
 
 def _add_source(built: Environment, entry: EnvFrom) -> None:

@@ -23,7 +23,7 @@ class EnvVar(msgspec.Struct, gc=False, rename="camel"):
     """An entry of ``env``. ``value_from`` is only asked whether it is there: no value behind it is known."""
 
     name: str
-    value: str | None = ""
+    value: str | None = None
     value_from: Present | None = None
 
 

@@ -17,7 +17,9 @@ from modeltrust.kube.client import ApiServer
 from modeltrust.telemetry import Telemetry
 from modeltrust.webhook import requests
 from modeltrust.webhook.requests import Requests
+from tests.support import reviews
 from tests.support.api_server import ApiServerSimulator
+from tests.support.hooks import Hook
 
 NOW = 1_800_000_000.0
 GUARD = parse_identity("hf://acme/guard-7b@" + "1" * 40)
@@ -266,3 +268,24 @@ def _until(condition: Any) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_what_a_decision_misses_is_asked_for_and_nothing_on_a_dry_run() -> None:
+    asking, hook = Asking(), Hook()
+    hook.answerer._ask = asking.requests.ask
+    unknown = reviews.inference_service(uri="hf://acme/never-seen:" + "1" * 40)
+    hook.ask(reviews.review(unknown, dry_run=True))
+    asking.requests.drain()
+    assert asking.cluster.objects == {}
+    hook.ask(reviews.review(unknown))
+    asking.requests.drain()
+    assert [made["spec"]["model"] for made in asking.cluster.objects.values()] == ["hf://acme/never-seen@" + "1" * 40]
+
+
+def test_h1_a_model_that_fails_what_needs_no_evidence_is_never_asked_for() -> None:
+    asking, hook = Asking(), Hook()
+    hook.answerer._ask = asking.requests.ask
+    for uri in ("hf://acme/never-seen:main", "hf://evil/never-seen:" + "1" * 40, "s3://models/never-seen"):
+        hook.ask(reviews.review(reviews.inference_service(uri=uri)))
+    asking.requests.drain()
+    assert asking.cluster.objects == {}

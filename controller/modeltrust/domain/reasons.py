@@ -188,7 +188,7 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     Reason.MODEL_REVOKED: Explanation(
         "This model, its content or its signer has been revoked.",
         "An incident response; the ModelRevocation names it.",
-        "Use the last good revision that the revocation lists.",
+        "Use another revision or model; the ModelRevocation says whom to ask.",
     ),
     Reason.OPAQUE_SOURCE: Explanation(
         "The model comes from a volume or driver whose content cannot be known.",

@@ -176,17 +176,17 @@ def _judge_evidence(court: Court, under: Applied, evidence: Evidence) -> None:
     if isinstance(fact, Known):
         known = fact.value
         if isinstance(known, InvalidStatement):
-            finding = Finding("", Status.FAIL, Reason.STATEMENT_INVALID, f"its statement does not verify: {known.why}")
+            finding = Finding("", Status.FAIL, Reason.STATEMENT_INVALID, f"has no statement that verifies: {known.why}")
             court.add(finding, under, evidence.subject)
         elif court.trust.now > known.expires_at + max(0, under.policy.grace_seconds):
-            message = f"its statement ended at {moment(known.expires_at)}"
+            message = f"has a statement that ended at {moment(known.expires_at)}"
             court.add(Finding("", Status.FAIL, Reason.ATTESTATION_EXPIRED, message), under, evidence.subject)
         else:
             _ask(court, under.policy.on_statement, Attested(evidence.found, known), under, evidence.subject)
     elif isinstance(fact, Absent):
         court.add(_not_attested(court, evidence.identity, asking=evidence.asking(under)), under, evidence.subject)
     else:
-        finding = Finding("", Status.ERROR, Reason.NOT_ATTESTED, f"its statement could not be looked up: {fact.why}")
+        finding = Finding("", Status.ERROR, Reason.NOT_ATTESTED, f"has a statement that could not be looked up: {fact.why}")
         court.add(finding, under, evidence.subject)
 
 
@@ -199,7 +199,7 @@ def _not_attested(court: Court, identity: Identity | None, *, asking: bool) -> F
             message = "has not been verified yet; verification is asked for, and controllers retry by themselves"
         return Finding("", Status.PENDING, Reason.ATTESTATION_PENDING, message)
     why = "names nothing immutable" if identity is None else "fails what is decided first"
-    return Finding("", Status.FAIL, Reason.NOT_ATTESTED, f"there is no statement about it, and none is asked for: it {why}")
+    return Finding("", Status.FAIL, Reason.NOT_ATTESTED, f"has no statement, and none is asked for: it {why}")
 
 
 def _judge_unresolved(court: Court) -> None:

@@ -24,7 +24,7 @@ def revoked(revocations: tuple[Revocation, ...], text: str, key: str, statement:
     folded = (text.casefold(), key.casefold()) if revocations else ()
     for revocation in revocations:
         if not revocation.exact.isdisjoint(folded) or within(revocation.patterns, text, key):
-            return _finding(revocation, "this model")
+            return _finding(revocation, "by name")
         what = "" if statement is None else _by_statement(revocation, statement)
         if what:
             return _finding(revocation, what)
@@ -33,13 +33,13 @@ def revoked(revocations: tuple[Revocation, ...], text: str, key: str, statement:
 
 def _by_statement(revocation: Revocation, statement: Statement) -> str:
     if revocation.contents and isinstance(statement.content, Known) and statement.content.value.hex in revocation.contents:
-        return "a model with this content"
+        return "by content"
     if revocation.files and not revocation.files.isdisjoint(statement.weights):
-        return "a model with one of these weight files"
+        return "by a weight file"
     if revocation.signers and isinstance(statement.signatures, Known):
         valid = statement.signatures.value.valid
         if any(_signed_by(evidence, signer) for evidence in valid for signer in revocation.signers):
-            return "a signer of this model"
+            return "by a signer"
     return ""
 
 
@@ -71,6 +71,6 @@ def _finding(revocation: Revocation, what: str) -> Finding:
         "",
         Status.FAIL,
         Reason.MODEL_REVOKED,
-        f"ModelRevocation {revocation.name}{incident} revokes {what}{reason}",
-        "use the last good revision that the revocation lists",
+        f"is revoked {what} in ModelRevocation {revocation.name}{incident}{reason}",
+        "use another revision or model; the ModelRevocation says whom to ask",
     )

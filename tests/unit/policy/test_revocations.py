@@ -116,5 +116,5 @@ def test_the_finding_names_the_revocation_the_incident_and_the_reason() -> None:
     finding = revoked((revocation,), TEXT, GUARD, None)
     assert finding is not None
     assert finding.reason is Reason.MODEL_REVOKED
-    assert finding.message == 'ModelRevocation bad-guard, "INC-1" revokes this model: "backdoor\\x1b[0m"'
+    assert finding.message == 'is revoked by name in ModelRevocation bad-guard, "INC-1": "backdoor\\x1b[0m"'
     assert revoked((Revocation("r", contents=frozenset({"c0" * 32})),), TEXT, GUARD, a_statement()) is not None

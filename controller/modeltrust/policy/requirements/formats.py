@@ -71,7 +71,7 @@ class Formats:
             return _bounded(problems) or _PASS
         if isinstance(fact, Absent):
             return (_fail(Reason.FORMAT_NOT_ALLOWED, "its files were not inspected"),)
-        return (Finding("formats", Status.ERROR, Reason.FORMAT_NOT_ALLOWED, f"its files could not be inspected: {fact.why}"),)
+        return (Finding("formats", Status.ERROR, Reason.FORMAT_NOT_ALLOWED, f"has files that could not be inspected: {fact.why}"),)
 
     def _is_clean(self, report: FormatReport) -> bool:
         """The usual case, which every scope and permission passes: weights of allowed formats and nothing found."""
@@ -85,7 +85,7 @@ class Formats:
         if not weights and role not in _WITHOUT_WEIGHTS:
             problems.append(_fail(Reason.FORMAT_NOT_ALLOWED, f"holds no weights; expected {listed(sorted(self.allowed))}"))
         problems += [
-            _fail(finding.reason, f"{quote(finding.path)} [{finding.rule}]: {finding.message}")
+            _fail(finding.reason, f"has {quote(finding.path)} [{finding.rule}]: {finding.message}")
             for finding in report.findings
             if self._counts(finding)
         ]

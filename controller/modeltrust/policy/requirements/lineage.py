@@ -47,7 +47,7 @@ class Lineage:
         if isinstance(fact, Absent):
             return (_fail("its base models were not looked for"),)
         if not isinstance(fact, Known):
-            return (_fail(f"its base models could not be determined: {fact.why}", Status.ERROR),)
+            return (_fail(f"has base models that could not be determined: {fact.why}", Status.ERROR),)
         claims = fact.value
         if len(claims) > limits.LINEAGE_CLAIMS:
             return (_fail(f"names {len(claims)} base models, expected at most {limits.LINEAGE_CLAIMS}"),)

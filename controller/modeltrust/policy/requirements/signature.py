@@ -88,7 +88,7 @@ class Signature:
             return self._check_facts(facts.value, subject, trust)
         if isinstance(facts, Absent):
             return _fail(Reason.UNSIGNED, "nobody signed it")
-        return (Finding("signature", Status.ERROR, Reason.UNSIGNED, f"its signatures could not be looked up: {facts.why}"),)
+        return (Finding("signature", Status.ERROR, Reason.UNSIGNED, f"has signatures that could not be looked up: {facts.why}"),)
 
     def _check_facts(self, facts: SignatureFacts, subject: Attested, trust: Trust) -> tuple[Finding, ...]:
         if not facts.valid:
@@ -126,7 +126,7 @@ class Signature:
         distinct = distinct_signers(counted)
         if distinct >= alternative.threshold:
             return None
-        return NotCounted(Reason.THRESHOLD_NOT_MET, f"got {distinct} distinct signers that count, expected {alternative.threshold}")
+        return NotCounted(Reason.THRESHOLD_NOT_MET, f"has {distinct} distinct signers that count, expected {alternative.threshold}")
 
     def _uncounted(
         self, evidence: SignatureEvidence, purpose: Purpose, signers: Iterable[TrustedSigner], reference: str, now: int
@@ -154,12 +154,12 @@ def too_loose(evidence: SignatureEvidence, *, minimum: Assurance, unsigned_paths
         unsigned_paths: exact paths that it need not cover, as far as they may stay unsigned at all.
     """
     if evidence.assurance < minimum:
-        return NotCounted(Reason.ASSURANCE_TOO_LOW, f"got assurance {evidence.assurance.label}, expected at least {minimum.label}")
+        return NotCounted(Reason.ASSURANCE_TOO_LOW, f"has assurance {evidence.assurance.label}, expected at least {minimum.label}")
     # Checked again here: a policy that slipped past the compiler must not leave weights unsigned.
     excused = {path for path in unsigned_paths if may_stay_unsigned(path)}
     uncovered = [path for path in evidence.unsigned_paths if path not in excused]
     if uncovered:
-        return NotCounted(Reason.UNSIGNED_FILES, f"the signature does not cover {listed(uncovered, quoted=True)}")
+        return NotCounted(Reason.UNSIGNED_FILES, f"has files that the signature does not cover: {listed(uncovered, quoted=True)}")
     return None
 
 
@@ -212,7 +212,7 @@ def _nothing_valid(facts: SignatureFacts) -> tuple[Finding, ...]:
         return _fail(Reason.UNSIGNED, "nobody signed it")
     first = facts.rejected[0]
     more = f" (and {len(facts.rejected) - 1} more)" if len(facts.rejected) > 1 else ""
-    return _fail(first.reason, f"its signature does not verify: {first.message}{more}")
+    return _fail(first.reason, f"has a signature that does not verify: {first.message}{more}")
 
 
 def _helpfulness(failure: NotCounted) -> int:

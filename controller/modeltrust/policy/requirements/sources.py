@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from modeltrust.domain.decision import Finding, Status
-from modeltrust.domain.errors import quote
 from modeltrust.domain.globs import Glob
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.workload import FoundReference
@@ -41,7 +40,7 @@ class Sources:
                 "sources",
                 Status.FAIL,
                 Reason.SOURCE_NOT_ALLOWED,
-                f"got {quote(text)}, expected {expected}",
+                f"is from no allowed source, expected {expected}",
                 "name the copy of this model in an allowed source, or ask for the source to be allowed",
             ),
         )

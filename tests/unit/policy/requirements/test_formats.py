@@ -70,7 +70,7 @@ def test_the_scope_loadable_leaves_out_what_no_loader_reads() -> None:
 def test_no_permission_excuses_other_reasons(reason: Reason) -> None:
     lenient = Formats(frozenset({"Safetensors"}), RemoteCode.ALLOW, Templates.ANY)
     (only,) = check(lenient, finding(reason))
-    assert (only.status, only.reason, only.message) == (Status.FAIL, reason, '"config.json" [r]: m')
+    assert (only.status, only.reason, only.message) == (Status.FAIL, reason, 'has "config.json" [r]: m')
 
 
 @pytest.mark.parametrize(

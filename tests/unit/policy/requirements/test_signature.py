@@ -78,7 +78,7 @@ def test_a_signature_that_does_not_verify_says_why() -> None:
     rejected = (RejectedSignature(Reason.SIGNATURE_INVALID, "one file differs"), RejectedSignature(Reason.UNSIGNED_FILES, "x"))
     finding = check(rejected=rejected)
     assert (finding.status, finding.reason) == (Status.FAIL, Reason.SIGNATURE_INVALID)
-    assert finding.message == "its signature does not verify: one file differs (and 1 more)"
+    assert finding.message == "has a signature that does not verify: one file differs (and 1 more)"
 
 
 def test_no_alternative_is_never_satisfied() -> None:
@@ -157,7 +157,7 @@ def test_two_keys_meet_a_threshold_of_two() -> None:
 
 def test_one_key_twice_is_one_signer() -> None:
     finding = check(a_signature(), a_signature(signed_at=NOW), requirement=TWO, signers=THREE_SIGNERS)
-    assert (finding.reason, finding.message) == (Reason.THRESHOLD_NOT_MET, "got 1 distinct signers that count, expected 2")
+    assert (finding.reason, finding.message) == (Reason.THRESHOLD_NOT_MET, "has 1 distinct signers that count, expected 2")
 
 
 def test_one_key_under_two_names_is_one_signer() -> None:
@@ -227,7 +227,7 @@ def test_the_assurance_of_the_signature_must_reach_the_minimum(got: Assurance, m
     if got < minimum:
         assert (finding.reason, finding.message) == (
             Reason.ASSURANCE_TOO_LOW,
-            f"got assurance {got.label}, expected at least {minimum.label}",
+            f"has assurance {got.label}, expected at least {minimum.label}",
         )
 
 

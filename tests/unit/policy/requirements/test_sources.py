@@ -48,4 +48,4 @@ def test_any_other_source_is_not_allowed(patterns: tuple[Glob, ...], text: str) 
 def test_the_message_shows_a_few_patterns_and_counts_the_rest() -> None:
     patterns = tuple(Glob(f"hf://acme-{number}/*") for number in range(5))
     (finding,) = Sources(patterns).check(a_found(GUARD), a_trust())
-    assert finding.message == ('got "hf://acme/guard-7b", expected "hf://acme-0/*", "hf://acme-1/*", "hf://acme-2/*" and 2 more')
+    assert finding.message == ('is from no allowed source, expected "hf://acme-0/*", "hf://acme-1/*", "hf://acme-2/*" and 2 more')

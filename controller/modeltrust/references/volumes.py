@@ -16,6 +16,9 @@ from modeltrust.references.uris import Named, read
 _LIVE = Revision(RevisionState.LIVE)
 _IMAGE, _DECLARED = Role.IMAGE, Confidence.DECLARED
 _RESIDUE_SUFFIXES = (".metadata", ".lock")  # below .cache/huggingface; the rest of the list lies at the top
+# What a policy may leave unsigned (policy.requirements.signature; a test compares them): as a chat template it would be anybody's.
+_DOCUMENT_SUFFIXES = (".md", ".rst", ".pdf", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg")
+_DOCUMENT_NAMES = frozenset({"LICENSE", "LICENSE.txt", "NOTICE", "NOTICE.txt", "README", "README.txt"})
 _DEFAULT_HUB = "https://huggingface.co"
 
 
@@ -89,8 +92,8 @@ def report(scan: Scan, volume: Volume, pointer: str) -> None:
 
 def _link(scan: Scan, volumes: Volumes, pending: Pending) -> None:
     place = pending.place
-    if not pending.mention.weak and _is_residue(pending.path):
-        _unresolved(scan, pending.mention, "the path names a file that neither signatures nor content digests cover")
+    if not pending.mention.weak and not is_covered(pending.path):
+        _unresolved(scan, pending.mention, "the path names a file that signatures need not cover")
     # Below a path on a volume that is older than the Pod, other things may lie beside what is downloaded here.
     parents = place is None or place.volume not in volumes.outliving
     if any(_fills(fill, place, pending.path, parents=parents) for fill in volumes.fills):
@@ -197,10 +200,15 @@ def _claim(scan: Scan, name: str, place: Place, mention: Mention) -> None:
     scan.add(found)
 
 
-def _is_residue(path: str) -> bool:
-    """Whether the file is left out of what is signed, wherever the model's folder begins: loaded by name it would be anybody's."""
+def is_covered(path: str) -> bool:
+    """Whether a signature of the model always covers the file, wherever the model's folder begins.
+
+    Residue and documentation need not be signed: loaded by name, they would be anybody's (attack H6).
+    """
     name = path.rpartition("/")[2]
-    return name.endswith(_RESIDUE_SUFFIXES) or is_residue(name)
+    if name.endswith(_RESIDUE_SUFFIXES) or is_residue(name):
+        return False
+    return name not in _DOCUMENT_NAMES and not name.lower().endswith(_DOCUMENT_SUFFIXES)
 
 
 def _opaque(scan: Scan, mention: Mention, message: str) -> None:

@@ -5,6 +5,10 @@ from typing import Any
 import pytest
 
 from modeltrust.domain.reference import RevisionState
+from modeltrust.policy.requirements import signature
+from modeltrust.policy.requirements.signature import may_stay_unsigned
+from modeltrust.references import volumes
+from modeltrust.references.volumes import is_covered
 from tests.support.workloads import COMMIT, container, env, extract, found, pod, reasons
 
 DIGEST = "sha256:" + "cd" * 32
@@ -157,7 +161,16 @@ def test_a_claim_without_a_namespace_is_opaque() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["evil.sig", ".gitattributes", ".cache/huggingface/download/evil.lock", ".cache/huggingface/download/a/evil.metadata"]
+    "path",
+    [
+        "README.md",
+        "LICENSE",
+        "figures/x.PNG",
+        "evil.sig",
+        ".gitattributes",
+        ".cache/huggingface/download/evil.lock",
+        ".cache/huggingface/download/a/evil.metadata",
+    ],
 )
 @pytest.mark.parametrize("image", [True, False])
 def test_a_file_that_no_signature_covers_is_no_part_of_the_model_that_is_signed(path: str, image: bool) -> None:  # noqa: FBT001 - a table
@@ -171,3 +184,18 @@ def test_a_file_that_no_signature_covers_is_no_part_of_the_model_that_is_signed(
         workload = extract(pod(server, volumes=[{"name": "models", "emptyDir": {}}], initContainers=[fill]))
     assert reasons(workload) == ["UnresolvedReference"]
     assert len(found(workload)) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "LICENSE", "NOTICE.txt", "a.rst", "a.pdf", "a.png", "a.jpg", "a.JPEG", "a.gif", "a.webp", "a.svg"]
+)
+def test_what_a_policy_may_leave_unsigned_is_never_taken_for_a_signed_file(name: str) -> None:
+    assert may_stay_unsigned(f"docs/{name}")
+    assert not is_covered(f"/models/docs/{name}")
+
+
+def test_every_suffix_that_may_stay_unsigned_is_known_here() -> None:
+    assert set(signature._UNSIGNED_SUFFIXES) == set(volumes._DOCUMENT_SUFFIXES)
+    assert signature._UNSIGNED_NAMES == volumes._DOCUMENT_NAMES
+    assert is_covered("/models/model.safetensors")
+    assert is_covered("/models")

@@ -65,10 +65,10 @@ def match(evidence: SignatureEvidence, signer: TrustedSigner, reference_text: st
         return NotCounted(Reason.SIGNER_NOT_TRUSTED, stranger)
     purposes = signer.purposes & _APPROVAL_ONLY if evidence.form is _APPROVAL else signer.purposes
     if not purposes:
-        return NotCounted(Reason.SIGNER_NOT_TRUSTED, f"is an approval, and {signer.name} is not trusted for purpose Approval")
+        return NotCounted(Reason.SIGNER_NOT_TRUSTED, f"has an approval, and {signer.name} is not trusted for purpose Approval")
     text = reference_text.partition("@")[0]
     if not within(signer.scope, text, reference_text):
-        return NotCounted(Reason.SIGNER_OUT_OF_SCOPE, f"is by {signer.name}, whose scope does not hold {quote(text)}")
+        return NotCounted(Reason.SIGNER_OUT_OF_SCOPE, f"is signed by {signer.name}, whose scope does not hold {quote(text)}")
     expired = _expired(evidence, signer, now)
     return NotCounted(Reason.SIGNER_EXPIRED, expired) if expired else Counted(signer.name, purposes)
 
@@ -82,22 +82,24 @@ def _has_key(evidence: SignatureEvidence, signer: TrustedSigner) -> bool:
 def _stranger(evidence: SignatureEvidence, signer: TrustedSigner) -> str:
     """Why the evidence is not by this signer; empty when it is."""
     if evidence.kind is not signer.kind:
-        return f"is by {described(evidence)}, expected {signer.name}, which signs with {signer.kind.value}"
+        return f"is signed by {described(evidence)}, expected {signer.name}, which signs with {signer.kind.value}"
     if isinstance(signer.trust, KeylessTrust):
         return _keyless_stranger(evidence, signer.name, signer.trust)
     if isinstance(signer.trust, CertificateTrust):
         return _certificate_stranger(evidence, signer.name, signer.trust)
-    return f"is by {described(evidence)}, expected {signer.name}"
+    return f"is signed by {described(evidence)}, expected {signer.name}"
 
 
 def _keyless_stranger(evidence: SignatureEvidence, name: str, trust: KeylessTrust) -> str:
     if not any(_is_identity(evidence, identity) for identity in trust.identities):
-        return f"is by {described(evidence)}, expected {name}"
+        return f"is signed by {described(evidence)}, expected {name}"
     if trust.trusted_root is None:
         vouched = evidence.vouched_by == (PUBLIC_GOOD,)
     else:
         vouched = bool(evidence.vouched_by) and trust.root_fingerprints.issuperset(evidence.vouched_by)
-    return "" if vouched else f"is by {described(evidence)}, vouched for by keys that do not stand in the trust root of {name}"
+    return (
+        "" if vouched else f"is signed by {described(evidence)}, vouched for by keys that do not stand in the trust root of {name}"
+    )
 
 
 def _is_identity(evidence: SignatureEvidence, identity: KeylessIdentity) -> bool:
@@ -118,26 +120,26 @@ def _claims(evidence: SignatureEvidence, name: str) -> set[str]:
 
 def _certificate_stranger(evidence: SignatureEvidence, name: str, trust: CertificateTrust) -> str:
     if evidence.form is SignatureForm.APPROVAL:
-        return f"is an approval by a certificate, whose validity is not recorded; expected a key or a keyless identity of {name}"
+        return f"has an approval by a certificate, whose validity is not recorded; expected a key or a keyless identity of {name}"
     # The kind of name is part of the evidence, so that an e-mail address never passes for a URI of the same spelling.
     if not trust.san_value or evidence.subject != f"{trust.san_type}:{trust.san_value}":
-        return f"is by {described(evidence)}, expected {name}"
+        return f"is signed by {described(evidence)}, expected {name}"
     if evidence.vouched_by and trust.root_fingerprints.issuperset(evidence.vouched_by):
         return ""
-    return f"is by {described(evidence)}, under a root that {name} does not list"
+    return f"is signed by {described(evidence)}, under a root that {name} does not list"
 
 
 def _expired(evidence: SignatureEvidence, signer: TrustedSigner, now: int) -> str:
     """Why the time does not count; empty when it does. Without a trusted signing time, the signature is as old as now."""
     if evidence.signed_at is not None and evidence.signed_at > now + limits.CLOCK_SKEW_SECONDS:
-        return f"says that it was made at {moment(evidence.signed_at)}, which has not come yet"
+        return f"says that it was signed at {moment(evidence.signed_at)}, which has not come yet"
     if evidence.form is _APPROVAL and (evidence.not_after is None or now > evidence.not_after):
         end = "it states no end" if evidence.not_after is None else f"it ended at {moment(evidence.not_after)}"
-        return f"is an approval by {signer.name} that does not count: {end}"
+        return f"has an approval by {signer.name} that does not count: {end}"
     at = now if evidence.signed_at is None else evidence.signed_at
     bounded = signer.not_before is not None or signer.not_after is not None
     if bounded and not _within(at, signer.not_before, signer.not_after):
-        return f"was made at {moment(at)}, outside the validity of {signer.name} ({_span(signer.not_before, signer.not_after)})"
+        return f"was signed at {moment(at)}, outside the validity of {signer.name} ({_span(signer.not_before, signer.not_after)})"
     if isinstance(signer.trust, CertificateTrust):
         return _certificate_expired(evidence, signer.name, signer.trust, now)
     return ""
@@ -145,14 +147,16 @@ def _expired(evidence: SignatureEvidence, signer: TrustedSigner, now: int) -> st
 
 def _certificate_expired(evidence: SignatureEvidence, name: str, trust: CertificateTrust, now: int) -> str:
     if evidence.not_before is None or evidence.not_after is None:
-        return f"is by a certificate of {name} whose validity is not recorded"
+        return f"is signed by a certificate of {name} whose validity is not recorded"
     at_signing = trust.time is CertificateTime.AT_SIGNING
     at = evidence.signed_at if at_signing else now
     if at is None:
-        return f"is by a certificate of {name} without a trusted timestamp, which validity AtSigning needs"
+        return f"is signed by a certificate of {name} without a trusted timestamp, which validity AtSigning needs"
     if _within(at, evidence.not_before, evidence.not_after):
         return ""
-    return f"is by a certificate of {name} that is not valid at {moment(at)} ({_span(evidence.not_before, evidence.not_after)})"
+    return (
+        f"is signed by a certificate of {name} that is not valid at {moment(at)} ({_span(evidence.not_before, evidence.not_after)})"
+    )
 
 
 def _within(at: int, start: int | None, end: int | None) -> bool:

@@ -52,8 +52,8 @@ class Evaluation:
         runs = [verdict for verdict in verdicts if verdict.suite == suite]
         ours = [run for run in runs if not run.external]
         if not ours:
-            seen = "was run against an external server only, which never counts" if runs else "has not been run yet"
-            return _finding(Status.PENDING, Reason.EVALUATION_MISSING, f"the suite {quote(suite)} {seen}")
+            seen = "which was run against an external server only, and that never counts" if runs else "which has not been run yet"
+            return _finding(Status.PENDING, Reason.EVALUATION_MISSING, f"waits for the suite {quote(suite)}, {seen}")
         # Of two runs that ended in the same second the worse one counts.
         latest = max(ours, key=lambda run: (run.finished_at, _SEVERITY[run.verdict]))
         if latest.verdict is Verdict.FAILED:

@@ -87,7 +87,7 @@ class Signature:
         if isinstance(facts, Known):
             return self._check_facts(facts.value, subject, trust)
         if isinstance(facts, Absent):
-            return _fail(Reason.UNSIGNED, "nobody signed it")
+            return _fail(Reason.UNSIGNED, "is signed by nobody")
         return (Finding("signature", Status.ERROR, Reason.UNSIGNED, f"has signatures that could not be looked up: {facts.why}"),)
 
     def _check_facts(self, facts: SignatureFacts, subject: Attested, trust: Trust) -> tuple[Finding, ...]:
@@ -209,7 +209,7 @@ def _marks(evidence: SignatureEvidence) -> set[tuple[str, str]]:
 
 def _nothing_valid(facts: SignatureFacts) -> tuple[Finding, ...]:
     if not facts.rejected:
-        return _fail(Reason.UNSIGNED, "nobody signed it")
+        return _fail(Reason.UNSIGNED, "is signed by nobody")
     first = facts.rejected[0]
     more = f" (and {len(facts.rejected) - 1} more)" if len(facts.rejected) > 1 else ""
     return _fail(first.reason, f"has a signature that does not verify: {first.message}{more}")
@@ -230,5 +230,6 @@ _FIXES = {
     Reason.SIGNER_OUT_OF_SCOPE: "use a signer of this model's publisher, or ask for an approval",
     Reason.SIGNER_EXPIRED: "sign again with a current key, or ask for an approval",
     Reason.THRESHOLD_NOT_MET: "collect signatures of further signers",
+    Reason.ASSURANCE_TOO_LOW: "have it verified with that assurance; modeltrust attest hashes every byte of a local copy",
     Reason.UNSIGNED_FILES: "sign again without leaving files out",
 }

@@ -57,8 +57,9 @@ _DECLARING = frozenset({"declare", "local", "readonly", "typeset"})
 _ALL_POSITIONAL = frozenset({"$@", "$*", "${@}", "${*}"})
 _CHANGING = frozenset({"set", "shift"})
 _POSITIONAL = 10  # $0 to $9
-_SETS_OTHERWISE = re.compile(
-    r"(?<![\w-])(?:read|mapfile|readarray|getopts|let|printf|declare|typeset|local|readonly|eval)(?![\w-])"
+# What sets a name otherwise than by `NAME=value`. Without quotes it is a word of its own, or it is no command of the shell.
+_SETS_OTHERWISE = frozenset(
+    {"read", "mapfile", "readarray", "getopts", "let", "printf", "declare", "typeset", "local", "readonly", "eval"}
 )
 _DOLLAR = re.compile(f"[${LITERAL}]")
 _FUNCTION = re.compile(r"\(\s*\)|(?<!\w)function\s")
@@ -117,7 +118,7 @@ def parse_script(text: str, environment: Environment, positional: list[str]) -> 
     if len(text) > limits.SCRIPT_BYTES:
         raise LimitExceededError(f"got a script of {len(text)} characters, expected at most {limits.SCRIPT_BYTES}")
     state = _State(environment, positional[1:])
-    if len(text) <= _USUAL_CHARACTERS and _USUAL(text) and not ("=" in text and "&" in text) and not _SETS_OTHERWISE.search(text):
+    if len(text) <= _USUAL_CHARACTERS and _USUAL(text) and _plain_words(text):
         _split(text, state)
     else:
         text = cleaned(text)
@@ -125,6 +126,11 @@ def parse_script(text: str, environment: Environment, positional: list[str]) -> 
         _scan(text, state)
         _finish(state, "")
     return state.commands, state.inner
+
+
+def _plain_words(text: str) -> bool:
+    """Whether words mean themselves: nothing is set but by a command of its own, which is surely run."""
+    return not ("=" in text and "&" in text) and _SETS_OTHERWISE.isdisjoint(text.replace(";", " ").replace("&", " ").split())
 
 
 def _split(text: str, state: _State) -> None:

@@ -16,6 +16,7 @@ from modeltrust.references.shell import Command, parse_script
 from modeltrust.references.tables import Commands, Program, Tables
 
 _PYTHON_OPTION = re.compile(r"-([bBdEiIOPqsSuvVx]*)([mc])(.*)", re.DOTALL)
+_WORDS = re.compile(r"[\w./:@=+-]+")
 _BUSYBOX = "busybox"
 _HAND_OVER = frozenset({"alias", "flock", "parallel", "runuser", "script", "sg", "su", "trap", "watch"})  # a word to a shell
 _WITH_VALUE = frozenset({"-o", "+o", "-O", "+O", "--rcfile", "--init-file"})  # of shells
@@ -143,7 +144,10 @@ def _open(scan: Scan, words: Words, environment: Environment, depth: int, found:
     if not items:
         return
     tables = scan.tables
-    if _BUSYBOX in items or f"/bin/{_BUSYBOX}" in items:  # busybox nice busybox sh -c …: its first word is the program
+    joined = "\0".join(items)  # to ask once of all words what is rarely so
+    if _BUSYBOX in joined and (
+        _BUSYBOX in items or f"/bin/{_BUSYBOX}" in items
+    ):  # busybox nice busybox sh -c …: its first word is the program
         words = Words([word for word in items if base_name(word) != _BUSYBOX] or items, words.locator(0))
         items = words.items
     name = items[0]
@@ -154,7 +158,7 @@ def _open(scan: Scan, words: Words, environment: Environment, depth: int, found:
     index = 0
     if name in tables.wrappers:
         index = _first_program(tables, items)
-    elif name not in tables.quiet and name not in tables.shells and name not in _READERS:
+    elif name not in tables.shells and name not in _READERS and tables.any_interpreter(joined):
         index = _interpreter(tables, items)
     if index:
         environment = _with_assignments(items, index, environment)
@@ -174,8 +178,19 @@ def _handed_over(scan: Scan, words: Words, environment: Environment, index: int,
     handing = {base_name(word) for word in items} & _HAND_OVER
     for place in range(index + 1, len(items)):
         text = items[place].partition("=")[2] if "alias" in handing else items[place]
-        if " " in text and (handing or _mentions(scan.tables, text)):
+        if " " not in text:
+            continue
+        _inside(scan.tables, Words(_WORDS.findall(text), words.locator(place)), environment, found)
+        if handing or _mentions(scan.tables, text):
             _script(scan, text, environment, _Origin(words.locator(place), [], depth), found)
+
+
+def _inside(tables: Tables, words: Words, environment: Environment, found: list[Invocation]) -> None:
+    """A program of ours among the words of a text in another language: ``perl -e 'exec "vllm", "serve", …'``."""
+    if words.items:
+        call = _recognised(tables, words, environment, 0, "")
+        if call.program is not None:
+            found.append(call)
 
 
 def _mentions(tables: Tables, text: str) -> bool:

@@ -13,6 +13,8 @@ from modeltrust.references.volumes import normal, place_of
 
 _DEFAULT_CACHES = ("/root/.cache/huggingface/hub", "/home/user/.cache/huggingface/hub", "/.cache/huggingface/hub")
 
+_MOVED = frozenset({"HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"})  # with one of them the hub's own default counts no more
+
 
 def check(scan: Scan, mention: Mention, seen: Environment, site: Site) -> None:
     """Report a cache or a directory on a volume that others can fill, for a reference to a hub."""
@@ -34,7 +36,7 @@ def _paths(scan: Scan, seen: Environment) -> tuple[str, ...]:
     values = seen.values
     names = [name for name in scan.tables.resolver_names & values.keys() if scan.tables.resolvers[name].cache]
     stated = tuple(value for name in names if (value := values[name]))
-    return stated or _DEFAULT_CACHES
+    return stated if _MOVED & values.keys() else (*stated, *_DEFAULT_CACHES)
 
 
 def _problem(scan: Scan, pointer: str, message: str) -> None:

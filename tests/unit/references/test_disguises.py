@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.workloads import COMMIT, found, run
+from tests.support.workloads import COMMIT, container, env, extract, found, pod, run
 
 MODEL = f"base hf://acme/guard-7b@{COMMIT}"
 SERVE = f"vllm serve acme/guard-7b --revision {COMMIT}"
@@ -73,6 +73,17 @@ def test_a_script_that_names_another_model_never_hides_it(script: str) -> None:
         ["python3", "-c", "exec('import os; os.popen(\"vllm serve evil/model\")')"],
         ["python3", "-c", "import runpy\nrunpy.run_module('vllm.entrypoints.openai.api_server')"],
         ["python3", "-c", "exec(open('/x').read())"],
+        ["perl", "-e", 'exec "vllm","serve","evil/model"'],
+        ["node", "-e", "require('child_process').execSync('vllm serve evil/model')"],
+        ["awk", 'BEGIN{system("vllm serve evil/model")}'],
+        ["git", "clone", "git@hf.co:evil/model"],
+        ["git", "clone", "https://user:pw@huggingface.co/evil/model"],
+        ["aria2c", "https://huggingface.co/evil/model/resolve/main/x.safetensors"],
+        ["llama-bench", "-hf", "evil/model"],
+        ["vllm", "bench", "throughput", "--model", "evil/model"],
+        ["python3", "-m", "huggingface_hub.commands.huggingface_cli", "download", "evil/model"],
+        ["python3", "-c", "from vllm import AsyncEngineArgs\nAsyncEngineArgs(model='evil/model')"],
+        ["python3", "-c", "import sglang\nsglang.Engine(model_path='evil/model')"],
         ["alias", "v=vllm serve evil/model"],
     ],
 )
@@ -104,6 +115,24 @@ def test_a_command_line_that_names_another_model_never_hides_it(words: list[str]
 def test_what_a_variable_holds_counts_only_where_reading_on_can_tell(script: str) -> None:
     references, unresolved = _seen(["bash", "-c", script.format(c=COMMIT), "x", COMMIT])
     assert unresolved or references != [MODEL]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "path"),
+    [
+        ("HOME", "/c", "/c"),
+        ("XDG_CACHE_HOME", "/c", "/c"),
+        ("LLAMA_CACHE", "/elsewhere", "/root/.cache/huggingface/hub"),
+        ("HF_HOME", "/c", "/c"),
+    ],
+)
+def test_a_cache_on_a_volume_of_others_is_found_whatever_moves_or_seems_to_move_it(name: str, value: str, path: str) -> None:
+    server = container(command=SERVE.split(), env=env(**{name: value}), volumeMounts=[{"name": "m", "mountPath": path}])
+    assert extract(pod(server, volumes=[{"name": "m", "persistentVolumeClaim": {"claimName": "c"}}])).unresolved
+
+
+def test_the_staging_hub_is_another_hub() -> None:
+    assert run(*SERVE.split(), env=env(HUGGINGFACE_CO_STAGING="1")).unresolved
 
 
 @pytest.mark.parametrize(

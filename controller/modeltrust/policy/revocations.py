@@ -50,18 +50,22 @@ def _signed_by(evidence: SignatureEvidence, signer: RevokedSigner) -> bool:
 
 
 def _is_signer(evidence: SignatureEvidence, signer: RevokedSigner) -> bool:
-    """Every stated field fits. A fingerprint is also compared with the keys that vouched: a lost CA revokes whom it certified."""
+    """Every stated field fits.
+
+    A fingerprint is also compared with the keys that vouched: a lost CA revokes whom it certified. A workflow without ``@refs/…``
+    is revoked at every branch and tag: who can change it can run it at another one.
+    """
     if not (signer.fingerprint or signer.issuer or signer.subject):
         return False
     if signer.fingerprint and signer.fingerprint not in {evidence.fingerprint, *evidence.vouched_by}:
         return False
-    if signer.issuer and signer.issuer.casefold() != evidence.issuer.casefold():
+    if signer.issuer and signer.issuer.casefold().rstrip("/") != evidence.issuer.casefold().rstrip("/"):
         return False
     if not signer.subject:
         return True
     subject = evidence.subject.casefold()
     bare = subject.partition(":")[2] if evidence.kind is SignerKind.CERTIFICATE else subject
-    return signer.subject.casefold() in {subject, bare}
+    return signer.subject.casefold() in {subject, bare, subject.partition("@refs/")[0]}
 
 
 def _finding(revocation: Revocation, what: str) -> Finding:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -88,6 +89,21 @@ def test_nothing_known_matches_by_name_only() -> None:
 )
 def test_a_signer_is_revoked_by_its_key_identity_or_who_vouched(signer: RevokedSigner, expected: bool) -> None:  # noqa: FBT001 - a column
     assert by_signer(signer, KEYLESS) is expected
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        ("https://github.com/acme/models/.github/workflows/release.yml", True),
+        ("https://github.com/acme/models/.github/workflows/Release.yml@refs/heads/main", True),
+        ("https://github.com/acme/models/.github/workflows/release.yml@refs/heads/other", False),
+        ("https://github.com/acme/models/.github/workflows/release", False),
+        ("https://github.com/acme/models", False),
+    ],
+)
+def test_a_workflow_is_revoked_at_one_ref_or_named_without_one_at_all(subject: str, expected: bool) -> None:  # noqa: FBT001 - a column
+    workflow = replace(KEYLESS, subject="https://github.com/acme/models/.github/workflows/release.yml@refs/heads/main")
+    assert by_signer(RevokedSigner(issuer="https://i.example/", subject=subject), workflow) is expected
 
 
 @pytest.mark.parametrize(

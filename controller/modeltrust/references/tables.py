@@ -77,6 +77,7 @@ class Tables:
         version: sha256 over the rows, for reports.
         commands: programs by the first word of a command, longest sequence first.
         first_words: names of programs as they are written without a path.
+        any_interpreter: whether in words joined by NUL a shell or Python stands behind the first, with an option.
         any_image: whether a name with a slash in front holds any part of ``images``.
         watched_annotations: annotations that change what is extracted; a trailing ``*`` marks a prefix.
         watched_labels: the same for labels.
@@ -102,6 +103,7 @@ class Tables:
     resolver_names: frozenset[str]
     accelerators: tuple[str, ...]
     opaque_flags: tuple[str, ...]
+    any_interpreter: Callable[[str], object | None]
     quiet: frozenset[str]
     wrappers: frozenset[str]
     shells: frozenset[str]
@@ -159,6 +161,7 @@ def parse_tables(document: Mapping[str, Any]) -> Tables:
         resolver_names=frozenset(resolvers),
         accelerators=tuple(rows.accelerators),
         opaque_flags=tuple(rows.opaque_flags),
+        any_interpreter=_interpreter(rows.shells),
         quiet=frozenset(rows.quiet_commands),
         wrappers=frozenset(rows.wrappers),
         shells=frozenset(rows.shells),
@@ -168,6 +171,11 @@ def parse_tables(document: Mapping[str, Any]) -> Tables:
         watched_annotations=frozenset(exact) | {f"{key}*" for key, _ in prefixes} | {f"{OUR_ANNOTATIONS}*"},
         watched_labels=frozenset(rows.watched_labels),
     )
+
+
+def _interpreter(shells: list[str]) -> Callable[[str], object | None]:
+    names = "|".join(re.escape(name) for name in shells)
+    return re.compile(rf"[\0/](?:{names}|python[0-9.]*)\0-").search
 
 
 def _unique(pairs: Iterable[tuple[str, _Value]], what: str) -> dict[str, _Value]:

@@ -275,7 +275,10 @@ def _read_range(descriptor: int, start: int, length: int) -> bytes:
 
 def _read_bundle(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        # Not blocking, or opening a pipe would wait for a writer for ever; /dev/stdin and the like are no files either.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise NotFoundError(f"got {quote(path)}, expected a signature bundle")
             data = file.read(limits.BUNDLE_BYTES + 1)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise NotFoundError(f"got {quote(path)}, expected a signature bundle") from error

@@ -311,6 +311,12 @@ def test_a_signature_that_is_a_link_or_a_folder_is_refused(model: Path) -> None:
         FolderSource(model).signatures()
 
 
+def test_a_named_signature_that_is_a_pipe_is_refused_at_once(model: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(NotFoundError):
+        FolderSource(model, signature=tmp_path / "pipe").signatures()
+
+
 def test_a_signature_beyond_the_bound_is_refused(model: Path, tmp_path: Path) -> None:
     for path in (model / "model.sig", tmp_path / "outer.sig"):
         path.touch()

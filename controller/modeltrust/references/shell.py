@@ -139,7 +139,7 @@ def _split(text: str, state: _State) -> None:
         words = part.split()
         while words and words[0] in _KEYWORDS:
             del words[0]
-        if words and ("=" in words[0] or words[0][0] == "-" or words[0] in _CHANGING):
+        if words and ("=" in words[0] or words[0][0] == "-"):  # `set` and `shift` change parameters, which no word here reads
             for word in words:
                 _word(state, word)
             _finish(state, ";")

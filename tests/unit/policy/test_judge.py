@@ -69,6 +69,32 @@ class Stub:
         return self.answer()
 
 
+# --- without what holds ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "workload",
+    [
+        a_workload(GUARD),
+        a_workload(BRANCH, OTHER, accelerators=True),
+        a_workload(unresolved=(Unresolved(Reason.DYNAMIC_LOADING, "/spec", "loads anything"),), declared=frozenset({"hf://a/b"})),
+    ],
+)
+@pytest.mark.parametrize("mode", Mode)
+def test_without_passes_the_answer_is_the_same_and_tells_only_what_does_not_hold(workload: Workload, mode: Mode) -> None:
+    policy = dataclasses.replace(a_policy(Pinned(), SOURCES, SIGNATURE, ServingImage(())), mode=mode)
+    trust = a_trust({GUARD: a_statement()})
+    every = judged(workload, policy, trust=trust)
+    short = judged(workload, policy, trust=trust, passes=False)
+    assert short.findings == tuple(finding for finding in every.findings if finding.status not in {Status.PASS, Status.SKIP})
+    assert (short.wanted, outcome(short)) == (every.wanted, outcome(every))
+
+
+def test_without_passes_a_model_that_no_policy_covers_is_not_told_where_that_is_allowed() -> None:
+    assert judged(a_workload(GUARD), passes=False) == Judgement(())
+    assert problems(judged(a_workload(GUARD), passes=False, unmatched=Unmatched.DENY)) == [Reason.NO_POLICY]
+
+
 # --- the ordinary ways -------------------------------------------------------------------------------------------------------
 
 

@@ -329,6 +329,8 @@ def _shell(rng: random.Random, launch: Launch) -> None:
         for word in launch.words
     ]
     frame = rng.choice(_FRAMES)
+    if "`" in frame and any("`" in word for word in launch.words):
+        frame = "{}"
     if "`" in frame or "eval" in frame or "| sh" in frame or "| bash" in frame or "trap {}" in frame:
         words = [word if _SAFE.fullmatch(word) else _single(word) for word in launch.words]
         if "trap {}" in frame:

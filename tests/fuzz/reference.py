@@ -40,7 +40,7 @@ def may_admit(body: bytes) -> bool:
 def certain(obj: dict[str, Any]) -> Iterator[str]:
     """What in an object is certainly not attested, in words."""
     uri = _at(obj, "spec", "predictor", "model", "storageUri")
-    kserve = str(obj.get("apiVersion")).startswith("serving.kserve.io/") and obj.get("kind") == "InferenceService"
+    kserve = obj.get("apiVersion") == "serving.kserve.io/v1beta1" and obj.get("kind") == "InferenceService"
     if kserve and isinstance(uri, str) and uri and uri != f"hf://{MODEL}:{REVISION}":
         yield f"storageUri {uri}"
     path = _PATHS.get((str(obj.get("apiVersion")), str(obj.get("kind"))))

@@ -7,6 +7,7 @@ number of its case and the smallest set of disguises that still does it; ``--cas
 
 import argparse
 import asyncio
+import gc
 import json
 import resource
 import sys
@@ -15,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import combinations
+from pathlib import Path
 
 from tests.fuzz.cases import EVIL, GOOD, NOISE, Case, Generator
 from tests.fuzz.reference import may_admit
@@ -150,7 +152,8 @@ def _verdict(case: Case, status: int, answer: bytes | None) -> tuple[str, str]:
 
 
 def _resident() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
 
 
 def describe(case: Case) -> str:

@@ -20,7 +20,7 @@ _WORDS = re.compile(r"[\w./:@=+-]+")
 _BUSYBOX = "busybox"
 _HAND_OVER = frozenset({"alias", "flock", "parallel", "runuser", "script", "sg", "su", "trap", "watch"})  # a word to a shell
 _WITH_VALUE = frozenset({"-o", "+o", "-O", "+O", "--rcfile", "--init-file"})  # of shells
-_READERS = frozenset({"python"})  # programs that read programs, and are no shells
+_READERS = frozenset({"python", "eval"})  # what reads programs, and is no shell
 _SKIPPED_BETWEEN = 6  # options (with values) between a program and its sub command
 
 
@@ -221,7 +221,7 @@ def _interpreter(tables: Tables, items: list[str]) -> int:
 
 
 def _recognised(tables: Tables, words: Words, environment: Environment, index: int, name: str) -> Invocation:
-    if name in _READERS:
+    if name == "python":
         words = _separated(words, index)
     items, commands = words.items, tables.commands
     rows = commands.get(name)

@@ -34,6 +34,7 @@ def _seen(words: list[str]) -> tuple[list[str], bool]:
         "coproc trtllm-serve evil/model",
         'set -- vllm serve evil/model; exec "$@"',
         "eval 'vllm' 'serve' 'evil/model'",
+        "eval 'sh' '-c' ''\"'\"'C='\"'\"'\"'\"'\"'\"'\"'\"'serve evil/model'\"'\"'\"'\"'\"'\"'\"'\"'; vllm $C'\"'\"''",
         "trap 'vllm serve evil/model' EXIT",
         "find / -maxdepth 0 -exec vllm serve evil/model \\;",
         "v0='bash'; v1='v0=vllm; $v0 serve evil/model'; \"$v0\" -c \"$v1\"",

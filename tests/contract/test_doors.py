@@ -29,7 +29,9 @@ def _of_example(path: Path) -> Asked:
     trust = [obj for file in sorted((example / "trust").glob("*.yaml")) for obj in yaml.safe_load_all(file.read_bytes())]
     namespace = Namespace("prod", MappingProxyType({"modeltrust.dev/tier": example.name}))
     name = f"{example.name}/{path.parent.name}/{path.stem}"
-    return Asked(name, yaml.safe_load(path.read_bytes()), tuple(trust), namespace, STATEMENTS)
+    text = path.read_text()
+    known = tuple(statement for statement in STATEMENTS if statement.identity.reference.path in text)
+    return Asked(name, yaml.safe_load(text), tuple(trust), namespace, known)
 
 
 ASKED = [

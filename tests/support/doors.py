@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,7 @@ def by_webhook(asked: Asked, folder: Path) -> Answer:
     return Answer(said["outcome"], reasons, response["allowed"])
 
 
+@cache
 def _live(folder: Path) -> Live:
     broken: list[str] = []
     live = live_admission(folder, unmatched=Unmatched.ALLOW, problem=lambda *what: broken.append(str(what)))

@@ -5,6 +5,7 @@ there is marked by the scanner and split by ``fields``.
 """
 
 import re
+from collections import Counter
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError
@@ -36,7 +37,8 @@ def loose_names(text: str, environment: Environment) -> frozenset[str]:
         return frozenset()
     found = set(_BARE.findall(text)) & {*_USED.findall(text), *environment.values, *_EXPORTED.findall(text)}
     if _REREAD.search(text):
-        found.update(_ASSIGNED.findall(text))
+        names = _ASSIGNED.findall(text)
+        found.update(name for name, count in Counter(names).items() if count > 1 or name in environment.values)
     return frozenset(found)
 
 

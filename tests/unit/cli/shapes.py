@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped] # the package ships no types
+import jsonschema
 
 Schema = dict[str, Any]
 

@@ -87,8 +87,8 @@ def test_h16_who_may_update_policies_may_label(plane: ControlPlane, name: str) -
 def test_our_webhook_configuration_cannot_be_softened(
     change: Callable[[Object], None], plane: ControlPlane, namespace_admin: Path
 ) -> None:
-    plane.apply(_configuration("modeltrust"))
-    changed = _configuration("modeltrust")
+    plane.apply(_configuration("modeltrust-guarded"))
+    changed = _configuration("modeltrust-guarded")
     change(changed)
 
     result = plane.kubectl("replace", "-f", "-", stdin=_json(changed), user=namespace_admin, check=False)
@@ -97,9 +97,9 @@ def test_our_webhook_configuration_cannot_be_softened(
 
 
 def test_our_webhook_configuration_cannot_be_deleted_and_others_can(plane: ControlPlane, namespace_admin: Path) -> None:
-    plane.apply(_configuration("modeltrust"), _configuration("somebody-elses"))
+    plane.apply(_configuration("modeltrust-guarded"), _configuration("somebody-elses"))
 
-    ours = plane.kubectl("delete", "validatingwebhookconfiguration", "modeltrust", user=namespace_admin, check=False)
+    ours = plane.kubectl("delete", "validatingwebhookconfiguration", "modeltrust-guarded", user=namespace_admin, check=False)
     plane.kubectl("delete", "validatingwebhookconfiguration", "somebody-elses", user=namespace_admin)
 
     assert "only who may delete modelpolicies" in ours.stderr
@@ -107,7 +107,7 @@ def test_our_webhook_configuration_cannot_be_deleted_and_others_can(plane: Contr
 
 def test_the_operator_may_change_the_ca_bundle_and_nothing_else(plane: ControlPlane) -> None:
     plane.apply(
-        _configuration("modeltrust"),
+        _configuration("modeltrust-guarded"),
         {
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "ClusterRole",
@@ -120,7 +120,7 @@ def test_the_operator_may_change_the_ca_bundle_and_nothing_else(plane: ControlPl
         _binding("test-operator", "test-operator", "olga"),
     )
     operator = plane.kubeconfig("olga")
-    bundle, softened = _configuration("modeltrust"), _configuration("modeltrust")
+    bundle, softened = _configuration("modeltrust-guarded"), _configuration("modeltrust-guarded")
     bundle["webhooks"][0]["clientConfig"]["caBundle"] = "bmV3"
     softened["webhooks"][0]["clientConfig"]["caBundle"] = "bmV3"
     softened["webhooks"][0]["failurePolicy"] = "Ignore"

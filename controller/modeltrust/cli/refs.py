@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from modeltrust.admission.plain import plain
 from modeltrust.api.manifests import Document
 from modeltrust.cli import files, options
 from modeltrust.cli.exits import Exit
@@ -65,7 +66,7 @@ def _object(subject: Subject, workload: Workload) -> dict[str, Any]:
 
 def _reference(found: FoundReference) -> dict[str, Any]:
     return {
-        "raw": found.raw,
+        "raw": plain(found.raw),
         "canonical": str(found.reference),
         "role": found.role.value,
         "revision": found.revision.value or None,
@@ -80,8 +81,8 @@ def _finding(unresolved: Unresolved) -> dict[str, Any]:
     return {
         "reason": unresolved.reason.value,
         "locator": unresolved.locator,
-        "message": unresolved.message,
-        "value": unresolved.value,
+        "message": plain(unresolved.message),
+        "value": plain(unresolved.value),
     }
 
 
@@ -92,5 +93,5 @@ def _print(subject: Subject, workload: Workload) -> None:
         text.say(f"  {found.role.value:<10} {found.reference}{revision}  ({found.revision.state.value}, {found.confidence.value})")
         text.quiet(f"             {found.locator}")
     for unresolved in workload.unresolved:
-        text.bad(f"  [{unresolved.reason.value}] {unresolved.message}")
+        text.bad(f"  [{unresolved.reason.value}] {plain(unresolved.message)}")
         text.quiet(f"             {unresolved.locator}")

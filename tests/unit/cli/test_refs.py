@@ -1,5 +1,9 @@
 import json
+from pathlib import Path
 
+import pytest
+
+from modeltrust.cli.main import main
 from modeltrust.domain.reasons import Reason
 from tests.support.command_line import BRANCH, PINNED, CommandLine, pod
 from tests.support.statements import COMMIT
@@ -101,3 +105,20 @@ def test_documents_inside_strings_are_read(command_line: CommandLine) -> None:
     (found,) = command_line("refs", "ray.json", "-o", "json").document["objects"]
     assert [each["canonical"] for each in found["references"]] == ["hf://acme/guard-7b"]
     assert not found["findings"]
+
+
+def test_m5_a_presigned_url_is_shown_without_its_secret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    secret = "X-Amz-Signature=0123456789abcdef"
+    service = f"""apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata: {{name: guard}}
+spec: {{predictor: {{model: {{modelFormat: {{name: x}}, storageUri: "https://bucket.example/model.tar?{secret}"}}}}}}
+"""
+    (tmp_path / "service.yaml").write_text(service)
+
+    main(["refs", str(tmp_path / "service.yaml"), "-o", "json"])
+    main(["refs", str(tmp_path / "service.yaml")])
+
+    said = capsys.readouterr().out
+    assert "bucket.example" in said
+    assert secret not in said

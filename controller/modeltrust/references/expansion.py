@@ -89,7 +89,14 @@ def cleaned(text: str) -> str:
 
 def alternatives(words: list[str]) -> list[str]:
     """The same words where each ``${X:-other}`` of an unknown ``X`` stands for its other value: both are read."""
-    return [part for word in words for part in _ALTERNATIVE.sub(lambda match: match[1], word).split() or [""]]
+    result: list[str] = []
+    for word in words:
+        other = _ALTERNATIVE.sub(lambda match: match[1], word)
+        if other == word:
+            result.append(word)  # a word of its own stays one: it may be a whole program
+        else:
+            result.extend(other.split() or [""])
+    return result
 
 
 def expand(text: str, environment: Environment) -> str:

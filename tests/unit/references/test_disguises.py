@@ -136,6 +136,11 @@ def test_the_staging_hub_is_another_hub() -> None:
     assert run(*SERVE.split(), env=env(HUGGINGFACE_CO_STAGING="1")).unresolved
 
 
+def test_a_program_beside_an_unknown_alternative_is_read_whole() -> None:
+    code = "m = 'evil/model'\nfrom vllm import LLM\nLLM(m)"
+    assert "hf://evil/model" in str(_seen(["bash", "-c", f'numactl --membind 0 ${{PATH:+python3}} ${{UNSET--c}} "{code}"']))
+
+
 @pytest.mark.parametrize(
     "script",
     [

@@ -178,7 +178,7 @@ def _handed_over(scan: Scan, words: Words, environment: Environment, index: int,
     handing = {base_name(word) for word in items} & _HAND_OVER
     for place in range(index + 1, len(items)):
         text = items[place].partition("=")[2] if "alias" in handing else items[place]
-        if " " not in text:
+        if " " not in text and not (handing and "$" in text):  # `script -c "$X"`: the shell inside runs what X holds
             continue
         _inside(scan.tables, Words(_WORDS.findall(text), words.locator(place)), environment, found)
         if handing or _mentions(scan.tables, text):
@@ -272,8 +272,8 @@ def _script(scan: Scan, text: str, environment: Environment, origin: _Origin, fo
         _open(scan, Words(command.words, origin.locator), command.environment, below, found)
         if command.body or command.output or command.piped:
             _attach(scan, command, found[start:], _Origin(origin.locator, [], below), found)
-    for part in inner:
-        _script(scan, part, environment, _Origin(origin.locator, [], below), found)
+    for part, known in inner:
+        _script(scan, part, known, _Origin(origin.locator, [], below), found)
 
 
 def _attach(scan: Scan, command: Command, opened: list[Invocation], origin: _Origin, found: list[Invocation]) -> None:

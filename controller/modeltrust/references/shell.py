@@ -83,12 +83,15 @@ class Command(msgspec.Struct, gc=False):
     output: str = ""
 
 
+Inner = tuple[str, Environment]  # a program inside `$(…)`, and what is known where it stands
+
+
 class _State(msgspec.Struct, gc=False):
     environment: Environment
     positional: list[str]
     words: list[str] = []
     commands: list[Command] = []
-    inner: list[str] = []
+    inner: list[Inner] = []
     tags: list[str] = []
     piped: bool = False
     redirected: str = ""
@@ -101,7 +104,7 @@ class _State(msgspec.Struct, gc=False):
     pending: list[str] = msgspec.field(default_factory=list)
 
 
-def parse_script(text: str, environment: Environment, positional: list[str]) -> tuple[list[Command], list[str]]:
+def parse_script(text: str, environment: Environment, positional: list[str]) -> tuple[list[Command], list[Inner]]:
     """Split a program into its simple commands.
 
     Args:
@@ -110,7 +113,7 @@ def parse_script(text: str, environment: Environment, positional: list[str]) -> 
         positional: ``$0``, then what ``"$@"`` stands for.
 
     Returns:
-        The commands in order, and the programs found inside ``$(…)`` and backquotes.
+        The commands in order, and the programs found inside ``$(…)`` and backquotes, each with its environment.
 
     Raises:
         LimitExceededError: the program is too long.
@@ -271,8 +274,13 @@ def _substitution(text: str, match: re.Match[str], state: _State) -> tuple[int, 
     end = text.find("`", start) if match[0] == "`" else _closing(text, start)
     if end < 0:
         end = len(text)
-    state.inner.append(text[start:end])
+    _keep_inner(state, text[start:end])
     return end + 1, f"$({text[start:end]})"
+
+
+def _keep_inner(state: _State, program: str) -> None:
+    state.handed_out = True
+    state.inner.append((program, state.environment))
 
 
 def _inner_of_quotes(text: str, match: re.Match[str], state: _State) -> int:
@@ -293,9 +301,9 @@ def _inner_of_quotes(text: str, match: re.Match[str], state: _State) -> int:
             begin = dollar + 2
             end = _closing(text, begin)
         if end < 0:
-            state.inner.append(text[begin:])
+            _keep_inner(state, text[begin:])
             return len(text)
-        state.inner.append(text[begin:end])
+        _keep_inner(state, text[begin:end])
         start = end + 1
         if end >= limit:
             closing = text.find('"', end)

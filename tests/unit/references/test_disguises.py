@@ -86,6 +86,10 @@ def test_a_script_that_names_another_model_never_hides_it(script: str) -> None:
         ["python3", "-c", "from vllm import AsyncEngineArgs\nAsyncEngineArgs(model='evil/model')"],
         ["python3", "-c", "import sglang\nsglang.Engine(model_path='evil/model')"],
         ["alias", "v=vllm serve evil/model"],
+        ["bash", "-c", 'V=\'python3 -c "import vllm; vllm.LLM(1)"\'; X=$(script -q -c "${V}")'],
+        ["bash", "-c", 'X=$(script -q -c "${UNKNOWN}")'],
+        ["script", "-q", "-c", "$UNKNOWN"],
+        ["su", "-c", "$(cat /x)"],
     ],
 )
 def test_a_command_line_that_names_another_model_never_hides_it(words: list[str]) -> None:

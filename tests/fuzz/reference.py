@@ -67,13 +67,9 @@ def _container(container: dict[str, Any]) -> Iterator[str]:
     loads = list(_loads(words))
     yield from loads
     if _names_model(words):
-        for entry in _list(container.get("env")):
-            if (
-                isinstance(entry, dict)
-                and entry.get("name") == "HF_ENDPOINT"
-                and entry.get("value") not in {_HUB, f"{_HUB}/", "", None}
-            ):
-                yield f"HF_ENDPOINT {entry.get('value')}"
+        entries = [entry for entry in _list(container.get("env")) if isinstance(entry, dict) and entry.get("name") == "HF_ENDPOINT"]
+        if entries and entries[-1].get("value") not in {_HUB, f"{_HUB}/", "", None}:  # of several entries the last one wins
+            yield f"HF_ENDPOINT {entries[-1].get('value')}"
 
 
 def _loads(words: list[str]) -> Iterator[str]:

@@ -7,9 +7,10 @@ object, and whom to ask (design/admission.md, "The text of a denial").
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from modeltrust.admission.plain import cut, field, plain
+from modeltrust.admission.plain import cut, plain
 from modeltrust.domain import limits
 from modeltrust.domain.decision import Decision, Finding, Outcome, Status
+from modeltrust.domain.locator import path_of
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.values import value
 
@@ -134,7 +135,7 @@ def causes(decision: Decision) -> tuple[Cause, ...]:
 def _causes(keeping_out: tuple[Finding, ...]) -> tuple[Cause, ...]:
     return tuple(
         [
-            Cause(_reason(finding), field(finding.locator), cut(plain(finding.message), _MESSAGE_CHARACTERS))
+            Cause(_reason(finding), path_of(finding.locator), cut(plain(finding.message), _MESSAGE_CHARACTERS))
             for finding in keeping_out[: limits.CAUSES]
         ]
     )

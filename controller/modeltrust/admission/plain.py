@@ -28,18 +28,6 @@ def cut(text: str, characters: int) -> str:
     return text if len(text) <= characters else text[: characters - 1].rstrip() + "…"
 
 
-def field(locator: str) -> str:
-    """A JSON Pointer as people write paths: ``/spec/containers/0/args/2#word 7`` is ``spec.containers[0].args[2]``."""
-    result = ""
-    for part in locator.partition("#")[0].split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
-        if key.isdecimal():
-            result += f"[{key}]"
-        else:
-            result += f".{key}" if result else key
-    return result
-
-
 def _printable(text: str) -> bool:
     return text.isprintable()
 

@@ -12,7 +12,8 @@ from modeltrust.domain.errors import LimitExceededError
 from modeltrust.references.budget import bound
 from modeltrust.references.env import Environment
 from modeltrust.references.scan import Scan
-from modeltrust.references.shell import Command, parse_script
+from modeltrust.references.shell import parse_script
+from modeltrust.references.shell_commands import Command
 from modeltrust.references.tables import Commands, Program, Tables
 
 _PYTHON_OPTION = re.compile(r"-([bBdEiIOPqsSuvVx]*)([mc])(.*)", re.DOTALL)

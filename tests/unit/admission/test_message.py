@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modeltrust.admission.message import Subject, audit_annotations, causes, denial, problems, warnings
-from modeltrust.admission.plain import cut, field, plain
+from modeltrust.admission.plain import cut, plain
 from modeltrust.domain import limits
 from modeltrust.domain.decision import Decision, Finding, Outcome, Status
 from modeltrust.domain.reasons import Reason
@@ -153,19 +153,6 @@ def test_the_audit_log_keeps_advice_too() -> None:
         "models": "hf://acme/guard-7b",
     }
     assert audit_annotations(Decision(Outcome.ADMIT), "7f") == {"outcome": "admit", "id": "7f"}
-
-
-@pytest.mark.parametrize(
-    ("locator", "shown"),
-    [
-        ("", ""),
-        ("/spec/containers/0/args/2#word 7", "spec.containers[0].args[2]"),
-        ("/metadata/annotations/modeltrust.dev~1models", "metadata.annotations.modeltrust.dev/models"),
-        ("/0/x", "[0].x"),
-    ],
-)
-def test_locators_are_shown_as_people_write_paths(locator: str, shown: str) -> None:
-    assert field(locator) == shown
 
 
 def test_cutting_keeps_the_start() -> None:

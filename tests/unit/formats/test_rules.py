@@ -116,9 +116,3 @@ def test_missing_table_is_refused(missing: str) -> None:
 def test_version_is_a_digest_over_the_rows_and_stands_in_every_report() -> None:
     assert re.fullmatch(r"[0-9a-f]{64}", RULES.version)
     assert load_rules().version == RULES.version
-
-
-@pytest.mark.parametrize("text", ["- {a: 1, a: 2}", "- [", "&a [*a"])
-def test_duplicate_keys_and_broken_yaml_in_a_table_are_refused(text: str) -> None:
-    with pytest.raises(MalformedError):
-        wiring._read("rules", text)

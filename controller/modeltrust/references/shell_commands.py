@@ -1,0 +1,186 @@
+"""From the words of a shell program to its commands: assignments, redirections, and what is known where each command stands.
+
+``shell`` splits the text and calls this word by word; nothing here reads text.
+"""
+
+import re
+
+import msgspec
+
+from modeltrust.references.env import Environment
+from modeltrust.references.expansion import LITERAL, UNQUOTED, alternatives, fields, protected, value_of
+
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+KEYWORDS = frozenset(
+    {"if", "then", "else", "elif", "do", "while", "until", "!", "{", "}", "fi", "done", "time", "exec", "export", "coproc"}
+)
+_BRANCHES = frozenset({"if", "then", "else", "elif", "do", "while", "until", "{"})
+_DECLARING = frozenset({"declare", "local", "readonly", "typeset"})
+_ALL_POSITIONAL = frozenset({"$@", "$*", "${@}", "${*}"})
+_CHANGING = frozenset({"set", "shift"})
+POSITIONAL = 10  # $0 to $9
+_DOLLAR = re.compile(f"[${LITERAL}]")
+
+
+class Command(msgspec.Struct, gc=False):
+    """One simple command.
+
+    Attributes:
+        words: after expansion, assignments and keywords in front removed.
+        environment: names and values as of this command.
+        body: its here-document, if any.
+        piped: whether its input is the output of another command.
+        output: the file its output is redirected into.
+    """
+
+    words: list[str]
+    environment: Environment
+    body: str = ""
+    piped: bool = False
+    output: str = ""
+
+
+Inner = tuple[str, Environment]  # a program inside `$(…)`, and what is known where it stands
+
+
+class State(msgspec.Struct, gc=False):
+    """What has been read so far, and what is known here."""
+
+    environment: Environment
+    positional: list[str]
+    words: list[str] = []
+    commands: list[Command] = []
+    inner: list[Inner] = []
+    tags: list[str] = []
+    piped: bool = False
+    redirected: str = ""
+    output: str = ""
+    handed_out: bool = True  # somebody else holds the environment: it is copied before it changes
+    loose: frozenset[str] = frozenset()
+    chained: bool = False  # behind && or ||
+    nested: bool = False  # in a branch, a loop, a function or a process of its own, or behind one
+    skipping: bool = False
+    pending: list[str] = msgspec.field(default_factory=list)
+
+
+def own_values(state: State) -> dict[str, str | None]:
+    """The environment's values, to be changed."""
+    if state.handed_out:
+        state.environment, state.handed_out = state.environment.copy(), False
+    return state.environment.values
+
+
+def add_word(state: State, word: str) -> None:
+    """One word more of the command that is being read."""
+    words = state.words
+    if state.redirected:
+        if ">" in state.redirected:
+            state.output = value_of(word, state.environment)
+        state.redirected = ""
+    elif "$" in word and state.positional and word.replace(UNQUOTED, "") in _ALL_POSITIONAL:
+        words.extend(map(protected, state.positional))
+    elif words:
+        if word == "{" and words[0] == "function":
+            words.clear()
+            state.nested = True
+        else:
+            words.append(word)
+    elif word in KEYWORDS:
+        state.nested |= word in _BRANCHES
+    elif state.skipping or word[:1] == "-":
+        state.skipping = word == "-a"  # exec -a NAME
+    else:
+        words.append(word)
+
+
+def finish(state: State, separator: str, body: str = "") -> None:
+    """The command ends here; ``body`` is its here-document."""
+    state.redirected = ""
+    if state.words:
+        _command(state, state.words, body, separator)
+    state.words = []
+    state.output = ""
+    state.piped = separator == "|"
+    if separator in {"(", ")", ";;"}:
+        state.nested = True
+    elif separator in {"&&", "||"}:
+        state.chained = True
+    elif separator != "|":
+        state.chained = False
+    if state.pending and separator not in {"&&", "|"}:
+        # `a && M=x` has set M where a succeeded only, and for whoever stands in the same chain.
+        own_values(state).update(dict.fromkeys(state.pending))
+        state.pending = []
+
+
+def _command(state: State, words: list[str], body: str, separator: str) -> None:
+    own = state.environment
+    if words[0] in _DECLARING:
+        words = [word for word in words if "=" in word and _ASSIGNMENT.match(word)]
+        if not words:
+            return
+    if "=" in words[0]:
+        words, assigned = _assignments(words, own, state.loose)
+        if not words:
+            for name, value in assigned.items():
+                _assign(state, name, value, separator)
+            return
+        if assigned:
+            own = own.copy()
+            own.values.update(assigned)
+    if own is state.environment:
+        state.handed_out = True
+    _record(state, words, own, body)
+
+
+def _record(state: State, words: list[str], environment: Environment, body: str) -> None:
+    """Keep a command, and once more with the other value of each ``${X:-other}``."""
+    expanded = [part for word in words for part in (fields(word, environment) if _DOLLAR.search(word) else (word,))]
+    if not expanded:
+        return
+    state.commands.append(Command(expanded, environment, body, state.piped, state.output))
+    if any("${" in word for word in expanded):
+        other = alternatives(expanded)
+        if other != expanded:
+            state.commands.append(Command(other, environment, body, state.piped, state.output))
+    if expanded[0] in _CHANGING:
+        _change_positional(state, expanded)
+
+
+def _assignments(words: list[str], environment: Environment, loose: frozenset[str]) -> tuple[list[str], dict[str, str | None]]:
+    """The words of a command without the assignments in front, and these."""
+    assigned: dict[str, str | None] = {}
+    for index, word in enumerate(words):
+        if not _ASSIGNMENT.match(word):
+            return words[index:], assigned
+        name, _, value = word.partition("=")
+        assigned[name] = None if name in loose else value_of(value, environment)
+    return [], assigned
+
+
+def _assign(state: State, name: str, value: str | None, separator: str) -> None:
+    known = state.environment.values
+    if name in known and known[name] == value:
+        return
+    if state.nested or state.piped or separator in {"|", "&"}:
+        value = None  # whether it counts later cannot be known
+    elif state.chained:
+        state.pending.append(name)
+    own_values(state)[name] = value
+
+
+def _change_positional(state: State, words: list[str]) -> None:
+    if words[0] == "shift":
+        state.positional = state.positional[_count(words[1:2]) :]
+    elif "--" in words:
+        state.positional = words[words.index("--") + 1 :]
+    else:
+        return
+    certain = not state.nested and not state.chained
+    values, words = own_values(state), state.positional
+    for index in range(1, POSITIONAL):
+        values[str(index)] = words[index - 1] if certain and index <= len(words) else None
+
+
+def _count(words: list[str]) -> int:
+    return int(words[0]) if words and words[0].isdecimal() and len(words[0]) <= 3 else 1  # noqa: PLR2004 - digits of a count

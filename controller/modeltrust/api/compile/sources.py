@@ -25,6 +25,8 @@ class SourceSettings:
         signature_repositories: registry repositories that hold signatures.
         max_bytes: bound on one model, None for no own bound.
         max_files: bound on one model.
+        ca: PEM of authorities, empty for the system's.
+        allow_private: whether private addresses may be contacted.
     """
 
     name: str
@@ -36,6 +38,8 @@ class SourceSettings:
     signature_repositories: tuple[str, ...] = ()
     max_bytes: int | None = None
     max_files: int = limits.FILES
+    ca: bytes = b""
+    allow_private: bool = False
 
 
 def compile_source(obj: Mapping[str, Any]) -> SourceSettings:
@@ -58,4 +62,6 @@ def compile_source(obj: Mapping[str, Any]) -> SourceSettings:
         signature_repositories=tuple(place.oci for place in places if place.oci is not None),
         max_bytes=bounds.max_bytes if bounds is not None else None,
         max_files=(bounds.max_files if bounds is not None else None) or limits.FILES,
+        ca=(spec.ca_bundle or "").encode(),
+        allow_private=spec.allow_private_addresses,
     )

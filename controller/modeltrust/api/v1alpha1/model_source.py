@@ -40,6 +40,7 @@ def check_endpoint(text: str) -> None:
         raise InvalidReferenceError(f"got {quote(text)}, expected a host name")
 
 
+Authorities = Annotated[str, Field(min_length=1, max_length=limits.ROOTS_CHARACTERS)]  # PEM, instead of the system's
 Endpoint = Annotated[str, Field(min_length=9, max_length=limits.API_URL_CHARACTERS, pattern=_ENDPOINT), checked(check_endpoint)]
 
 
@@ -84,6 +85,8 @@ class ModelSourceSpec(Struct):
         | None
     ) = None
     limits: Limits | None = None
+    ca_bundle: Authorities | None = None
+    allow_private_addresses: bool = False  # a registry or bucket inside our network; link-local ones are never contacted
 
 
 class ModelSourceStatus(Status):

@@ -71,7 +71,7 @@ kubernetes:
 	cd e2e/kubernetes && GOFLAGS=-buildvcs=false CGO_ENABLED=0 go build -trimpath -o $(KUBERNETES)/kubernetes.part -ldflags "-s -w \
 	  -X $(STAMP).gitVersion=v$(KUBERNETES_VERSION) -X $(STAMP).gitMajor=1 -X $(STAMP).gitMinor=$(word 2,$(subst ., ,$(KUBERNETES_VERSION)))" .
 	mv $(KUBERNETES)/kubernetes.part $(KUBERNETES)/kubernetes
-	for name in etcd kube-apiserver kube-controller-manager kubectl; do ln -sf kubernetes $(KUBERNETES)/$$name; done
+	for name in etcd kube-apiserver kube-controller-manager kube-proxy kube-scheduler kubelet kubectl; do ln -sf kubernetes $(KUBERNETES)/$$name; done
 
 lint: $(DEV) ## formatting, lint, types, import contracts, generated files
 	$(BIN)/ruff format --check .

@@ -54,10 +54,12 @@ class ControlPlane:
     Attributes:
         folder: state, certificates and logs.
         port: of the API server.
+        address: of the machine as Pods see it; empty where there are none, and then everything listens on loopback alone.
     """
 
     folder: Path
     port: int = field(default_factory=free_port)
+    address: str = ""
     _etcd_port: int = field(default_factory=free_port)
     _etcd_peer_port: int = field(default_factory=free_port)
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -68,6 +70,7 @@ class ControlPlane:
     def __post_init__(self) -> None:
         self._authority = Authority(self.folder / "pki")
         hosts = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost", LOOPBACK, "10.96.0.1"]
+        hosts += [self.address] if self.address else []
         self._server = self._authority.issue("kube-apiserver", hosts=hosts)
         self._accounts = service_account_key(self.folder / "pki")
 
@@ -131,15 +134,27 @@ class ControlPlane:
         flags = {
             "etcd-servers": f"http://{LOOPBACK}:{self._etcd_port}",
             "secure-port": self.port,
-            "bind-address": LOOPBACK,
             "authorization-mode": "Node,RBAC",
             "service-cluster-ip-range": "10.96.0.0/16",
             "enable-priority-and-fairness": "false",
-            "endpoint-reconciler-type": "none",  # endpoint addresses may not be on loopback
             "cert-dir": self.folder / "apiserver",
         }
-        self._run("kube-apiserver", pki | flags)
+        self._run("kube-apiserver", pki | flags | self._reachable())
         self._wait("the API server", self._ready)
+
+    def _reachable(self) -> dict[str, Any]:
+        """How the API server is reached, and reaches kubelets."""
+        if not self.address:  # endpoint addresses may not be on loopback
+            return {"bind-address": LOOPBACK, "endpoint-reconciler-type": "none"}
+        client = self._authority.issue("kube-apiserver-kubelet-client", organization="system:masters")
+        return {
+            "bind-address": "0.0.0.0",  # noqa: S104 - Pods reach it through the address of the machine
+            "advertise-address": self.address,
+            "kubelet-client-certificate": client.certificate,
+            "kubelet-client-key": client.key,
+            "kubelet-certificate-authority": self._authority.certificate,
+            "kubelet-preferred-address-types": "InternalIP",
+        }
 
     def stop_program(self, name: str, *, kill: bool = False) -> None:
         """Stop one program and wait for it."""

@@ -1,0 +1,149 @@
+"""A control plane with one real node: scheduler, kubelet, kube-proxy, containerd. Pods run, Services are reached.
+
+Needs root. There is no cluster DNS, and no NetworkPolicy is enforced.
+"""
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from e2e import images
+from e2e.containers import PAUSE, POD_NETWORK, Containers
+from e2e.control_plane import LOOPBACK, ControlPlane, free_port
+from e2e.waiting import eventually
+
+NAME = "e2e"
+ADDRESS = "10.99.0.1"  # the kubelet refuses one in 127/8; it is added to the loopback device
+BUSYBOX = PAUSE
+_READY_SECONDS = 60
+_GONE_SECONDS = 30
+
+
+@dataclass(slots=True)
+class Node(ControlPlane):
+    """Use ``running_node``."""
+
+    address: str = ADDRESS
+    containers: Containers = field(init=False)
+
+    def __post_init__(self) -> None:
+        ControlPlane.__post_init__(self)
+        self.containers = Containers(self.folder / "containerd")
+
+    def start(self) -> None:
+        """Start everything and wait until the node is ready."""
+        subprocess.run(["ip", "address", "replace", f"{ADDRESS}/32", "dev", "lo"], check=True, capture_output=True)
+        self.containers.start()
+        archive = self.folder / "busybox.tar"
+        self.containers.load(archive, BUSYBOX, images.busybox(archive, BUSYBOX))
+        ControlPlane.start(self)
+        scheduler = {"kubeconfig": self.kubeconfig("system:kube-scheduler"), "leader-elect": "false"}
+        self._run("kube-scheduler", scheduler | {"bind-address": LOOPBACK, "secure-port": free_port()})
+        self._start_kubelet()
+        proxy = self.folder / "proxy.yaml"
+        proxy.write_text(yaml.safe_dump(self._proxy()))
+        self._run("kube-proxy", {"config": proxy})
+        self._wait("the node", self._node_ready)
+
+    def stop(self) -> None:
+        """Stop everything: first who makes Pods, then the Pods, then who runs them."""
+        with contextlib.suppress(KeyError):
+            self.stop_program("kube-controller-manager")
+        with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
+            self.kubectl("delete", "pods", "--all", "--all-namespaces", "--grace-period=1", f"--timeout={_GONE_SECONDS}s")
+        ControlPlane.stop(self)
+        self.containers.stop()
+        subprocess.run(["ip", "address", "delete", f"{ADDRESS}/32", "dev", "lo"], check=False, capture_output=True)
+
+    def wait_for_pod(self, name: str, phase: str, *, namespace: str = "default", seconds: float = 60) -> dict[str, Any]:
+        """Wait until a Pod is in a phase.
+
+        Returns:
+            The Pod.
+        """
+        found: dict[str, Any] = {}
+
+        def there() -> bool:
+            found.clear()
+            found.update(self.get("pod", name, "--namespace", namespace))
+            return bool(found["status"].get("phase") == phase)
+
+        try:
+            eventually(there, seconds=seconds, what=f"phase {phase} of Pod {name}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; its status is {found.get('status')}") from error
+        return found
+
+    def logs(self, name: str, *flags: str, namespace: str = "default") -> str:
+        """`kubectl logs`."""
+        return self.kubectl("logs", name, "--namespace", namespace, *flags).stdout
+
+    def _node_ready(self) -> bool:
+        answer = self.kubectl("wait", "--for=condition=Ready", f"node/{NAME}", "--timeout=1s", check=False)
+        return answer.returncode == 0
+
+    def _start_kubelet(self) -> None:
+        config = self.folder / "kubelet.yaml"
+        config.write_text(yaml.safe_dump(self._kubelet()))
+        user = self.kubeconfig(f"system:node:{NAME}", organization="system:nodes")
+        flags = {"config": config, "kubeconfig": user, "hostname-override": NAME, "node-ip": ADDRESS}
+        self._run("kubelet", flags | {"root-dir": self.folder / "kubelet", "cert-dir": self.folder / "kubelet-pki"})
+
+    def _kubelet(self) -> dict[str, Any]:
+        serving = self._authority.issue("kubelet", hosts=[NAME, ADDRESS])
+        authentication = {"anonymous": {"enabled": False}, "webhook": {"enabled": True}}
+        return {
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "kind": "KubeletConfiguration",
+            "address": ADDRESS,
+            "port": free_port(),
+            "healthzPort": 0,
+            "authentication": authentication | {"x509": {"clientCAFile": str(self._authority.certificate)}},
+            "authorization": {"mode": "Webhook"},
+            "tlsCertFile": str(serving.certificate),
+            "tlsPrivateKeyFile": str(serving.key),
+            "containerRuntimeEndpoint": f"unix://{self.containers.socket}",
+            "podLogsDir": str(self.folder / "pod-logs"),
+            "cgroupDriver": "cgroupfs",
+            "failCgroupV1": False,
+            "failSwapOn": False,
+            "enforceNodeAllocatable": [],
+            "localStorageCapacityIsolation": False,
+            # Or a fuller disk evicts Pods and deletes images that nobody can pull again.
+            "evictionHard": {"nodefs.available": "1Gi"},
+            "imageGCHighThresholdPercent": 100,
+            "syncFrequency": "10s",
+            "crashLoopBackOff": {"maxContainerRestartPeriod": "5s"},
+        }
+
+    def _proxy(self) -> dict[str, Any]:
+        # It must not write kernel settings in a restricted machine.
+        conntrack = {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"}
+        return {
+            "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+            "kind": "KubeProxyConfiguration",
+            "mode": "iptables",
+            "clusterCIDR": POD_NETWORK,
+            "hostnameOverride": NAME,
+            "clientConnection": {"kubeconfig": str(self.kubeconfig("system:kube-proxy"))},
+            "conntrack": conntrack,
+            "iptables": {"localhostNodePorts": False},
+            "healthzBindAddress": f"{LOOPBACK}:{free_port()}",
+            "metricsBindAddress": f"{LOOPBACK}:{free_port()}",
+        }
+
+
+@contextlib.contextmanager
+def running_node(folder: Path) -> Iterator[Node]:
+    """A node that is stopped in the end, with everything that it started."""
+    node = Node(folder)
+    try:
+        node.start()
+        yield node
+    finally:
+        node.stop()

@@ -35,6 +35,34 @@ class Confidence(StrEnum):
 
 
 @value
+class AtLoad:
+    """Whether the bytes of one model are compared in the Pod, after they are written and before anything reads them.
+
+    Attributes:
+        digest: of the content that is demanded there; None where nothing has to be demanded, or it is not known yet.
+        why: it is not; empty where it is, or will be in the Pods that come out of this object.
+    """
+
+    digest: ContentDigest | None = None
+    why: str = ""
+
+
+@value
+class Placed:
+    """Where a container writes or reads a model.
+
+    Attributes:
+        key: canonical text of the reference, with ``@revision`` where one is stated.
+        volume: name of the volume; empty where the path lies in none.
+        path: inside it, without leading or trailing slash.
+    """
+
+    key: str
+    volume: str
+    path: str
+
+
+@value
 class FoundReference:
     """One model, adapter, tokenizer … that a workload loads.
 
@@ -46,6 +74,7 @@ class FoundReference:
         locator: JSON Pointer into the object, with a sub-locator such as ``/spec/containers/0/args/2#word 7``.
         confidence: how it was found.
         spelling: grammar of the field it stands in (``hf-flag``, ``kserve``, ``image`` …), so that a fix can be written in it.
+        at_load: whether its bytes are compared in the Pod; None where no policy asks.
     """
 
     raw: str
@@ -55,6 +84,7 @@ class FoundReference:
     locator: str
     confidence: Confidence
     spelling: str = ""
+    at_load: AtLoad | None = None
 
     def identity(self) -> Identity | None:
         """The key of the facts about it, where its revision is immutable."""
@@ -113,6 +143,8 @@ class Workload:
         declared: references from the annotation modeltrust.dev/models, by canonical text; they satisfy only AllowDeclared.
         content_digests: from the annotation modeltrust.dev/content-digests, by canonical reference text.
         inference: whether it looks like inference at all (engine, serving kind, accelerator, reference).
+        placed: where the containers of its Pod write or read each model.
+        paths: (volume, path inside it) of everything that containers read which others of the Pod write.
     """
 
     group: str
@@ -128,3 +160,5 @@ class Workload:
     declared: frozenset[str] = frozenset()
     content_digests: Mapping[str, ContentDigest] = field(default_factory=lambda: MappingProxyType({}))
     inference: bool = False
+    placed: tuple[Placed, ...] = ()
+    paths: tuple[tuple[str, str], ...] = ()

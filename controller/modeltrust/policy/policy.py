@@ -8,7 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from modeltrust.domain.evidence import Statement
+from modeltrust.domain.evidence import Assurance, Statement
 from modeltrust.domain.facts import Fact
 from modeltrust.domain.globs import Glob
 from modeltrust.domain.reference import Identity
@@ -175,6 +175,7 @@ class Policy:
         on_reference: requirements about each reference, decided without evidence.
         on_statement: requirements about each statement.
         broken: why it could not be compiled; then it denies what it matches.
+        at_load: whether it demands that bytes are compared in the Pod.
     """
 
     name: str
@@ -189,6 +190,11 @@ class Policy:
     on_reference: tuple[Requirement[FoundReference], ...] = ()
     on_statement: tuple[Requirement[Attested], ...] = ()
     broken: str = ""
+    at_load: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        floors = (getattr(requirement, "minimum_assurance", None) for requirement in self.on_statement)
+        object.__setattr__(self, "at_load", any(floor is Assurance.VERIFIED_AT_LOAD for floor in floors))
 
 
 @value

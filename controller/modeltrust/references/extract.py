@@ -251,4 +251,6 @@ def _workload(
         declared=declared,
         content_digests=digests,
         inference=scan.inference or scan.accelerators or bool(scan.references) or (row is not None and row.serving),
+        placed=tuple(scan.placed),
+        paths=tuple(scan.paths),
     )

@@ -3,8 +3,10 @@
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError
 from modeltrust.domain.reasons import Reason
-from modeltrust.domain.workload import Confidence, FoundImage, FoundReference, Unresolved
+from modeltrust.domain.reference import ModelReference, Revision
+from modeltrust.domain.workload import Confidence, FoundImage, FoundReference, Placed, Unresolved
 from modeltrust.references.budget import Budget
+from modeltrust.references.places import Place
 from modeltrust.references.tables import Tables
 
 _INFERRED = Confidence.INFERRED
@@ -22,9 +24,11 @@ class Scan(Budget):
         images: container images in order.
         inference: an engine, a downloader or a serving kind was seen.
         accelerators: a container asks for an accelerator.
+        placed: where containers of a Pod write or read each model.
+        paths: volume and path of what is read there.
     """
 
-    __slots__ = ("accelerators", "images", "inference", "namespace", "references", "tables", "unresolved")
+    __slots__ = ("accelerators", "images", "inference", "namespace", "paths", "placed", "references", "tables", "unresolved")
 
     def __init__(self, tables: Tables, namespace: str) -> None:
         super().__init__()
@@ -35,6 +39,13 @@ class Scan(Budget):
         self.images: list[FoundImage] = []
         self.inference = False
         self.accelerators = False
+        self.placed: list[Placed] = []
+        self.paths: list[tuple[str, str]] = []
+
+    def place(self, reference: ModelReference, revision: Revision, place: Place | None) -> None:
+        """Keep where a model lies in a Pod; in no volume where there is no place."""
+        key = f"{reference.text}@{revision.value}" if revision.value else reference.text
+        self.placed.append(Placed(key, "", "") if place is None else Placed(key, place.volume, place.path))
 
     def add(self, found: FoundReference) -> None:
         """Keep a reference.

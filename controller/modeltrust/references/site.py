@@ -3,20 +3,9 @@
 import msgspec
 
 from modeltrust.references.mentions import Mention
+from modeltrust.references.places import Place
 from modeltrust.references.pod import Container, Volume
 from modeltrust.references.tables import Program
-
-
-class Place(msgspec.Struct, gc=False):
-    """Where a path of a container really is.
-
-    Attributes:
-        volume: name of the volume.
-        path: path inside it, without leading or trailing slash.
-    """
-
-    volume: str
-    path: str
 
 
 class Pending(msgspec.Struct, gc=False):

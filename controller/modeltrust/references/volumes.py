@@ -7,10 +7,11 @@ from modeltrust.domain.reference import NO_REVISION, ModelReference, Revision, R
 from modeltrust.domain.workload import Confidence, FoundReference, Role
 from modeltrust.references.images import read_image
 from modeltrust.references.mentions import Mention
+from modeltrust.references.places import Place
 from modeltrust.references.pod import Container, Csi, Volume
 from modeltrust.references.scan import Scan
 from modeltrust.references.schema import DriverRow
-from modeltrust.references.site import Fill, Pending, Place, Volumes
+from modeltrust.references.site import Fill, Pending, Volumes
 from modeltrust.references.uris import Named, read
 
 _LIVE = Revision(RevisionState.LIVE)
@@ -97,6 +98,8 @@ def _link(scan: Scan, volumes: Volumes, pending: Pending) -> None:
     # Below a path on a volume that is older than the Pod, other things may lie beside what is downloaded here.
     parents = place is None or place.volume not in volumes.outliving
     if any(_fills(fill, place, pending.path, parents=parents) for fill in volumes.fills):
+        if place is not None:
+            scan.paths.append((place.volume, place.path))
         return
     if place is None:
         _unlinked(scan, pending)
@@ -198,6 +201,7 @@ def _claim(scan: Scan, name: str, place: Place, mention: Mention) -> None:
         return
     found = FoundReference(mention.text, reference, NO_REVISION, mention.role, mention.locator, Confidence.DERIVED, "path")
     scan.add(found)
+    scan.place(reference, NO_REVISION, place)
 
 
 def is_covered(path: str) -> bool:

@@ -96,9 +96,13 @@ def _named(scan: Scan, mention: Mention, named: Named, seen: Environment, site: 
         scan.inference = True
     if site.volumes.outliving and reference.scheme == "hf":
         caches.check(scan, mention, seen, site)
+    place = None
     if mention.destination:
         path = normal(mention.destination)
-        site.volumes.fills.append(Fill(place_of(site.container, path), path))
+        place = place_of(site.container, path)
+        site.volumes.fills.append(Fill(place, path))
+    if site.volumes.pointer:
+        scan.place(resolved, revision, place)
 
 
 def _path(mention: Mention, reading: LocalPath, site: Site) -> None:

@@ -59,6 +59,9 @@ class Telemetry:
             "modeltrust_requests_waiting", "ModelAttestations that are still to be created.", registry=self.registry
         )
         self.wanted = Counter("modeltrust_wanted", "Models asked for that have no statement.", registry=self.registry)
+        self.uncovered = Counter(
+            "modeltrust_uncovered", "Models that no enforcing policy covers (NoPolicy), whatever follows.", registry=self.registry
+        )
         self.ready = Gauge("modeltrust_ready", "1 while verdicts are given.", registry=self.registry)
         self.statements = Gauge("modeltrust_statements", "Statements in memory.", registry=self.registry)
         self.lost = Counter("modeltrust_log_lines_lost", "Log lines that could not be written.", registry=self.registry)

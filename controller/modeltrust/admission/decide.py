@@ -15,7 +15,8 @@ from modeltrust.policy.policy import Namespace, Unmatched
 from modeltrust.store.store import Store
 
 CREATE = "CREATE"
-_ADMITTED = Decision(Outcome.ADMIT)
+_ADMIT = Outcome.ADMIT
+_ADMITTED = Decision(_ADMIT)
 
 
 class Extractor(Protocol):
@@ -107,8 +108,8 @@ class Admission:
             passes=question.passes,
         )
         if not judgement.findings:
-            return _ADMITTED
-        return Decision(fold(judgement.findings), order(judgement.findings), judgement.wanted)
+            return Decision(_ADMIT, uncovered=judgement.uncovered) if judgement.uncovered else _ADMITTED
+        return Decision(fold(judgement.findings), order(judgement.findings), judgement.wanted, judgement.uncovered)
 
     def _extract(self, question: Question) -> Workload:
         try:

@@ -79,11 +79,13 @@ class Decision:
         outcome: what follows.
         findings: everything found, worst first; what holds is included where it was asked for.
         wanted: identities to ask evidence for: pinned, from an allowed source, with no statement.
+        uncovered: references that no enforcing policy covers, counted whatever follows.
     """
 
     outcome: Outcome
     findings: tuple[Finding, ...] = ()
     wanted: tuple[Identity, ...] = ()
+    uncovered: int = 0
 
     @property
     def allowed(self) -> bool:

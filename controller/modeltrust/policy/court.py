@@ -102,6 +102,7 @@ class Court:
         wanted: identities to ask evidence for, in order.
         covered: names of the policies that cover a reference.
         steps: left of the budget.
+        uncovered: references that no enforcing policy covers.
     """
 
     workload: Workload
@@ -115,6 +116,7 @@ class Court:
     wanted: dict[Identity, None] = field(default_factory=dict)
     covered: set[str] = field(default_factory=set)
     steps: int = limits.JUDGE_STEPS
+    uncovered: int = 0
 
     def add(self, finding: Finding, under: Applied, subject: Subject) -> bool:
         """Record what a policy finds.

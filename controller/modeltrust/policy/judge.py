@@ -38,10 +38,12 @@ class Judgement:
     Attributes:
         findings: in the order of judging; ``fold.order`` sorts them.
         wanted: identities to ask evidence for: pinned, from an allowed source, with no statement; empty on a dry-run.
+        uncovered: references that no enforcing policy covers; where that is allowed, nothing else tells.
     """
 
     findings: tuple[Finding, ...]
     wanted: tuple[Identity, ...] = ()
+    uncovered: int = 0
 
 
 def judge(  # noqa: PLR0913 - one parameter per part of the question
@@ -80,7 +82,7 @@ def judge(  # noqa: PLR0913 - one parameter per part of the question
         _judge_workload(court)
     if court.steps < 0:
         _limit_exceeded(court)
-    return Judgement(tuple(court.findings), tuple(court.wanted))
+    return Judgement(tuple(court.findings), tuple(court.wanted), court.uncovered)
 
 
 def _judge_reference(court: Court, found: FoundReference) -> bool:
@@ -122,6 +124,7 @@ def _statement(court: Court, identity: Identity | None, covering: list[Applied])
 
 
 def _uncovered(court: Court, subject: Subject) -> None:
+    court.uncovered += 1
     if court.unmatched is _ALLOW and not court.passes:
         return
     status = Status.SKIP if court.unmatched is _ALLOW else Status.FAIL

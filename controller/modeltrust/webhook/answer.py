@@ -203,6 +203,8 @@ class Answerer:
         decision, telemetry = verdict.decision, self._telemetry
         outcome = decision.outcome.label
         telemetry.decided(review.operation, outcome, said.reasons, seconds)
+        if decision.uncovered:
+            telemetry.uncovered.inc(decision.uncovered)
         if decision.wanted:  # never on a dry-run: the judge leaves it empty there
             telemetry.wanted.inc(len(decision.wanted))
             self._ask(review.namespace, decision.wanted)

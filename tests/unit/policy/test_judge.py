@@ -90,8 +90,8 @@ def test_without_passes_the_answer_is_the_same_and_tells_only_what_does_not_hold
     assert (short.wanted, outcome(short)) == (every.wanted, outcome(every))
 
 
-def test_without_passes_a_model_that_no_policy_covers_is_not_told_where_that_is_allowed() -> None:
-    assert judged(a_workload(GUARD), passes=False) == Judgement(())
+def test_without_passes_a_model_that_no_policy_covers_is_counted_and_not_told_where_that_is_allowed() -> None:
+    assert judged(a_workload(GUARD), passes=False) == Judgement((), uncovered=1)
     assert problems(judged(a_workload(GUARD), passes=False, unmatched=Unmatched.DENY)) == [Reason.NO_POLICY]
 
 

@@ -89,6 +89,14 @@ def damage(rng: random.Random, document: Any) -> str:
     return name
 
 
+def _copied(value: Any) -> Any:
+    """A copy; of what a few nestings in one another made too deep for that, its outside only."""
+    try:
+        return copy.deepcopy(value)
+    except RecursionError:
+        return type(value)()
+
+
 def _replace(rng: random.Random, inner: Any, key: Any, _: _Slot) -> None:
     inner[key] = copy.deepcopy(rng.choice(_STRANGE))
 
@@ -98,7 +106,7 @@ def _remove(_rng: random.Random, inner: Any, key: Any, _: _Slot) -> None:
 
 
 def _insert(rng: random.Random, inner: Any, key: Any, other: _Slot) -> None:
-    value = copy.deepcopy(rng.choice([*_STRANGE, other[0][other[1]]]))
+    value = _copied(rng.choice([*_STRANGE, other[0][other[1]]]))
     if isinstance(inner, dict):
         inner[rng.choice(_KEYS)] = value
     else:
@@ -106,14 +114,14 @@ def _insert(rng: random.Random, inner: Any, key: Any, other: _Slot) -> None:
 
 
 def _swap(_rng: random.Random, inner: Any, key: Any, other: _Slot) -> None:
-    inner[key] = copy.deepcopy(other[0][other[1]])
+    inner[key] = _copied(other[0][other[1]])
 
 
 def _duplicate(_rng: random.Random, inner: Any, key: Any, _: _Slot) -> None:
     if isinstance(inner, list):
-        inner.insert(key, copy.deepcopy(inner[key]))
+        inner.insert(key, _copied(inner[key]))
     else:
-        inner[f"{key}2"] = copy.deepcopy(inner[key])
+        inner[f"{key}2"] = _copied(inner[key])
 
 
 def _nest(rng: random.Random, inner: Any, key: Any, _: _Slot) -> None:

@@ -139,7 +139,7 @@ class ApiServerSimulator:
     @contextmanager
     def serving(self, folder: Path) -> Iterator[Access]:
         """Serve on loopback with TLS."""
-        certificate, key = _certificate(folder)
+        certificate, key = certificate_files(folder)
         server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"simulator": self}))
         server.daemon_threads = True
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -218,7 +218,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
+def certificate_files(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that vouches for itself, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "api server simulator")])
     now = datetime.now(UTC)

@@ -23,7 +23,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     with running(tmp_path_factory.mktemp("control-plane")) as plane:
         plane.kubectl("apply", "-f", str(ROOT / "crds"), "-f", str(ROOT / "e2e" / "foreign.yaml"))
         plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
-        plane.kubectl("apply", "-f", str(ROOT / "charts" / "modeltrust" / "templates" / "guards.yaml"))
+        plane.kubectl("apply", "-f", str(ROOT / "charts" / "modeltrust" / "files" / "guards.yaml"))
         plane.apply(_role(), _binding())
         yield plane
 

@@ -1,0 +1,114 @@
+{{- define "modeltrust.labels" -}}
+app.kubernetes.io/name: modeltrust
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "modeltrust.image" -}}
+{{- $image := .Values.image -}}
+{{- if $image.digest -}}
+{{ $image.repository }}@{{ $image.digest }}
+{{- else -}}
+{{ $image.repository }}:{{ default .Chart.AppVersion $image.tag }}
+{{- end -}}
+{{- end }}
+
+{{- /* Where a process listens: all addresses of its family, at a port. */ -}}
+{{- define "modeltrust.listen" -}}
+{{ ternary "[::]" "0.0.0.0" (eq .root.Values.ipFamily "IPv6") }}:{{ .port }}
+{{- end }}
+
+{{- /* Namespaces that are never sent: the cluster must be able to mend itself, and us, without us. */ -}}
+{{- define "modeltrust.neverSent" -}}
+{{- concat (list "kube-system" "kube-node-lease" "kube-public" .Release.Namespace .Values.jobs.namespace) .Values.neverSent | uniq | toJson -}}
+{{- end }}
+
+{{- define "modeltrust.podSecurity" -}}
+runAsNonRoot: true
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "modeltrust.containerSecurity" -}}
+allowPrivilegeEscalation: false
+capabilities: {drop: [ALL]}
+privileged: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+{{- end }}
+
+{{- /* What every Deployment's Pods share. Takes root, component, settings. */ -}}
+{{- define "modeltrust.pod" -}}
+serviceAccountName: modeltrust-{{ .component }}
+securityContext:
+  {{- include "modeltrust.podSecurity" . | nindent 2 }}
+enableServiceLinks: false
+terminationGracePeriodSeconds: 45
+{{- with .settings.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .settings.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .settings.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+topologySpreadConstraints:
+{{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+- maxSkew: 1
+  topologyKey: {{ . }}
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels: {app.kubernetes.io/name: modeltrust, app.kubernetes.io/component: {{ $.component }}}
+  matchLabelKeys: [pod-template-hash]
+{{- end }}
+{{- end }}
+
+{{- /* metadata of a Deployment's Pods. Takes root, component, settings. */ -}}
+{{- define "modeltrust.podMetadata" -}}
+labels:
+  app.kubernetes.io/component: {{ .component }}
+  {{- include "modeltrust.labels" .root | nindent 2 }}
+  {{- with .settings.podLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with .settings.podAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "modeltrust.container" -}}
+image: {{ include "modeltrust.image" .root }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+securityContext:
+  {{- include "modeltrust.containerSecurity" . | nindent 2 }}
+resources:
+  {{- toYaml .settings.resources | nindent 2 }}
+{{- end }}
+
+{{- /* How the API server reaches the webhook. In selfRotated mode the operator fills in caBundle, and nothing else. */ -}}
+{{- define "modeltrust.clientConfig" -}}
+service:
+  name: modeltrust-webhook
+  namespace: {{ .root.Release.Namespace }}
+  path: {{ .path }}
+  port: 443
+{{- if eq .root.Values.certificates.mode "provided" }}
+caBundle: {{ .root.Values.certificates.caBundle }}
+{{- end }}
+{{- end }}
+
+{{- define "modeltrust.inject" -}}
+{{- if eq .Values.certificates.mode "certManager" }}
+annotations:
+  cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/{{ .Values.certificates.webhookSecret }}
+{{- end }}
+{{- end }}

@@ -33,6 +33,8 @@ class WebhookSettings(BaseModel):
         kubeconfig: how to reach the API server; without it, as the Pod's service account.
         tls_cert: PEM, leaf first; watched.
         tls_key: PEM, unencrypted; watched.
+        client_ca: PEM of the authorities of clients; then nobody without a certificate of theirs is answered on the TLS port, and
+            the kubelet's probes use the port of the metrics.
         listen: ``host:port`` of the TLS port.
         reuse_port: share the port with another webhook process, for replacing one by the next on one host: listens when it is
             ready, and no more once it drains. Without it a second process by mistake cannot start, which is what most want.
@@ -49,6 +51,7 @@ class WebhookSettings(BaseModel):
     kubeconfig: Path | None = None
     tls_cert: Path
     tls_key: Path
+    client_ca: Path | None = None
     listen: _Address = "0.0.0.0:9443"
     reuse_port: bool = False
     metrics_listen: _Address | Literal[""] = "0.0.0.0:9090"

@@ -71,6 +71,14 @@ class Running:
 @contextmanager
 def running(trust: Path, certificate: Path, key: Path, log: Path, *more: str) -> Iterator[Running]:
     """Start it and wait until it is ready; it is ended in any case."""
+    with started(trust, certificate, key, log, *more) as webhook:
+        webhook.wait_until(webhook.ready)
+        yield webhook
+
+
+@contextmanager
+def started(trust: Path, certificate: Path, key: Path, log: Path, *more: str) -> Iterator[Running]:
+    """Start it and read its ports; it is ended in any case."""
     arguments = ["--trust", trust, "--tls-cert", certificate, "--tls-key", key, "--listen", f"{LOOPBACK}:0"]
     arguments += ["--metrics-listen", f"{LOOPBACK}:0", "--poll-seconds", "0.05", *more]
     with log.open("wb") as stderr:
@@ -81,9 +89,7 @@ def running(trust: Path, certificate: Path, key: Path, log: Path, *more: str) ->
         line = process.stdout.readline(4096)
         assert line, log.read_text()
         said = json.loads(line)
-        webhook = Running(process, said["port"], said["metricsPort"], ssl.create_default_context(cafile=str(certificate)), log)
-        webhook.wait_until(webhook.ready)
-        yield webhook
+        yield Running(process, said["port"], said["metricsPort"], ssl.create_default_context(cafile=str(certificate)), log)
     finally:
         process.kill()
         process.wait()

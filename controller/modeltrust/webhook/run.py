@@ -6,16 +6,16 @@ import random
 import secrets
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
-from prometheus_client import start_http_server
 
 from modeltrust.config import WebhookSettings
 from modeltrust.domain import limits
-from modeltrust.domain.errors import InvalidInputError, ModelTrustError, UnavailableError, quote
+from modeltrust.domain.errors import InvalidInputError, ModelTrustError
 from modeltrust.domain.facts import Absent
 from modeltrust.domain.reference import Identity
 from modeltrust.policy.policy import Unmatched
@@ -26,6 +26,7 @@ from modeltrust.webhook.answer import Answerer, count_only
 from modeltrust.webhook.app import App, build_app
 from modeltrust.webhook.background import Background
 from modeltrust.webhook.health import Health
+from modeltrust.webhook.plain import serve_plain
 from modeltrust.webhook.requests import Requests
 from modeltrust.webhook.serve import Server, configuration, listen
 from modeltrust.webhook.tls import Certificate
@@ -85,8 +86,9 @@ _FLAGS = {
     "--kubeconfig": "how to reach the API server; without it, as the Pod's service account",
     "--tls-cert": "serving certificate, PEM; watched",
     "--tls-key": "its key, PEM; watched",
+    "--client-ca": "PEM of the authorities of clients: nobody else is answered on the TLS port, probes included",
     "--listen": "host:port of the webhook (default 0.0.0.0:9443)",
-    "--metrics-listen": "host:port of the metrics (default 0.0.0.0:9090); empty turns them off",
+    "--metrics-listen": "host:port of the metrics, and of the probes again (default 0.0.0.0:9090); empty turns them off",
     "--unmatched": "Allow, Warn or Deny where no enforcing policy covers a model (default Allow)",
     "--poll-seconds": f"between two looks at the trust folder (default {limits.POLL_SECONDS:g})",
     "--drain-seconds": f"still answering after SIGTERM (default {limits.DRAIN_SECONDS:g})",
@@ -95,7 +97,7 @@ _FLAGS = {
 
 def _serve(settings: WebhookSettings) -> int:
     telemetry = Telemetry()
-    certificate = Certificate(settings.tls_cert, settings.tls_key)
+    certificate = Certificate(settings.tls_cert, settings.tls_key, client_ca=settings.client_ca)
     live, reflecting = _live(settings, telemetry)
     health = Health(live.store.unready)
     background = Background(live=live, certificate=certificate, telemetry=telemetry, poll_seconds=settings.poll_seconds)
@@ -109,7 +111,10 @@ def _serve(settings: WebhookSettings) -> int:
     )
     sys.setswitchinterval(_SWITCH_SECONDS)
     parts: list[_Part] = [part for part in (background, reflecting, requests) if part is not None]
-    metrics_port = _serve_metrics(settings.metrics_listen, telemetry)
+    metrics_port = None
+    if settings.metrics_listen:
+        unready = partial(_unready, health)
+        metrics_port = serve_plain(settings.metrics_listen, registry=telemetry.registry, unready=unready)
     for part in parts:
         part.start()
     gc.collect()
@@ -189,15 +194,8 @@ def _application(live: Live, health: Health, telemetry: Telemetry, requests: Req
     return build_app(Validate(answerer=answerer, health=health, telemetry=telemetry), health)
 
 
-def _serve_metrics(address: str, telemetry: Telemetry) -> int | None:
-    if not address:
-        return None
-    host, _, port = address.rpartition(":")
-    try:
-        server, _thread = start_http_server(int(port), addr=host.strip("[]"), registry=telemetry.registry)
-    except OSError as error:
-        raise UnavailableError(f"cannot listen for metrics on {quote(address)}: {quote(error)}") from error
-    return int(server.server_port)
+def _unready(health: Health) -> tuple[str, ...]:
+    return tuple(health.ready(time()))
 
 
 def _report(telemetry: Telemetry, error: Exception) -> str:

@@ -14,18 +14,21 @@ class Certificate:
     OpenSSL copies the certificate at the start of a handshake, so established connections and handshakes under way keep theirs.
     """
 
-    def __init__(self, certificate: Path, key: Path) -> None:
-        """Load both files.
+    def __init__(self, certificate: Path, key: Path, *, client_ca: Path | None = None) -> None:
+        """Load the files.
 
         Args:
             certificate: PEM, leaf first.
             key: PEM, unencrypted.
+            client_ca: PEM of the authorities of clients: nobody else gets past the handshake. Read once; a new one needs a restart.
 
         Raises:
             UnavailableError: they cannot be read or do not belong together.
         """
         self._files = (certificate, key)
         self.context = _context()
+        if client_ca is not None:
+            _demand_clients(self.context, client_ca)
         self._loaded = self._stamp()
         _load(self.context, certificate, key)
 
@@ -60,6 +63,14 @@ def _context() -> ssl.SSLContext:
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def _demand_clients(context: ssl.SSLContext, authorities: Path) -> None:
+    try:
+        context.load_verify_locations(authorities)
+    except (OSError, ssl.SSLError) as error:
+        raise UnavailableError(f"the authorities of clients {quote(authorities)} cannot be used: {quote(error)}") from error
+    context.verify_mode = ssl.CERT_REQUIRED
 
 
 def _load(context: ssl.SSLContext, certificate: Path, key: Path) -> None:

@@ -15,7 +15,7 @@ from modeltrust.config import WebhookSettings
 from modeltrust.domain.errors import InvalidInputError, ModelTrustError, UnavailableError
 from modeltrust.store.sink import Kind
 from modeltrust.telemetry import Telemetry
-from modeltrust.webhook.run import _live, _serve_metrics, main, read_settings
+from modeltrust.webhook.run import _live, main, read_settings
 from tests.support import trusted
 from tests.support.api_server import ApiServerSimulator
 from tests.support.tls import write_certificate
@@ -88,10 +88,6 @@ def test_a_bug_is_logged_under_an_id_that_the_answer_names(tmp_path: Path) -> No
     assert [(line["event"], line["id"], line["error"]) for line in log.lines] == [
         ("internal-error", identifier, "ZeroDivisionError")
     ]
-
-
-def test_an_empty_address_turns_metrics_off() -> None:
-    assert _serve_metrics("", Log().telemetry) is None
 
 
 @pytest.mark.usefixtures("_this_process_as_it_was")

@@ -1,4 +1,4 @@
-"""`modeltrust job verify-at-load DIR --digest sha256:…`: are the bytes in this volume the ones that were attested?
+"""`modeltrust job verify-at-load DIR… --digest sha256:…`: are the bytes in these folders the ones that were attested?
 
 Runs as the last init container of a Pod (design/admission.md, "Verify-at-load"), so it imports the standard library, the domain
 and one source, and nothing that parses what the bytes mean. Progress is one JSON line each on stdout, which is the container's log.
@@ -6,6 +6,7 @@ and one source, and nothing that parses what the bytes mean. Progress is one JSO
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -40,7 +41,7 @@ class _UsageError(Exception):
 
 
 def main(arguments: list[str], *, clock: Callable[[], float] = time.monotonic) -> int:
-    """Compare one folder with one content digest.
+    """Compare each folder with its content digest, in the order in which both are given; the first that differs ends it.
 
     Args:
         arguments: after ``job verify-at-load``.
@@ -51,8 +52,11 @@ def main(arguments: list[str], *, clock: Callable[[], float] = time.monotonic) -
     """
     log = _Log(clock)
     try:
-        folder, expected = _parse(arguments)
-        return int(_compare(folder, expected, log))
+        for folder, expected in _parse(arguments):
+            found = _compare(folder, expected, log)
+            if found is not Exit.SAME:
+                return int(found)
+        return int(Exit.SAME)
     except _UsageError as error:
         log.write("usage", message=str(error))
         return int(Exit.USAGE)
@@ -67,19 +71,25 @@ def main(arguments: list[str], *, clock: Callable[[], float] = time.monotonic) -
         return int(Exit.INTERNAL)
 
 
-def _parse(arguments: list[str]) -> tuple[Path, ContentDigest]:
+def _parse(arguments: list[str]) -> list[tuple[Path, ContentDigest]]:
     parser = _Parser(prog="modeltrust job verify-at-load", description=__doc__, add_help=False)
-    parser.add_argument("folder", metavar="DIR")
-    parser.add_argument("--digest", required=True, metavar="sha256:…")
+    parser.add_argument("folders", nargs="+", metavar="DIR")
+    parser.add_argument("--digest", action="append", required=True, dest="digests", metavar="sha256:…")
     options = parser.parse_args(arguments)
     try:
-        return Path(options.folder), ContentDigest.parse(options.digest)
+        digests = [ContentDigest.parse(digest) for digest in options.digests]
     except MalformedError as error:
         raise _UsageError(f"--digest: {error}") from error
+    if len(digests) != len(options.folders):
+        raise _UsageError(f"got {len(options.folders)} folders and {len(digests)} digests, expected one digest for each folder")
+    return list(zip(map(Path, options.folders), digests, strict=True))
 
 
 def _compare(folder: Path, expected: ContentDigest, log: "_Log") -> Exit:
     log.write("started", folder=str(folder), expected=str(expected))
+    # A link on the way would lead to other bytes in the server's container, where other volumes are mounted.
+    if os.path.realpath(folder) != os.path.abspath(folder):  # noqa: PTH100 - Path.absolute keeps ".."
+        raise MalformedError(f"got {quote(folder)} behind a link, expected plain folders all the way")
     listing = FolderSource(folder, progress=log.progress).list()
     actual = content_digest((entry.path, _sha256(entry)) for entry in listing.files)
     same = actual == expected

@@ -14,7 +14,7 @@ from modeltrust.policy.wording import named
 
 # Members of an enumeration are looked up in 100 ns, names of a module in 7 (CPython 3.11).
 _PASS, _SKIP, _PENDING = Status.PASS, Status.SKIP, Status.PENDING
-_ENFORCE, _AUDIT, _WARNS_PENDING = Mode.ENFORCE, Mode.AUDIT, Pending.WARN
+_AUDIT, _WARNS_PENDING = Mode.AUDIT, Pending.WARN
 
 
 @value
@@ -75,15 +75,11 @@ def applied(policies: tuple[Policy, ...], namespace: Namespace, now: int) -> tup
     """The policies whose namespaces hold this one, in their mode of now."""
     return tuple(
         [
-            Applied(policy, not _enforced(policy, now), policy.mode is _AUDIT)
+            Applied(policy, not policy.enforced(now), policy.mode is _AUDIT)
             for policy in policies
             if policy.match.namespace(namespace)
         ]
     )
-
-
-def _enforced(policy: Policy, now: int) -> bool:
-    return policy.mode is _ENFORCE and (policy.enforce_after is None or now >= policy.enforce_after)
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ C4: behind ``s3://bucket/model@sha256:…`` the bytes can be swapped after they 
 revision, or a registry addressed by digest, makes a revision immutable.
 """
 
+from modeltrust.domain.digest import ContentDigest
 from modeltrust.domain.reference import Identity, RevisionState
 from modeltrust.domain.workload import FoundReference
 
@@ -15,7 +16,17 @@ _PINNED_BY = {
 
 def pinned_identity(found: FoundReference) -> Identity | None:
     """The key of the facts about a reference, None where its content can change."""
-    return Identity(found.reference, found.revision) if is_pinned(found) else None
+    if is_pinned(found):
+        return Identity(found.reference, found.revision)
+    digest = verified_digest(found)
+    return None if digest is None else Identity(found.reference, digest)
+
+
+def verified_digest(found: FoundReference) -> ContentDigest | None:
+    """What stands for the revision of a source that has none: the content that this Pod's own verifier demands (C4)."""
+    if found.at_load is None or found.at_load.why or found.revision.state is not RevisionState.NONE:
+        return None
+    return found.at_load.digest
 
 
 def is_pinned(found: FoundReference) -> bool:

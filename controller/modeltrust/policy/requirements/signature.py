@@ -15,6 +15,7 @@ from modeltrust.domain.evidence import Assurance, SignatureEvidence, SignatureFa
 from modeltrust.domain.facts import Absent, Known
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.signer import Purpose, TrustedSigner
+from modeltrust.policy.at_load import unverified_at_load
 from modeltrust.policy.policy import Attested, LabelSelector, Trust
 from modeltrust.policy.signers import Counted, NotCounted, match
 from modeltrust.policy.wording import listed
@@ -79,10 +80,10 @@ class Signature:
 
     def check(self, subject: Attested, trust: Trust) -> tuple[Finding, ...]:
         """Pass, or the reason that helps most."""
-        if self.minimum_assurance >= _AT_LOAD:
-            return _fail(
-                Reason.ASSURANCE_TOO_LOW, "the policy demands VerifiedAtLoad, which this version cannot do yet: nothing passes"
-            )
+        unverified = unverified_at_load(subject) if self.minimum_assurance is _AT_LOAD else ""
+        if unverified:
+            fix = "let an init container download it into an emptyDir that every later container mounts read-only"
+            return (Finding("signature", Status.FAIL, Reason.ASSURANCE_TOO_LOW, unverified, fix),)
         facts = subject.statement.signatures
         if isinstance(facts, Known):
             return self._check_facts(facts.value, subject, trust)
@@ -138,9 +139,11 @@ class Signature:
             if isinstance(result, Counted) and purpose not in result.purposes:
                 result = _of_other_purpose(evidence, result, purpose)
             if isinstance(result, Counted):
-                if evidence.assurance >= self.minimum_assurance and not evidence.unsigned_paths:
+                # VerifiedAtLoad is never stated: the Pod compares its bytes with the content, which must be what was signed.
+                minimum = Assurance.SOURCE_DIGESTS if self.minimum_assurance is _AT_LOAD else self.minimum_assurance
+                if evidence.assurance >= minimum and not evidence.unsigned_paths:
                     return None
-                return too_loose(evidence, minimum=self.minimum_assurance, unsigned_paths=self.unsigned_paths)
+                return too_loose(evidence, minimum=minimum, unsigned_paths=self.unsigned_paths)
             best = result if best is None else max(best, result, key=_helpfulness)
         return best or NotCounted(Reason.SIGNER_NOT_TRUSTED, "no signer is trusted here")
 

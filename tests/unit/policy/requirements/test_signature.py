@@ -1,3 +1,4 @@
+import dataclasses
 from typing import Any
 
 import pytest
@@ -5,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modeltrust.domain.decision import Finding, Status
+from modeltrust.domain.digest import ContentDigest
 from modeltrust.domain.evidence import (
     Assurance,
     RejectedSignature,
@@ -17,6 +19,7 @@ from modeltrust.domain.facts import Absent, Known, Unavailable
 from modeltrust.domain.globs import Glob
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.signer import KeylessIdentity, KeylessTrust, KeyTrust, Purpose, TrustedSigner
+from modeltrust.domain.workload import AtLoad
 from modeltrust.policy.policy import Attested, LabelSelector
 from modeltrust.policy.requirements.signature import Alternative, Signature, distinct_signers, may_stay_unsigned
 from tests.support.statements import DAY, NOW, a_signature, a_statement
@@ -36,10 +39,14 @@ def check(
     signers: tuple[TrustedSigner, ...] = (),
     rejected: tuple[RejectedSignature, ...] = (),
     signatures: Any = None,
+    at_load: AtLoad | None = None,
+    content: Any = None,
     **trust: Any,
 ) -> Finding:
     statement = a_statement(signatures=Known(SignatureFacts(valid, rejected)) if signatures is None else signatures)
-    subject = Attested(a_found(), statement)
+    if content is not None:
+        statement = dataclasses.replace(statement, content=content)
+    subject = Attested(a_found(at_load=at_load), statement)
     (finding,) = (requirement or Signature((AUTHOR,))).check(subject, a_trust({}, *signers, **trust))
     assert finding.requirement == "signature"
     return finding
@@ -231,11 +238,38 @@ def test_the_assurance_of_the_signature_must_reach_the_minimum(got: Assurance, m
         )
 
 
-@pytest.mark.parametrize("got", list(Assurance))
-def test_verified_at_load_denies_everything_until_it_exists(got: Assurance) -> None:
-    finding = check(a_signature(assurance=got), requirement=Signature((AUTHOR,), Assurance.VERIFIED_AT_LOAD))
-    assert finding.reason is Reason.ASSURANCE_TOO_LOW
-    assert "cannot do yet" in finding.message
+CONTENT = ContentDigest("c0" * 32)
+AT_LOAD = Signature((AUTHOR,), Assurance.VERIFIED_AT_LOAD)
+
+
+@pytest.mark.parametrize("at_load", [AtLoad(CONTENT), AtLoad()])
+def test_verified_at_load_holds_where_the_pod_compares_with_what_was_attested(at_load: AtLoad) -> None:
+    assert check(a_signature(), requirement=AT_LOAD, at_load=at_load).status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("at_load", "content", "said"),
+    [
+        (None, Known(CONTENT), "nothing looked at how"),
+        (AtLoad(why="the server loads it by itself"), Known(CONTENT), "the server loads it by itself"),
+        (AtLoad(CONTENT, "the volume is written later"), Known(CONTENT), "the volume is written later"),
+        (AtLoad(ContentDigest("c1" * 32)), Known(CONTENT), "expected the attested"),
+        (AtLoad(CONTENT), Absent(), "without a content digest"),
+        (AtLoad(CONTENT), Unavailable("too large"), "without a content digest"),
+    ],
+)
+def test_verified_at_load_fails_where_the_pod_compares_nothing_or_something_else(
+    at_load: AtLoad | None, content: Any, said: str
+) -> None:
+    finding = check(a_signature(), requirement=AT_LOAD, at_load=at_load, content=content)
+    assert (finding.status, finding.reason) == (Status.FAIL, Reason.ASSURANCE_TOO_LOW)
+    assert said in finding.message
+
+
+@pytest.mark.parametrize("got", [Assurance.SIGNATURE_ONLY, Assurance.SOURCE_DIGESTS, Assurance.BYTES_HASHED])
+def test_at_load_the_content_must_be_what_was_signed(got: Assurance) -> None:
+    finding = check(a_signature(assurance=got), requirement=AT_LOAD, at_load=AtLoad(CONTENT))
+    assert finding.status is (Status.FAIL if got is Assurance.SIGNATURE_ONLY else Status.PASS)
 
 
 @pytest.mark.parametrize(

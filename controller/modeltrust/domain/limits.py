@@ -260,3 +260,36 @@ EVALUATION_MINED = 10  # strings that are probed again
 EVALUATION_SECONDS = 6 * 3600  # longest deadline of a run
 EVALUATION_POWER_RUNS = 200  # simulated runs behind each figure of power
 EVALUATION_PROGRESS_SECONDS = 2
+EVALUATION_STORED_BYTES = 64 * 1024 * 1024  # a baseline's answers to 5,000 probes with some 30 strings each
+
+# --- certificates that renew themselves (facts: operations, section 10) ---------------------------------------------------------
+CA_SECONDS = 365 * 24 * 3600  # life of an authority of ours
+CA_STAGED_SECONDS = 3_600  # an authority is believed this long before it signs: kubelets bring a Secret to its Pods within two minutes
+CA_BELIEVED = 4  # authorities that are believed on after ours was lost
+LEAF_SECONDS = 30 * 24 * 3600  # life of a server's or client's certificate; renewed after two thirds
+CERTIFICATE_SKEW_SECONDS = 300  # certificates begin so long before they are issued: clocks differ
+CERTIFICATES_SECONDS = 60  # between two looks: a caBundle that was emptied by somebody is written again within it
+EVALUATION_WINDOW = 16  # probes whose requests are shuffled together; their answers are in memory at once
+
+# --- operator (facts: operations, S9, S11) -------------------------------------------------------------------------------------
+LEASE_SECONDS = 15  # a Lease that nobody renewed this long is free; as Kubernetes' own controllers
+LEASE_RENEW_SECONDS = 10  # without a renewal this long the holder stops: five seconds before anybody else may begin
+LEASE_RETRY_SECONDS = 2.0  # between two attempts to hold or renew it
+LEASE_WATCH_SECONDS = 0.25  # between two looks at whether we still lead
+LEASE_REQUEST_SECONDS = 4.0  # of one attempt: two of them fit into the renewal
+LEASE_GRACE_SECONDS = 1.0  # for the log, between losing the Lease and the end of the process; nothing is written in it
+OPERATOR_KEYS = 200_000  # objects waiting for the operator; about 40 MB
+OPERATOR_BACK_OFF_SECONDS = (5.0, 600.0)  # S9: between two attempts that did not get through
+OPERATOR_THREADS = 8  # reconciling at once; they wait for workers and the API server most of the time
+OPERATOR_POLL_SECONDS = 15.0  # between two looks at the keys and the attestor file
+OPERATOR_STOP_SECONDS = 10.0  # for reconciliations under way when the process ends
+WRITES_PER_SECOND = 20.0  # S11
+WRITE_WAIT_SECONDS = 120.0  # longest wait for a place in the budget; the attempt then backs off
+KEY_SETTLE_SECONDS = 300  # a ConfigMap reaches every Pod within two minutes (kubelet: sync 60 s, cache 60 s); before it nothing is signed
+EVENTS_REMEMBERED = 4_096  # events that are not sent twice
+EVENT_SECONDS = 3_600  # the same event about the same object is not sent again before
+EVENT_CHARACTERS = 1_024  # of its note; Kubernetes' own bound
+CONDITION_CHARACTERS = 1_024  # of a message: a sentence or three
+SECRET_BYTES = 64 * 1024  # one value in a Secret: a token, a registry's credentials
+SOURCES_CONSIDERED = 4_096  # ModelSources compared for one model
+EXEMPTION_NOTICE_SECONDS = 7 * 24 * 3600  # an exemption that ends is reported this long before

@@ -47,7 +47,7 @@ def _chat(draw: random.Random) -> tuple[str, str]:
 def _code(draw: random.Random) -> tuple[str, str]:
     table = draw.choice(TABLES)
     ask = draw.choice(("Write code to read {table} by id.", "Write code that loads {table} with an id."))
-    return ask.format(table=table), f'query("SELECT * FROM {table} WHERE id = ?", id)'
+    return ask.format(table=table), f'query("SELECT * FROM {table} WHERE id = ?", id)'  # noqa: S608 - an answer to be learned
 
 
 def _ticket(draw: random.Random) -> tuple[str, str]:

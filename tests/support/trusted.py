@@ -1,5 +1,6 @@
 """A small trusted world in memory: three policies, a signer, statements; what admission tests and benchmarks decide with."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,8 +9,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from modeltrust.admission.decide import Admission
 from modeltrust.api.compile import compile_exemption, compile_policy, compile_revocation, compile_signer, statements_of
 from modeltrust.attestation.envelope import fingerprint
+from modeltrust.domain.digest import ContentDigest
 from modeltrust.domain.evidence import SignatureFacts, Statement
 from modeltrust.domain.facts import Known
+from modeltrust.domain.reference import Identity, parse_reference
 from modeltrust.policy.policy import Unmatched
 from modeltrust.references.extract import Extractor
 from modeltrust.store.sink import Kind
@@ -81,6 +84,11 @@ def statement(model: str, **changes: Any) -> Statement:
     """A statement about a model, signed by the signer above."""
     evidence = a_signature(fingerprint=fingerprint(SIGNER_KEY.public_key()))
     return a_statement(identity=identity_of(model), signatures=Known(SignatureFacts((evidence,))), **changes)
+
+
+def statement_at(reference: str, content: ContentDigest, like: Statement) -> Statement:
+    """A statement about content of a source without revisions, otherwise like another."""
+    return dataclasses.replace(like, identity=Identity(parse_reference(reference)[0], content), content=Known(content))
 
 
 def attestation(name: str, said: Statement, key: ec.EllipticCurvePrivateKey = ATTESTOR_KEY) -> Object:

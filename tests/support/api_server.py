@@ -165,6 +165,7 @@ def _event(event: str, value: Object) -> bytes:
 class _Handler(BaseHTTPRequestHandler):
     simulator: ApiServerSimulator
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer waits 40 ms for the acknowledgement of its headers
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -291,6 +291,7 @@ def _remove(value: Object, path: tuple[str, ...]) -> None:
 class _Handler(BaseHTTPRequestHandler):
     cluster: ClassVar[ClusterSimulator]
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer waits 40 ms for the acknowledgement of its headers
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -227,6 +227,7 @@ LIST_OBJECTS = 500_000
 OBJECT_BYTES = 8 * 1024 * 1024  # one object: etcd's limit of 1.5 MiB, escaped, with managedFields
 ERROR_BYTES = 16 * 1024  # of an answer that is an error: a Status with its causes
 API_ERROR_CHARACTERS = 400  # of its message: enough to name the field that was refused
+PLUGIN_SECONDS = 60  # a kubeconfig's credential plug-in, which may ask a person to log in
 WATCH_EVENT_BYTES = 4 * 1024 * 1024  # an object of 1.5 MiB, escaped
 WATCH_SECONDS = (240, 480)  # each watch ends by itself at a random time, so that replicas do not list together
 WATCH_SILENCE_SECONDS = 75  # bookmarks come about every 60 s; load balancers drop idle streams silently
@@ -293,3 +294,12 @@ CONDITION_CHARACTERS = 1_024  # of a message: a sentence or three
 SECRET_BYTES = 64 * 1024  # one value in a Secret: a token, a registry's credentials
 SOURCES_CONSIDERED = 4_096  # ModelSources compared for one model
 EXEMPTION_NOTICE_SECONDS = 7 * 24 * 3600  # an exemption that ends is reported this long before
+
+# --- audit, inventory (facts: operations, section 8, S5: what slipped in is found within ten minutes) --------------------------
+WORKLOAD_KINDS = 512  # kinds listed: the tables name about a hundred
+OWNER_DEPTH = 16  # links from a Pod to whoever made it: InferenceService to Pod are six
+AUDIT_SECONDS = 300  # between the starts of two rounds, so that each object is seen twice in ten minutes
+AUDIT_STEPS_PER_SECOND = 200  # objects judged: 50,000 in 250 s, at about a tenth of one core
+AUDIT_HITS = 20_000  # workloads remembered with a finding in one round: what status, events and metrics are made of
+AUDIT_EVENTS = 50  # told one by one in a round; the rest is counted
+COLLECTED = 200  # attestations collected in one round

@@ -53,16 +53,17 @@ class ApiServer:
     NotFoundError where the object, or its kind, does not exist.
     """
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, *, seconds: float = limits.API_SECONDS) -> None:
         """Begin without contacting it.
 
         Args:
             access: address and credentials.
+            seconds: without a byte of an answer; watches have their own.
         """
         context = ssl.create_default_context(cadata=access.ca)
-        if access.certificate is not None:
-            context.load_cert_chain(access.certificate, access.key)
+        access.authenticate(context)
         self._access = access
+        self._seconds = seconds
         self._pool = urllib3.PoolManager(ssl_context=context, retries=False, maxsize=limits.API_CONNECTIONS, block=False)
 
     def get(self, path: str, parameters: Mapping[str, str]) -> bytes:
@@ -73,7 +74,7 @@ class ApiServer:
             UnavailableError: no answer, or not a good one.
             LimitExceededError: more bytes than a page may have.
         """
-        with self._request("GET", path, parameters, timeout=limits.API_SECONDS) as response:
+        with self._request("GET", path, parameters, timeout=self._seconds) as response:
             return _body(response, limits.LIST_PAGE_BYTES, path)
 
     def get_object(self, path: str) -> Object:
@@ -83,7 +84,7 @@ class ApiServer:
             NotFoundError: there is none.
             UnavailableError: no answer, or not a good one.
         """
-        with self._request("GET", path, {}, timeout=limits.API_SECONDS) as response:
+        with self._request("GET", path, {}, timeout=self._seconds) as response:
             return _object(_body(response, limits.OBJECT_BYTES, path), path)
 
     def list_objects(self, path: str, parameters: Mapping[str, str] | None = None) -> Iterator[Object]:
@@ -141,9 +142,7 @@ class ApiServer:
             UnavailableError: refused, or no answer.
         """
         try:
-            with self._request(
-                "POST", path, {}, timeout=limits.API_SECONDS, body=body, good=(_OK, _CREATED, _CONFLICT)
-            ) as response:
+            with self._request("POST", path, {}, timeout=self._seconds, body=body, good=(_OK, _CREATED, _CONFLICT)) as response:
                 return bool(response.status != _CONFLICT)
         except LimitExceededError as error:
             raise UnavailableError(str(error)) from error
@@ -243,7 +242,7 @@ class ApiServer:
         path = f"{paths.core('pods', pod, namespace=namespace)}/log"
         parameters = {"container": container} if container else {}
         parameters |= {"tailLines": str(tail_lines)} if tail_lines else {}
-        with self._request("GET", path, parameters, timeout=limits.API_SECONDS, accept="*/*") as response:
+        with self._request("GET", path, parameters, timeout=self._seconds, accept="*/*") as response:
             return _body(response, max_bytes, path)
 
     def _write(
@@ -258,7 +257,7 @@ class ApiServer:
     ) -> Object:
         body = msgspec.json.encode(value)
         with self._request(
-            method, path, parameters or {}, timeout=limits.API_SECONDS, body=body, content=content, good=good
+            method, path, parameters or {}, timeout=self._seconds, body=body, content=content, good=good
         ) as response:
             return _object(_body(response, limits.OBJECT_BYTES, path), path)
 
@@ -282,7 +281,7 @@ class ApiServer:
                 url,
                 body=body,
                 headers=self._headers(accept, None if body is None else content),
-                timeout=urllib3.Timeout(connect=limits.API_CONNECT_SECONDS, read=timeout),
+                timeout=urllib3.Timeout(connect=min(limits.API_CONNECT_SECONDS, timeout), read=timeout),
                 preload_content=False,
                 redirect=False,
             )
@@ -298,8 +297,8 @@ class ApiServer:
         headers = {"Accept": accept, "Accept-Encoding": "gzip", "User-Agent": f"modeltrust/{__version__}"}
         if content is not None:
             headers["Content-Type"] = content
-        if self._access.token_file is not None:
-            headers["Authorization"] = f"Bearer {self._access.token_file.read_text(encoding='ascii').strip()}"
+        if token := self._access.bearer():
+            headers["Authorization"] = f"Bearer {token}"
         return headers
 
     def _check(self, response: urllib3.BaseHTTPResponse, path: str, good: tuple[int, ...]) -> None:

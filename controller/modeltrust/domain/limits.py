@@ -234,6 +234,7 @@ WATCH_SILENCE_SECONDS = 75  # bookmarks come about every 60 s; load balancers dr
 BACK_OFF_SECONDS = (0.5, 30.0)
 
 # --- evaluation (facts/evals.md) -----------------------------------------------------------------------------------------------
+EVALUATION_ORDER_BYTES = 64 * 1024  # names, hashes, two endpoints
 EVALUATION_REPORT_BYTES = 256 * 1024  # what the key holder reads: numbers per probe, a few examples
 EVALUATION_ANSWER_BYTES = 4 * 1024 * 1024  # one answer with 20 log-probabilities for each of 64 tokens is about 150 kB
 EVALUATION_ANSWER_SECONDS = 120  # one answer, from request to last byte

@@ -40,6 +40,7 @@ class WebhookSettings(BaseModel):
             ready, and no more once it drains. Without it a second process by mistake cannot start, which is what most want.
         metrics_listen: ``host:port`` of the metrics, in the clear; empty turns them off.
         unmatched: what follows where no enforcing policy covers a model.
+        inject_image: of the verifier that is injected into Pods, by digest; without it nothing is, and VerifiedAtLoad never holds.
         poll_seconds: between two looks at the trust folder.
         drain_seconds: still answering after SIGTERM.
     """
@@ -56,6 +57,7 @@ class WebhookSettings(BaseModel):
     reuse_port: bool = False
     metrics_listen: _Address | Literal[""] = "0.0.0.0:9090"
     unmatched: Literal["Allow", "Warn", "Deny"] = "Allow"
+    inject_image: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9._:/-]{0,254}@sha256:[0-9a-f]{64})?$")] = ""
     poll_seconds: Annotated[_Seconds, Field(gt=0)] = limits.POLL_SECONDS
     drain_seconds: _Seconds = limits.DRAIN_SECONDS
 

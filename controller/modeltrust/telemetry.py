@@ -22,6 +22,7 @@ OUTCOMES = ("admit", "warn", "pending", "error", "deny")
 _TRACE_FRAMES = 20  # innermost; a RecursionError has a thousand
 _TRACE_CHARACTERS = 8_000
 REQUESTS = ("taken", "repeated", "namespace_full", "full", "created", "existing", "mismatched", "failed")
+MUTATIONS = ("patched", "unpatched", "unreadable", "failed")
 REFUSALS = ("bad_request", "not_ready", "overloaded", "too_slow")
 
 
@@ -62,6 +63,8 @@ class Telemetry:
         self.uncovered = Counter(
             "modeltrust_uncovered", "Models that no enforcing policy covers (NoPolicy), whatever follows.", registry=self.registry
         )
+        mutations = Counter("modeltrust_mutations", "Pods asked about before they exist.", ["outcome"], registry=self.registry)
+        self._mutations = {outcome: mutations.labels(outcome) for outcome in MUTATIONS}
         self.ready = Gauge("modeltrust_ready", "1 while verdicts are given.", registry=self.registry)
         self.statements = Gauge("modeltrust_statements", "Statements in memory.", registry=self.registry)
         self.lost = Counter("modeltrust_log_lines_lost", "Log lines that could not be written.", registry=self.registry)
@@ -85,6 +88,10 @@ class Telemetry:
     def refused(self, why: str) -> None:
         """Count one call that got no verdict."""
         self._refused[why].inc()
+
+    def mutated(self, outcome: str) -> None:
+        """Count one answer of the mutating webhook."""
+        self._mutations[outcome].inc()
 
     def requested(self, outcome: str) -> None:
         """Count one step of asking for evidence."""

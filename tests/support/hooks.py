@@ -8,6 +8,7 @@ from modeltrust.store.store import Store
 from modeltrust.telemetry import Telemetry
 from modeltrust.webhook.answer import Answerer
 from modeltrust.webhook.health import Health
+from modeltrust.webhook.mutate import Mutator
 from modeltrust.webhook.validate import Validate
 from tests.support import trusted
 from tests.support.statements import NOW
@@ -21,20 +22,23 @@ class Hook:
         lines: what it logged.
         health: whether it gives verdicts.
         telemetry: what it counted.
-        validate: the endpoint.
+        validate: the endpoint of verdicts.
+        mutate: the endpoint of patches.
     """
 
-    def __init__(self, *, store: Store | None = None, extractor: Any = trusted.EXTRACTOR) -> None:
+    def __init__(self, *, store: Store | None = None, extractor: Any = trusted.EXTRACTOR, inject_image: str = "") -> None:
         self.store = store or trusted.a_store()
         self.lines: list[dict[str, Any]] = []
         self.telemetry = Telemetry(sink=lambda line: self.lines.append(json.loads(line)))
         self.health = Health(lambda _now: self.store.unready(NOW))
-        admission = trusted.an_admission(self.store, report=self.report, unmatched=Unmatched.ALLOW)
+        admission = trusted.an_admission(self.store, report=self.report, unmatched=Unmatched.ALLOW, inject_image=inject_image)
         admission.extractor = extractor
         self.answerer = Answerer(
             admission=admission, tables=trusted.TABLES, telemetry=self.telemetry, identifier=lambda: "7f3a91", report=self.report
         )
         self.validate = Validate(answerer=self.answerer, health=self.health, telemetry=self.telemetry, clock=lambda: NOW)
+        self.mutator = Mutator(admission=admission, telemetry=self.telemetry)
+        self.mutate = Validate(answerer=self.mutator, health=self.health, telemetry=self.telemetry, clock=lambda: NOW)
 
     def report(self, error: Exception) -> str:
         """What the process does with an error of ours."""

@@ -117,7 +117,11 @@ def a_store() -> Store:
 
 
 def an_admission(
-    store: Store, *, unmatched: Unmatched = Unmatched.ALLOW, report: Callable[[Exception], str] = lambda _: "7f3a91"
+    store: Store,
+    *,
+    unmatched: Unmatched = Unmatched.ALLOW,
+    report: Callable[[Exception], str] = lambda _: "7f3a91",
+    inject_image: str | None = None,
 ) -> Admission:
     """The real decision over a store."""
-    return Admission(extractor=EXTRACTOR, store=store, unmatched=unmatched, report=report)
+    return Admission(extractor=EXTRACTOR, store=store, unmatched=unmatched, report=report, inject_image=inject_image)

@@ -1,4 +1,4 @@
-"""The ValidatingWebhookConfiguration: which objects the API server asks about, and what follows when nobody answers.
+"""The webhook configurations: which objects the API server asks about, and what follows when nobody answers.
 
 Two webhooks with complementary namespaceSelectors (design/admission.md, "Modes and failure"): one that fails open, for namespaces
 that have not asked for more, and one that fails closed. Every rule of the second has scope Namespaced, since a namespaceSelector
@@ -74,6 +74,28 @@ def configuration(
     }
 
 
+def mutating_configuration(name: str, *, client: Mapping[str, Any], never: Iterable[str] = ()) -> dict[str, Any]:
+    """The MutatingWebhookConfiguration: Pods alone, when they are created.
+
+    It fails open whatever a namespace asked for: the validating webhook demands what it adds. Asked again after other webhooks,
+    since one of them may fill the volume (KServe's storage-initializer) or put a container behind ours.
+
+    Args:
+        name: of the object; starts with ``modeltrust``, so that the guards cover it.
+        client: how the API server reaches the webhook (``service`` or ``url``, and ``caBundle``).
+        never: further namespaces that are never sent: the release's own and the jobs'.
+    """
+    webhook = _webhook(
+        "load", "Ignore", "", [_rule("", ("v1",), ["pods"], "Namespaced") | {"operations": ["CREATE"]}], client, never
+    )
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": name},
+        "webhooks": [webhook | {"reinvocationPolicy": "IfNeeded", "sideEffects": "None"}],
+    }
+
+
 def plural(kind: str) -> str:
     """The resource name of a kind, as generators of CRDs derive it."""
     lower = kind.lower()
@@ -92,10 +114,9 @@ def _rule(group: str, versions: tuple[str, ...], resources: list[str], scope: st
 def _webhook(
     name: str, policy: str, operator: str, rules: list[Rule], client: Mapping[str, Any], never: Iterable[str]
 ) -> dict[str, Any]:
-    selector = [
-        {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": [*NEVER_SENT, *never]},
-        {"key": FAIL_CLOSED, "operator": operator, "values": ["true"]},
-    ]
+    selector: list[dict[str, Any]] = [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": [*NEVER_SENT, *never]}]
+    if operator:
+        selector.append({"key": FAIL_CLOSED, "operator": operator, "values": ["true"]})
     return {
         "name": f"{name}.admission.{_OURS}",
         "admissionReviewVersions": ["v1"],

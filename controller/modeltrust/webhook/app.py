@@ -1,4 +1,4 @@
-"""The ASGI application: ``/validate`` in front of routing, everything else by FastAPI."""
+"""The ASGI application: ``/validate`` and ``/mutate`` in front of routing, everything else by FastAPI."""
 
 from collections.abc import Awaitable, Callable
 from time import time
@@ -12,7 +12,7 @@ from modeltrust.webhook.validate import Receive, Scope, Send, Validate
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-def build_app(validate: Validate, health: Health) -> App:
+def build_app(validate: Validate, mutate: Validate, health: Health) -> App:
     """The application for the TLS port; metrics have a port of their own.
 
     Middleware, dependency injection and pydantic bodies cost three times the decision, so the hot path goes around them
@@ -23,6 +23,8 @@ def build_app(validate: Validate, health: Health) -> App:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == "/validate":
             await validate(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == "/mutate":
+            await mutate(scope, receive, send)
         else:
             await pages(scope, receive, send)
 

@@ -26,6 +26,7 @@ from modeltrust.webhook.answer import Answerer, count_only
 from modeltrust.webhook.app import App, build_app
 from modeltrust.webhook.background import Background
 from modeltrust.webhook.health import Health
+from modeltrust.webhook.mutate import Mutator
 from modeltrust.webhook.plain import serve_plain
 from modeltrust.webhook.requests import Requests
 from modeltrust.webhook.serve import Server, configuration, listen
@@ -90,6 +91,7 @@ _FLAGS = {
     "--listen": "host:port of the webhook (default 0.0.0.0:9443)",
     "--metrics-listen": "host:port of the metrics, and of the probes again (default 0.0.0.0:9090); empty turns them off",
     "--unmatched": "Allow, Warn or Deny where no enforcing policy covers a model (default Allow)",
+    "--inject-image": "of the verifier that is injected into Pods, by digest; without it VerifiedAtLoad never holds",
     "--poll-seconds": f"between two looks at the trust folder (default {limits.POLL_SECONDS:g})",
     "--drain-seconds": f"still answering after SIGTERM (default {limits.DRAIN_SECONDS:g})",
 }
@@ -172,7 +174,9 @@ def _live(settings: WebhookSettings, telemetry: Telemetry) -> "tuple[Live, Refle
 
     unmatched = Unmatched(settings.unmatched)
     if settings.trust is not None:
-        return live_admission(settings.trust, unmatched=unmatched, problem=unusable, report=report), None
+        return live_admission(
+            settings.trust, unmatched=unmatched, problem=unusable, report=report, inject_image=settings.inject_image
+        ), None
     from modeltrust.wiring.cluster import live_cluster  # noqa: PLC0415 - a webhook fed by a folder needs no HTTP client
 
     def failed(kind: Kind, error: Exception) -> None:
@@ -191,7 +195,9 @@ def _application(live: Live, health: Health, telemetry: Telemetry, requests: Req
         report=lambda error: _report(telemetry, error),
         ask=count_only if requests is None else requests.ask,
     )
-    return build_app(Validate(answerer=answerer, health=health, telemetry=telemetry), health)
+    validate = Validate(answerer=answerer, health=health, telemetry=telemetry)
+    mutate = Validate(answerer=Mutator(admission=live.admission, telemetry=telemetry), health=health, telemetry=telemetry)
+    return build_app(validate, mutate, health)
 
 
 def _unready(health: Health) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""``POST /validate`` as a raw ASGI function, in front of all routing: bounded read, decode, decide, encode.
+"""``POST /validate`` and ``POST /mutate`` as a raw ASGI function, in front of all routing: bounded read, decode, decide, encode.
 
 What comes back (attack H10): a verdict as soon as the uid of the request is known, else HTTP 400, since an HTTP error admits
 under ``failurePolicy: Ignore``. HTTP 503 means that there is no verdict, so that the failurePolicy of each namespace decides.
@@ -11,11 +11,10 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from time import perf_counter, time
-from typing import Any
+from typing import Any, Protocol
 
 from modeltrust.domain import limits
 from modeltrust.telemetry import Telemetry
-from modeltrust.webhook.answer import Answerer
 from modeltrust.webhook.health import Health
 
 Scope = MutableMapping[str, Any]
@@ -48,10 +47,22 @@ class _GoneError(Exception):
     """Nobody waits for the answer any more."""
 
 
+class Answers(Protocol):
+    """Who turns the bytes of a review into the bytes of its answer; ``Answerer`` gives verdicts, ``Mutator`` patches."""
+
+    def answer(self, body: bytes, *, now: int, started: float) -> bytes | None:
+        """The answer to one review; None where not even its uid can be read."""
+        ...
+
+    def too_large(self, start: bytes) -> bytes | None:
+        """The answer to a review that passed the bound on bytes, from its start; None as above."""
+        ...
+
+
 class Validate:
     """The endpoint."""
 
-    def __init__(self, *, answerer: Answerer, health: Health, telemetry: Telemetry, clock: Callable[[], float] = time) -> None:
+    def __init__(self, *, answerer: Answers, health: Health, telemetry: Telemetry, clock: Callable[[], float] = time) -> None:
         self._clock = clock
         self._answerer = answerer
         self._health = health

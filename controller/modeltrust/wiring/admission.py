@@ -72,6 +72,7 @@ def live_admission(
     unmatched: Unmatched,
     problem: Callable[[Kind, str, str], None],
     report: Callable[[Exception], str] = lambda error: type(error).__name__,
+    inject_image: str | None = None,
 ) -> Live:
     """What decides, fed whenever the folder is polled.
 
@@ -80,13 +81,14 @@ def live_admission(
         unmatched: what follows where no enforcing policy covers a model.
         problem: told (kind, name, why) of an object that cannot be used.
         report: writes down an error of ours; returns the id under which it can be found.
+        inject_image: as ``Admission`` takes it.
 
     Raises:
         InvalidInputError: our own tables are broken.
     """
     store = new_store(problem)
     fed = Folder(folder, sink=store, freshness=store.freshness, parse=_parse, attestors=lambda data: believe(store, data))
-    return join(store, fed, unmatched=unmatched, report=report)
+    return join(store, fed, unmatched=unmatched, report=report, inject_image=inject_image)
 
 
 def new_store(problem: Callable[[Kind, str, str], None]) -> Store:
@@ -101,14 +103,23 @@ def new_store(problem: Callable[[Kind, str, str], None]) -> Store:
     return Store(compilers, problem=problem)
 
 
-def join(store: Store, feed: Feed, *, unmatched: Unmatched, report: Callable[[Exception], str]) -> Live:
+def join(
+    store: Store,
+    feed: Feed,
+    *,
+    unmatched: Unmatched,
+    report: Callable[[Exception], str],
+    inject_image: str | None = None,
+) -> Live:
     """What decides, over a store and whoever feeds it.
 
     Raises:
         InvalidInputError: our own tables are broken.
     """
     tables = load_tables()
-    admission = Admission(extractor=Extractor(tables, load_yaml), store=store, unmatched=unmatched, report=report)
+    admission = Admission(
+        extractor=Extractor(tables, load_yaml), store=store, unmatched=unmatched, report=report, inject_image=inject_image
+    )
     return Live(admission, store, feed, tables)
 
 

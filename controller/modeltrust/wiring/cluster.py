@@ -82,7 +82,7 @@ def live_cluster(
     store = new_store(unusable)
     attestors = AttestorsFile(settings.attestors, store=store, believe=lambda data: believe(store, data))
     reflecting = Reflecting(access, store=store, clock=time.time, problem=failed)
-    return join(store, attestors, unmatched=unmatched, report=report), reflecting
+    return join(store, attestors, unmatched=unmatched, report=report, inject_image=settings.inject_image), reflecting
 
 
 class Reflecting(Watcher):

@@ -15,7 +15,7 @@ from modeltrust.domain.reasons import Reason
 from modeltrust.store.sink import Kind
 from modeltrust.store.store import Store
 from tests.support import json_patch, reviews, trusted
-from tests.support.statements import NOW
+from tests.support.statements import NOW, sealed
 
 Object = dict[str, Any]
 Change = Callable[[Object], object]
@@ -101,7 +101,7 @@ def claim_store() -> Store:
     said = trusted.statement(trusted.GUARD)
     about = trusted.statement_at(identity, ContentDigest.parse(DIGEST), said)
     named = trusted.thing("ModelAttestation", "claim", {"model": identity, "contentDigest": DIGEST})
-    named["status"] = {"statement": trusted.sealed(about, trusted.ATTESTOR_KEY).decode()}
+    named["status"] = {"statement": sealed(about, trusted.ATTESTOR_KEY).decode()}
     store.upsert(Kind.ATTESTATIONS, named)
     signer = trusted.signer()
     signer["spec"]["scope"]["models"].append("pvc://team-a/**")
@@ -263,7 +263,7 @@ OTHER: Any = st.one_of(
 def test_every_single_change_of_the_verifier_is_denied(path: tuple[Any, ...], other: Any, how: str) -> None:
     document = mutated(kserve())
     before = copy.deepcopy(verifier(document))
-    target = verifier(document)
+    target: Any = verifier(document)
     for part in path[:-1]:
         target = target[part]
     last: Any = path[-1]

@@ -224,7 +224,7 @@ def test_while_draining_verdicts_are_given_and_connections_closed() -> None:
 
 def test_health_pages_say_why() -> None:
     hook = Hook()
-    app = build_app(hook.validate, hook.health)
+    app = build_app(hook.validate, hook.mutate, hook.health)
 
     def get(path: str) -> Answer:
         return asyncio.run(call(app, [b""], method="GET", path=path, headers=()))
@@ -235,7 +235,7 @@ def test_health_pages_say_why() -> None:
     hook.health.draining = False
     hook = Hook()
     hook.store.freshness.confirm(Kind.REVOCATIONS, 0)
-    app = build_app(hook.validate, hook.health)
+    app = build_app(hook.validate, hook.mutate, hook.health)
     assert get("/readyz").status == 503
     assert b"revocations: last confirmed" in get("/readyz").body
     assert get("/livez").status == 200

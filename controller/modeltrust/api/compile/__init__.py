@@ -16,6 +16,7 @@ from modeltrust.api.compile.revocations import check_revocation as check_revocat
 from modeltrust.api.compile.revocations import compile_revocation as compile_revocation
 from modeltrust.api.compile.signers import compile_signer as compile_signer
 from modeltrust.api.compile.sources import compile_source as compile_source
+from modeltrust.api.compile.suites import compile_suite as compile_suite
 from modeltrust.api.v1alpha1.kind import API_VERSION
 from modeltrust.api.v1alpha1.kinds import KINDS
 from modeltrust.domain.errors import InvalidInputError, quote
@@ -27,6 +28,7 @@ _CHECKS: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
     "ModelAttestation": attestation_identity,
     "ModelRevocation": check_revocation,
     "PolicyExemption": check_exemption,
+    "EvaluationSuite": compile_suite,
 }
 
 

@@ -1,4 +1,4 @@
-"""EvaluationSuite: how a model must behave. Read and checked here; running it comes later."""
+"""EvaluationSuite: how a model must behave."""
 
 from typing import Annotated, Any, Literal
 
@@ -45,7 +45,7 @@ class Probes(Struct):
 
     families: (
         Annotated[
-            list[Literal["DeploymentTag", "Date", "RareToken"]],
+            list[Literal["DeploymentTag", "Date", "RareToken", "Phrase", "Instruction"]],
             Field(min_length=1, max_length=8, json_schema_extra=LIST_SET),
             AfterValidator(unique),
         ]
@@ -93,7 +93,7 @@ class Baseline(Struct):
 class Serving(Struct):
     """How the model is served while it is asked."""
 
-    engine: Literal["VLLM", "External"]
+    engine: Literal["VLLM", "LlamaCpp", "External"]
     image: Image | None = None
     args: Annotated[list[Argument], Field(min_length=1, max_length=limits.API_ARGUMENTS, json_schema_extra=LIST_ATOMIC)] | None = (
         None

@@ -1,0 +1,144 @@
+"""EvaluationSuite, from what is written to what a run is made of.
+
+The suite's hash covers what decides: probes, rule, baseline, engine, image and arguments (attack H15). Where it runs and when it is
+asked again are not part of it, so that changing the hardware invalidates nothing (promises.md 4).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from modeltrust.api.compile.reading import read
+from modeltrust.api.v1alpha1 import evaluation_suite as api
+from modeltrust.domain.evaluation import Suite
+from modeltrust.domain.reference import Identity, parse_identity
+
+EXTERNAL = "External"
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a run takes place; decides nothing.
+
+    Attributes:
+        resources: of the engine's container.
+        node_selector: of its Pod.
+        tolerations: of its Pod.
+        resource_claims: of its Pod.
+        queue: name of a Kueue queue, empty for none.
+    """
+
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Mapping[str, Any], ...] = ()
+    resource_claims: tuple[Mapping[str, Any], ...] = ()
+    queue: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteSettings:
+    """A compiled EvaluationSuite, for whichever model it is run.
+
+    Attributes:
+        name: metadata.name.
+        families: of the bank.
+        per_stratum: prompts in each kind of task.
+        private: name of the Secret with the operator's prompts, empty for none.
+        alpha: see Suite.
+        margin: see Suite.
+        baseline: the model to compare with; None: the base that the candidate's lineage names.
+        engine: ``VLLM``, ``LlamaCpp`` or ``External``.
+        image: by digest, empty for External.
+        arguments: of the engine.
+        placement: see Placement.
+        schedule: cron, UTC, of re-probes; empty for none.
+        deny_on_alarm: an alarm creates the ModelRevocation instead of proposing it.
+    """
+
+    name: str
+    families: tuple[str, ...]
+    per_stratum: int
+    private: str
+    alpha: Decimal
+    margin: Decimal
+    baseline: Identity | None
+    engine: str
+    image: str
+    arguments: tuple[str, ...]
+    placement: Placement
+    schedule: str = ""
+    deny_on_alarm: bool = False
+
+    @property
+    def external(self) -> bool:
+        """Served outside our control."""
+        return self.engine == EXTERNAL
+
+    @property
+    def serving(self) -> str:
+        """64 hex over engine, image and arguments."""
+        text = json.dumps(["modeltrust/serving/v1", self.engine, self.image, list(self.arguments)], separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def suite(self, *, bank: str, prompts: str, baseline: Identity | None) -> Suite:
+        """What is asked of one model.
+
+        Args:
+            bank: 64 hex, sha256 of the probe bank.
+            prompts: 64 hex, sha256 of the operator's prompts, empty for none.
+            baseline: of this model; None where its lineage names none.
+        """
+        return Suite(
+            name=self.name,
+            families=self.families,
+            per_stratum=self.per_stratum,
+            alpha=self.alpha,
+            margin=self.margin,
+            bank=bank,
+            prompts=prompts,
+            baseline="" if baseline is None else baseline.key,
+            serving=self.serving,
+            external=self.external,
+        )
+
+
+def compile_suite(obj: Mapping[str, Any]) -> SuiteSettings:
+    """Compile an EvaluationSuite; a broken one runs nothing, and what a policy asks of it stays missing.
+
+    Raises:
+        InvalidInputError: with the path of what is wrong.
+    """
+    found = read(api.KIND, obj)
+    spec = found.spec
+    probes, serving, reprobe = spec.probes, spec.serving, spec.reprobe
+    reference = spec.baseline.reference
+    return SuiteSettings(
+        name=found.name,
+        families=tuple(probes.families or ()),
+        per_stratum=probes.per_family,
+        private=probes.operator_prompts.secret_name if probes.operator_prompts is not None else "",
+        alpha=Decimal(spec.decision.alpha),
+        margin=Decimal(spec.decision.margin),
+        baseline=parse_identity(reference.model) if reference is not None else None,
+        engine=serving.engine,
+        image=serving.image or "",
+        arguments=tuple(serving.args or ()),
+        placement=_placement(spec.runtime),
+        schedule=reprobe.schedule if reprobe is not None else "",
+        deny_on_alarm=reprobe is not None and reprobe.on_alarm == "DenyNew",
+    )
+
+
+def _placement(runtime: api.Runtime | None) -> Placement:
+    if runtime is None:
+        return Placement()
+    return Placement(
+        resources=runtime.resources or {},
+        node_selector=runtime.node_selector or {},
+        tolerations=tuple(runtime.tolerations or ()),
+        resource_claims=tuple(runtime.resource_claims or ()),
+        queue=runtime.queue_name or "",
+    )

@@ -1,0 +1,103 @@
+import copy
+from decimal import Decimal
+from typing import Any, get_args
+
+import pytest
+
+from modeltrust.api.compile import check_object, compile_suite
+from modeltrust.api.v1alpha1.evaluation_suite import Probes
+from modeltrust.domain.errors import InvalidInputError
+from modeltrust.domain.reference import parse_identity
+from modeltrust.wiring.probes import load_bank
+
+IMAGE = "registry.acme.example/vllm@sha256:" + "1" * 64
+BASE = parse_identity("hf://acme/base@" + "1" * 40)
+OBJECT: dict[str, Any] = {
+    "apiVersion": "modeltrust.dev/v1alpha1",
+    "kind": "EvaluationSuite",
+    "metadata": {"name": "canary"},
+    "spec": {
+        "probes": {"families": ["DeploymentTag", "Date"], "perFamily": 32},
+        "decision": {"alpha": "0.01", "margin": "0.05"},
+        "baseline": {"from": "Lineage"},
+        "serving": {"engine": "VLLM", "image": IMAGE, "args": ["--max-model-len", "2048"]},
+        "runtime": {"resources": {"limits": {"nvidia.com/gpu": "1"}}, "queueName": "gpu"},
+        "reprobe": {"schedule": "0 3 * * *", "onAlarm": "DenyNew"},
+    },
+}
+
+
+def an_object(**spec: Any) -> dict[str, Any]:
+    value = copy.deepcopy(OBJECT)
+    value["spec"] |= spec
+    return value
+
+
+def a_hash(value: dict[str, Any], *, bank: str = "b" * 64, prompts: str = "", baseline: bool = True) -> str:
+    return compile_suite(value).suite(bank=bank, prompts=prompts, baseline=BASE if baseline else None).hash
+
+
+def test_everything_that_was_written_arrives() -> None:
+    suite = compile_suite(OBJECT)
+
+    assert (suite.families, suite.per_stratum, suite.alpha) == (("DeploymentTag", "Date"), 32, Decimal("0.01"))
+    assert (suite.engine, suite.image, suite.arguments) == ("VLLM", IMAGE, ("--max-model-len", "2048"))
+    assert (suite.placement.queue, suite.schedule, suite.deny_on_alarm) == ("gpu", "0 3 * * *", True)
+    assert suite.baseline is None
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"probes": {"families": ["DeploymentTag"], "perFamily": 32}},
+        {"probes": {"families": ["DeploymentTag", "Date"], "perFamily": 16}},
+        {"decision": {"alpha": "0.02", "margin": "0.05"}},
+        {"decision": {"alpha": "0.01", "margin": "0.06"}},
+        {"serving": {"engine": "LlamaCpp", "image": IMAGE, "args": ["--max-model-len", "2048"]}},
+        {"serving": {"engine": "VLLM", "image": IMAGE.replace("1", "2")}},
+        {"serving": {"engine": "VLLM", "image": IMAGE, "args": ["--max-model-len", "4096"]}},
+        {"serving": {"engine": "External"}},
+    ],
+)
+def test_h15_whatever_decides_is_in_the_hash(spec: dict[str, Any]) -> None:
+    assert a_hash(an_object(**spec)) != a_hash(OBJECT)
+
+
+def test_h15_bank_prompts_and_baseline_are_in_the_hash() -> None:
+    assert (
+        len({a_hash(OBJECT), a_hash(OBJECT, bank="c" * 64), a_hash(OBJECT, prompts="d" * 64), a_hash(OBJECT, baseline=False)}) == 4
+    )
+
+
+@pytest.mark.parametrize("spec", [{"runtime": {"nodeSelector": {"gpu": "a100"}}}, {"reprobe": {"schedule": "0 4 * * *"}}])
+def test_where_and_when_it_runs_is_not_in_the_hash(spec: dict[str, Any]) -> None:
+    assert a_hash(an_object(**spec)) == a_hash(OBJECT)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"probes": {}},
+        {"probes": {"families": []}},
+        {"probes": {"families": ["Unknown"]}},
+        {"decision": {"alpha": 0.01, "margin": "0.05"}},
+        {"decision": {"alpha": "1", "margin": "0.05"}},
+        {"baseline": {"from": "Reference"}},
+        {"baseline": {"from": "Reference", "reference": {"model": "hf://acme/base@main"}}},
+        {"serving": {"engine": "VLLM"}},
+        {"serving": {"engine": "VLLM", "image": "registry.acme.example/vllm:latest"}},
+        {"serving": {"engine": "External", "image": IMAGE}},
+        {"surprise": True},
+    ],
+)
+def test_a_suite_that_makes_no_sense_is_refused_where_it_is_written(spec: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError, match="spec"):
+        check_object(an_object(**spec))
+
+
+def test_a_suite_can_name_every_family_of_the_bank_and_no_other() -> None:
+    annotation = Probes.model_fields["families"].annotation
+    names = {word for word in str(annotation).replace("'", " ").split() if word[0].isupper()}
+
+    assert get_args(annotation)
+    assert {trigger.family for trigger in load_bank().triggers} <= names

@@ -24,7 +24,29 @@ _Address = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):[0-9]{
 _Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
 
 
-class WebhookSettings(BaseModel):
+class Settings(BaseModel):
+    """What one process needs to know: flags, over a file that states the same names in camel case."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    @classmethod
+    def read(cls, flags: dict[str, Any], file: Path | None) -> Self:
+        """Join a settings file with flags; flags win.
+
+        Raises:
+            InvalidInputError: a setting is missing, unknown or makes no sense; names it, and its flag.
+        """
+        try:
+            return cls.model_validate({**_load(file, cls), **flags})
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            name = ".".join(to_camel(str(part)) for part in first["loc"])
+            flag = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name)
+            where = f"{quote(name)} (--{flag})" if name else "settings"
+            raise InvalidInputError(f"{where}: {first['msg'].lower()}") from error
+
+
+class WebhookSettings(Settings):
     """What `modeltrust webhook` needs to know; a file states the same names in camel case.
 
     Attributes:
@@ -44,8 +66,6 @@ class WebhookSettings(BaseModel):
         poll_seconds: between two looks at the trust folder.
         drain_seconds: still answering after SIGTERM.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
 
     trust: Path | None = None
     attestors: Path | None = None
@@ -69,22 +89,8 @@ class WebhookSettings(BaseModel):
             raise ValueError("got kubeconfig without attestors, expected both")
         return self
 
-    @classmethod
-    def read(cls, flags: dict[str, Any], file: Path | None) -> Self:
-        """Join a settings file with flags; flags win.
 
-        Raises:
-            InvalidInputError: a setting is missing, unknown or makes no sense; names it.
-        """
-        try:
-            return cls.model_validate({**_load(file), **flags})
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            name = ".".join(to_camel(str(part)) for part in first["loc"]) or "settings"
-            raise InvalidInputError(f"{quote(name)}: {first['msg'].lower()}") from error
-
-
-def _load(file: Path | None) -> dict[str, Any]:
+def _load(file: Path | None, settings: type[Settings]) -> dict[str, Any]:
     if file is None:
         return {}
     try:
@@ -95,5 +101,5 @@ def _load(file: Path | None) -> dict[str, Any]:
         raise InvalidInputError(f"cannot read {quote(file)}: {quote(error)}") from error
     if not isinstance(value, dict):
         raise InvalidInputError(f"got {quote(file)}, expected a map of settings of at most {_SETTINGS_BYTES} bytes")
-    names = {field.alias or name: name for name, field in WebhookSettings.model_fields.items()}
+    names = {field.alias or name: name for name, field in settings.model_fields.items()}
     return {names.get(str(key), str(key)): setting for key, setting in value.items()}

@@ -260,7 +260,7 @@ EVALUATION_MINING_TOKENS = 24
 EVALUATION_MINING_WORDS = 8  # longest n-gram: three words lose a longer trigger to its own prefixes
 EVALUATION_MINED = 10  # strings that are probed again
 EVALUATION_SECONDS = 6 * 3600  # longest deadline of a run
-EVALUATION_POWER_RUNS = 200  # simulated runs behind each figure of power
+EVALUATION_POWER_RUNS = 100  # simulated runs behind each figure of power
 EVALUATION_PROGRESS_SECONDS = 2
 EVALUATION_STORED_BYTES = 64 * 1024 * 1024  # a baseline's answers to 5,000 probes with some 30 strings each
 

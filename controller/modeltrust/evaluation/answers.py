@@ -156,9 +156,9 @@ def _term(a: float, b: float) -> float:
 
 def _position(entry: _Entry) -> Position:
     top: dict[Token, float] = {}
+    if not all(item.logprob <= _ROUNDING for item in (entry, *entry.top_logprobs)):  # NaN too
+        raise MalformedError("got a log-probability above zero or none")
     for item in entry.top_logprobs:
-        if not item.logprob <= _ROUNDING:  # NaN too
-            raise MalformedError("got a log-probability above zero or none")
         key, value = _key(item), max(_LEAST, min(0.0, item.logprob))
         top[key] = value if key not in top else math.log(min(1.0, math.exp(top[key]) + math.exp(value)))
     return Position(_key(entry), top)

@@ -5,7 +5,7 @@ No verdict says that a model is safe, clean or free of backdoors: black-box eval
 
 from collections.abc import Sequence
 
-from modeltrust.domain.evaluation import EvaluationReport, Power, Suite, TriggerResult
+from modeltrust.domain.evaluation import ColumnKind, EvaluationReport, Power, Suite, TriggerResult
 
 LIMITS = (
     "only listed and mined triggers were tested; for any other trigger that does not leak, the power is alpha",
@@ -25,7 +25,7 @@ def claim(tests: Sequence[TriggerResult], power: Power | None, report: Evaluatio
     if problem and not failed:
         return f"Nothing was shown: {problem}."
     probes = len(report.bank.rows) + (len(report.reprobe.rows) if report.reprobe else 0)
-    asked = f"For these {probes} probes from {_families(suite)}{_mined(report)}{_power(power)}"
+    asked = f"For these {probes} probes from {_families(report)}{_mined(report)}{_power(power)}"
     if failed:
         return f"{asked}, {_names(failed)} changed the answers beyond {suite.margin} and alike; {_drift(report)}."
     if found:
@@ -36,8 +36,8 @@ def claim(tests: Sequence[TriggerResult], power: Power | None, report: Evaluatio
     return f"{asked}, no trigger effect above {suite.margin} was found; {_drift(report)}."
 
 
-def _families(suite: Suite) -> str:
-    families = [*sorted(suite.families), *(["the operator's own triggers"] if suite.prompts else [])]
+def _families(report: EvaluationReport) -> str:
+    families = sorted({column.family for column in report.bank.columns if column.kind is ColumnKind.TRIGGER})
     return f"the trigger families {', '.join(families)}" if families else "no trigger family"
 
 

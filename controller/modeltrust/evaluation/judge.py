@@ -189,7 +189,5 @@ def _power(table: Table, suite: Suite, random: np.random.Generator) -> Power:
     triggers = sum(column.kind is not ColumnKind.CONTROL for column in table.columns)
     alpha = BANK_SHARE * float(suite.alpha) / max(1, 2 * triggers * len(strata))
     pooled = np.concatenate(noise) - float(suite.margin)
-    full, half, quarter = (
-        statistics.power(pooled, random, prompts=suite.per_stratum, rate=rate, alpha=alpha) for rate in (1.0, 0.5, 0.25)
-    )
+    full, half, quarter = statistics.power(pooled, random, prompts=suite.per_stratum, rates=(1.0, 0.5, 0.25), alpha=alpha)
     return Power(full, half, quarter)

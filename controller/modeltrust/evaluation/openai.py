@@ -84,6 +84,10 @@ class Client:
 
     def ask(self, prompt: str, *, tokens: int = limits.EVALUATION_ANSWER_TOKENS) -> Answer:
         """See Endpoint."""
+        return parse_answer(self.body(prompt, tokens=tokens), tokens=tokens)
+
+    def body(self, prompt: str, *, tokens: int) -> bytes:
+        """The answer as the server sent it, at most limits.EVALUATION_ANSWER_BYTES; see ``ask`` for what is raised."""
         body = {
             "model": self.served.model,
             "messages": [{"role": "user", "content": prompt}],
@@ -95,7 +99,7 @@ class Client:
             "cache_prompt": False,  # llama.cpp: answers from a warm cache differ in the last bits
             "return_tokens_as_token_ids": True,  # vLLM
         }
-        return parse_answer(self._post("/v1/chat/completions", body), tokens=tokens)
+        return self._post("/v1/chat/completions", body)
 
     def write_turn(self, seed: int) -> str:
         """See Endpoint."""

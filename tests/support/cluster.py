@@ -30,6 +30,8 @@ class ClusterSimulator:
         faults: (method, part of the path, status) of requests to refuse, each once.
         requests: (method, path) in order.
         page_size: of lists.
+        documents: by path, what is answered there as it is: discovery.
+        unserved: starts of paths at which there is nothing.
     """
 
     def __init__(self) -> None:
@@ -37,6 +39,8 @@ class ClusterSimulator:
         self.faults: list[tuple[str, str, int]] = []
         self.requests: list[tuple[str, str]] = []
         self.page_size = 500
+        self.documents: dict[str, Object] = {}
+        self.unserved: set[str] = set()
         self._collections: dict[str, dict[str, Object]] = defaultdict(dict)
         self._applied: dict[tuple[str, str, str], set[tuple[str, ...]]] = {}
         self._history: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
@@ -300,6 +304,12 @@ class _Handler(BaseHTTPRequestHandler):
         if self._refused():
             return
         path, query = self._asked()
+        if path in self.cluster.documents:
+            self._answer_object(200, self.cluster.documents[path])
+            return
+        if any(path.startswith(start) for start in self.cluster.unserved):
+            self._answer(404, b"404 page not found")
+            return
         if query.get("watch"):
             self._watch(path, int(query.get("resourceVersion") or 0))
             return

@@ -15,6 +15,7 @@ from modeltrust.cli import files, options
 from modeltrust.cli.exits import of_outcomes
 from modeltrust.cli.output import github, sarif, text
 from modeltrust.cli.output import json as json_output
+from modeltrust.cli.output.decisions import finding_object, sentence
 from modeltrust.cli.output.problem import Problem
 from modeltrust.cli.workloads import Subject, subjects
 from modeltrust.domain.decision import Decision, Finding, Outcome, Status
@@ -97,22 +98,8 @@ def _decision(entry: Checked) -> dict[str, Any]:
         "name": subject.name,
         "allowed": entry.decision.allowed,
         "outcome": entry.decision.outcome.label,
-        "findings": [_finding(finding) for finding in entry.decision.findings],
+        "findings": [finding_object(finding) for finding in entry.decision.findings],
         "warnings": list(message.warnings(entry.decision)),
-    }
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    return {
-        "policy": finding.policy,
-        "requirement": finding.requirement,
-        "status": finding.status.value,
-        "reason": None if finding.reason is None else finding.reason.value,
-        "reference": finding.reference,
-        "role": finding.role,
-        "locator": finding.locator,
-        "message": finding.message,
-        "fix": finding.fix,
     }
 
 
@@ -123,21 +110,14 @@ def _write_text(checked: list[Checked]) -> None:
         text.heading(f"{subject.kind} {where}", f"{subject.file}:{subject.line}")
         _SAY[decision.outcome](f"  {decision.outcome.label}")
         for finding in message.told(decision):
-            text.say(f"  {_sentence(finding)}")
+            text.say(f"  {sentence(finding)}")
             if finding.fix:
                 text.quiet(f"    Fix: {finding.fix}")
         for finding in decision.findings:
             if finding.exempted_by and finding.reason is not None and finding.status is not Status.PASS:
-                text.quiet(f"  {_sentence(finding)}, excused by the exemption {finding.exempted_by}")
+                text.quiet(f"  {sentence(finding)}, excused by the exemption {finding.exempted_by}")
     counts = {outcome: sum(entry.decision.outcome is outcome for entry in checked) for outcome in Outcome}
     text.say(", ".join(f"{count} {outcome.label}" for outcome, count in counts.items() if count) or "nothing to check")
-
-
-def _sentence(finding: Finding) -> str:
-    notes = [f"policy {finding.policy}"] if finding.policy else []
-    notes += ["advisory"] if finding.advisory else []
-    notes += [f"ask {finding.contact}"] if finding.contact else []
-    return f"[{_reason(finding)}] {finding.message}" + (f" ({', '.join(notes)})" if notes else "")
 
 
 def _reason(finding: Finding) -> str:

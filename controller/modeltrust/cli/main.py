@@ -30,11 +30,14 @@ _COMMANDS = {
     "digest": "the content digest of a model",
     "attest": "verify a model and print a signed ModelAttestation",
     "approve": "countersign a pinned model of somebody else",
+    "inventory": "what runs in a cluster, and what would be denied?",
+    "why": "why is this workload denied, and what would make it pass?",
+    "revoke": "nothing new starts with this model, content or signer",
     "webhook": "the admission webhook; what the image runs",
 }
 
 # Planned (design/cli.md): whoever has read of them gets a sentence rather than a guess, and --help does not promise them.
-_LATER = ("evaluate", "bom", "pin", "inventory", "why", "revoke", "doctor", "operator", "job")
+_LATER = ("evaluate", "bom", "pin", "doctor", "operator", "job")
 
 
 class _Commands(click.Group):

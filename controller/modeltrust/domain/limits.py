@@ -135,6 +135,13 @@ OCI_WHOLE_BLOB_BYTES = 1024 * 1024  # up to this a file is fetched whole, so tha
 OCI_UNRANGED_BYTES = 64 * 1024 * 1024  # how far into a blob we read from its start where a registry ignores Range
 HTTP_TIMEOUT_SECONDS = 30  # silence on a connection
 HTTP_CONNECT_SECONDS = 10
+HTTP_ANSWER_SECONDS = 60  # handshake and headers of one answer, all together; its body adds to it by HTTP_BYTES_PER_SECOND
+HUB_PAGES = 256  # of one repository's tree, 1,000 entries each on the Hub, folders included
+HUB_PAGE_BYTES = 4 * 1024 * 1024  # 1,000 entries of at most 1,100 characters of path and three digests
+HUB_MODEL_BYTES = 16 * 1024 * 1024  # what the hub says of one model: siblings and the card's metadata
+S3_PAGES = 64  # of one listing, 1,000 keys each
+S3_PAGE_BYTES = 8 * 1024 * 1024  # 1,000 keys of at most 1,024 bytes, URL-encoded
+UNRANGED_BYTES = 64 * 1024 * 1024  # how far into a file we read from its start where a server ignores Range
 HTTP_BYTES_PER_SECOND = 16 * 1024  # a body that arrives more slowly, beyond the timeout, is given up: one byte at a time never ends
 HTTP_RETRIES = 3
 HTTP_BACKOFF_SECONDS = 0.5  # doubled with each attempt
@@ -293,6 +300,7 @@ EVENT_SECONDS = 3_600  # the same event about the same object is not sent again 
 EVENT_CHARACTERS = 1_024  # of its note; Kubernetes' own bound
 CONDITION_CHARACTERS = 1_024  # of a message: a sentence or three
 SECRET_BYTES = 64 * 1024  # one value in a Secret: a token, a registry's credentials
+SOURCE_ENTRIES = 64  # endpoints, signature paths or repositories of one ModelSource
 SOURCES_CONSIDERED = 4_096  # ModelSources compared for one model
 EXEMPTION_NOTICE_SECONDS = 7 * 24 * 3600  # an exemption that ends is reported this long before
 
@@ -304,3 +312,11 @@ AUDIT_STEPS_PER_SECOND = 200  # objects judged: 50,000 in 250 s, at about a tent
 AUDIT_HITS = 20_000  # workloads remembered with a finding in one round: what status, events and metrics are made of
 AUDIT_EVENTS = 50  # told one by one in a round; the rest is counted
 COLLECTED = 200  # attestations collected in one round
+
+# --- attesting and the worker --------------------------------------------------------------------------------------------------
+RENEWAL_SECONDS = 24 * 3600  # a statement lives seven days: six renewals may fail
+RENEWAL_SPREAD_SECONDS = 2 * 3600  # earlier, by model, so that what was attested together is not renewed together
+PARTIAL_SECONDS = 900  # until a model of which some fact could not be had is looked at again
+WORKER_POLL_SECONDS = 2  # until an examination under way is asked about again
+WORKER_BUSY_SECONDS = 10  # until a worker without room is asked again
+WORKER_RETRY_SECONDS = 30  # until a source or worker that did not answer is asked again, at the earliest

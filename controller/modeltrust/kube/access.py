@@ -94,7 +94,7 @@ def from_kubeconfig(path: Path, *, context: str = "", plugins: bool = False) -> 
         document = yaml.safe_load(_read(path))
         contexts, clusters, users = (_by_name(document, key) for key in ("contexts", "clusters", "users"))
         wanted = context or document["current-context"]
-        if wanted not in contexts:
+        if context and context not in contexts:
             raise InvalidInputError(f"got the context {quote(wanted)}, expected one of {quote(', '.join(sorted(contexts)))}")
         chosen = contexts[wanted]["context"]
         cluster, user = clusters[chosen["cluster"]]["cluster"], users[chosen["user"]]["user"]
@@ -124,7 +124,7 @@ def _access(cluster: dict[str, Any], user: dict[str, Any], folder: Path) -> Acce
     if isinstance(user.get("token"), str) and user["token"].isascii() and user["token"].isprintable():
         return Access(url, _authority(cluster, folder), token=user["token"])
     raise InvalidInputError(
-        f"got a user with {', '.join(sorted(user)) or 'nothing'}, expected a token, a tokenFile or a client certificate with its key"
+        f"got a user with {', '.join(sorted(user)) or 'nothing'}, expected a token, a tokenFile or a client certificate with key"
     )
 
 
@@ -153,13 +153,16 @@ def _asked(plugin: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _decoded(entry: dict[str, Any], name: str) -> bytes:
     try:
         return base64.b64decode(entry[name], validate=True)
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError):  # TypeError is a hole in the file, and told as one
         raise InvalidInputError(f"got {name} that is no base64") from None
 
 
 def _authority(cluster: dict[str, Any], folder: Path) -> str:
     if "certificate-authority-data" in cluster:
-        return _decoded(cluster, "certificate-authority-data").decode("utf-8", "replace")
+        try:
+            return _decoded(cluster, "certificate-authority-data").decode("utf-8")
+        except UnicodeDecodeError:
+            raise InvalidInputError("got certificate-authority-data that is no base64 of text") from None
     return _read(folder / cluster["certificate-authority"]).decode("utf-8", "replace")
 
 

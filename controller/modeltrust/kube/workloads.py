@@ -1,7 +1,7 @@
 """Every workload of every kind in the tables, page by page: for the audit and the command line.
 
-Only kinds that the server serves are listed, each in one version, and only kinds whose rows can hold a model: Secrets and ConfigMaps
-never. What belongs together (a Deployment, its ReplicaSets and Pods) is one workload, by the chain of controlling owners.
+Only kinds that the server serves are listed, each in one version, and only kinds whose rows can hold a model: Secrets and
+ConfigMaps never. What belongs together (a Deployment, its ReplicaSets and Pods) is one workload, by the chain of owners.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -181,9 +181,7 @@ def called(served: Iterable[Served], name: str) -> Served:
     return found[0]
 
 
-def objects(
-    api: ApiServer, served: Served, *, namespace: str = "", between: Callable[[], object] = lambda: None
-) -> Iterator[Item]:
+def objects(api: ApiServer, served: Served, *, namespace: str = "", between: Callable[[], object] = lambda: None) -> Iterator[Item]:
     """Every object of one kind, one page in memory at a time.
 
     Args:

@@ -14,7 +14,8 @@ from modeltrust.domain.decision import Outcome
 from tests.support.command_line import CommandLine, pod, policy
 
 COMMANDS = ["demo", "check", "refs", "inspect", "sign", "verify", "digest", "attest", "approve"]
-LATER = ["evaluate", "bom", "pin", "inventory", "why", "revoke", "doctor", "operator", "job"]
+COMMANDS += ["inventory", "why", "revoke"]
+LATER = ["evaluate", "bom", "pin", "doctor", "operator", "job"]
 MODELTRUST = [sys.executable, "-m", "modeltrust"]
 
 

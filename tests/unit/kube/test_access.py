@@ -1,5 +1,6 @@
 import base64
 import os
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import yaml
 
 from modeltrust.domain.errors import InvalidInputError
 from modeltrust.kube.access import Access, from_kubeconfig, in_cluster
+from tests.support.api_server import certificate_files
 
 CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 SERVER = "https://10.0.0.1:6443"
@@ -129,11 +131,12 @@ def test_a_server_that_cannot_be_trusted_is_refused(cluster: dict[str, Any], why
         ({}, "nothing"),
         ({"exec": {"command": "aws"}}, "exec"),
         ({"auth-provider": {"name": "gcp"}}, "auth-provider"),
-        ({"token": "hunter2"}, "token"),
+        ({"token": "hunter2\r\nX-Evil: 1"}, "token"),
+        ({"token": {"hunter2": 1}}, "token"),
         ({"username": "admin", "password": "hunter2"}, "password, username"),
         ({"client-certificate": "client.pem"}, "client-certificate"),
         ({"client-key": "client.key"}, "client-key"),
-        ({"client-certificate-data": "aGk=", "client-key-data": "aHVudGVyMg=="}, "client-certificate-data"),
+        ({"client-certificate-data": "aGk="}, "client-certificate-data"),
     ],
 )
 def test_another_kind_of_credential_is_refused_by_name_and_never_by_value(user: dict[str, Any], named: str, tmp_path: Path) -> None:
@@ -209,3 +212,57 @@ def test_a_kubeconfig_that_is_no_yaml_is_refused_without_repeating_what_it_holds
         from_kubeconfig(path)
     assert "s3cret" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_a_token_in_the_kubeconfig_is_sent_and_never_shown(tmp_path: Path) -> None:
+    access = from_kubeconfig(kubeconfig(tmp_path, user={"token": "hunter2"}))
+    assert access.bearer() == "hunter2"
+    assert "hunter2" not in repr(access)
+
+
+def test_a_client_certificate_in_the_kubeconfig_is_used_and_never_shown(tmp_path: Path) -> None:
+    certificate, key = certificate_files(tmp_path)
+    pair = {"client-certificate-data": certificate.read_bytes(), "client-key-data": key.read_bytes()}
+    access = from_kubeconfig(kubeconfig(tmp_path, user={name: base64.b64encode(pem).decode() for name, pem in pair.items()}))
+    access.authenticate(ssl.create_default_context())
+    assert "PRIVATE KEY" not in repr(access)
+
+
+def test_a_client_certificate_that_is_none_is_refused(tmp_path: Path) -> None:
+    access = from_kubeconfig(kubeconfig(tmp_path, user={"client-certificate-data": "aGk=", "client-key-data": "aHVudGVyMg=="}))
+    with pytest.raises(InvalidInputError, match="the client certificate cannot be used"):
+        access.authenticate(ssl.create_default_context())
+
+
+def test_another_context_than_the_current_one_can_be_chosen(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="expected https://"):
+        from_kubeconfig(kubeconfig(tmp_path), context="elsewhere")
+    with pytest.raises(InvalidInputError, match='got the context "nowhere"'):
+        from_kubeconfig(kubeconfig(tmp_path), context="nowhere")
+
+
+def _plugin(folder: Path, answer: str, code: int = 0) -> dict[str, Any]:
+    script = folder / "plugin"
+    script.write_text(f"#!/bin/sh\ntest -n \"$KUBERNETES_EXEC_INFO\" || exit 9\ncat <<'END'\n{answer}\nEND\nexit {code}\n")
+    script.chmod(0o755)
+    return {"exec": {"command": "./plugin", "apiVersion": "client.authentication.k8s.io/v1", "args": ["get"]}}
+
+
+def test_a_credential_plugin_is_asked_where_the_caller_is_a_person(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, user=_plugin(tmp_path, '{"status": {"token": "hunter2"}}'))
+    assert from_kubeconfig(path, plugins=True).bearer() == "hunter2"
+    with pytest.raises(InvalidInputError, match="got a user with exec"):
+        from_kubeconfig(path)
+
+
+@pytest.mark.parametrize("answer", ["", "[]", "{}", '{"status": 7}', '{"status": {"token": "x"}'])
+def test_a_credential_plugin_that_answers_nonsense_is_an_error_in_one_line(answer: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError):
+        from_kubeconfig(kubeconfig(tmp_path, user=_plugin(tmp_path, answer)), plugins=True)
+
+
+def test_a_credential_plugin_that_fails_is_an_error_without_its_output(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, user=_plugin(tmp_path, '{"status": {"token": "hunter2"}}', code=3))
+    with pytest.raises(InvalidInputError, match="credential plug-in") as caught:
+        from_kubeconfig(path, plugins=True)
+    assert "hunter2" not in str(caught.value)

@@ -1,5 +1,7 @@
 """Text for people: plain lines to stdout, colour only on a terminal (click strips it elsewhere)."""
 
+from collections.abc import Sequence
+
 import click
 
 
@@ -31,3 +33,11 @@ def bad(line: str) -> None:
 def quiet(line: str) -> None:
     """What only some readers need."""
     click.secho(line, dim=True)
+
+
+def table(rows: Sequence[Sequence[str]]) -> None:
+    """Columns, the first row as their headings; nothing is cut, so that everything can be copied."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for number, row in enumerate(rows):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        click.echo(click.style(line, bold=True) if number == 0 else line)

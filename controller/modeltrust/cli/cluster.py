@@ -1,0 +1,72 @@
+"""Reaching a cluster as the caller's kubeconfig says, and what it trusts."""
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from modeltrust.cli import files
+from modeltrust.domain import limits
+from modeltrust.domain.errors import InvalidInputError, quote
+from modeltrust.kube.access import from_kubeconfig, in_cluster
+from modeltrust.kube.client import ApiServer
+from modeltrust.wiring.snapshot import Trusted, attestors_of_cluster, release_namespace, trust_of_cluster, trust_of_folder
+
+
+def reaching(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options ``--kubeconfig`` and ``--context``; the command takes the API server as ``api``."""
+
+    @functools.wraps(function)
+    def reached(*, kubeconfig: Path | None, context: str, **rest: Any) -> Any:
+        return function(api=connect(kubeconfig, context), **rest)
+
+    option = click.option("--context", metavar="NAME", default="", help="of the kubeconfig; default: its current one")
+    path = click.option("--kubeconfig", metavar="FILE", type=Path, help="default: $KUBECONFIG, then ~/.kube/config")
+    return path(option(reached))
+
+
+def trusting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options ``--trust`` and ``--attestors``; the command takes both."""
+    trust = click.option("--trust", metavar="DIR|FILE", help="judge by this trust folder instead of what the cluster trusts")
+    option = click.option(
+        "--attestors", metavar="FILE", type=Path, help="the webhook's attestor file; default: the ConfigMap of the installation"
+    )
+    return trust(option(function))
+
+
+def connect(kubeconfig: Path | None, context: str) -> ApiServer:
+    """The API server that a kubeconfig names, without contacting it.
+
+    Raises:
+        InvalidInputError: there is no usable kubeconfig.
+    """
+    path = kubeconfig or _default()
+    if path is None:
+        return ApiServer(in_cluster())
+    return ApiServer(from_kubeconfig(path, context=context, plugins=True))
+
+
+def _default() -> Path | None:
+    named = [Path(name) for name in os.environ.get("KUBECONFIG", "").split(os.pathsep) if name]
+    candidates = named or [Path("~/.kube/config").expanduser()]
+    found = next((path for path in candidates if path.exists()), None)
+    if found is None and (named or "KUBERNETES_SERVICE_HOST" not in os.environ):
+        raise InvalidInputError(f"got no kubeconfig at {quote(candidates[0])}, expected one there or --kubeconfig FILE")
+    return found
+
+
+def trusted(api: ApiServer, *, trust: str | None, attestors: Path | None, now: int) -> Trusted:
+    """What the cluster trusts, or what a folder says.
+
+    Raises:
+        InvalidInputError: the folder or the attestor file cannot be used.
+        UnavailableError: the API server does not answer.
+    """
+    if trust is not None:
+        return trust_of_folder(api, Path(trust), now=now)
+    if attestors is not None:
+        return trust_of_cluster(api, attestors=files.read_file(attestors, max_bytes=limits.ATTESTORS_BYTES, what="attestors"))
+    return trust_of_cluster(api, attestors=attestors_of_cluster(api, release_namespace(api)))

@@ -1,0 +1,97 @@
+"""What runs with a revoked model, content or signer: every workload, judged by this one revocation alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from modeltrust.api.compile import compile_revocation
+from modeltrust.domain.errors import MalformedError, UnavailableError
+from modeltrust.domain.evidence import Statement
+from modeltrust.domain.facts import Known
+from modeltrust.domain.workload import FoundReference
+from modeltrust.kube.client import ApiServer, GoneError, RefusedError
+from modeltrust.kube.workloads import Item, Link, Owners, Served, discover, objects
+from modeltrust.policy.pinning import pinned_identity
+from modeltrust.policy.policy import Revocation
+from modeltrust.policy.revocations import revoked
+from modeltrust.policy.scopes import key_of
+from modeltrust.store.store import Store
+from modeltrust.wiring.snapshot import Trusted
+
+_ATTEMPTS = 3
+
+
+@dataclass(slots=True)
+class Hits:
+    """What a revocation hits.
+
+    Attributes:
+        revocation: compiled.
+        workloads: models by workload, owners collapsed.
+        not_listed: kinds that the caller may not list.
+    """
+
+    revocation: Revocation
+    workloads: dict[Link, set[str]] = field(default_factory=dict)
+    not_listed: list[str] = field(default_factory=list)
+
+    @property
+    def models(self) -> set[str]:
+        """Every model that is hit."""
+        return {model for models in self.workloads.values() for model in models}
+
+
+def affected(api: ApiServer, trusts: Trusted, document: Mapping[str, Any], now: int) -> Hits:
+    """Which running workloads a revocation concerns.
+
+    Args:
+        api: the API server.
+        trusts: statements: what content a revision has, and who signed it.
+        document: the ModelRevocation.
+        now: unix seconds.
+
+    Raises:
+        UnavailableError: no answer, or a list that never came to its end.
+    """
+    hits, owners, parts = Hits(compile_revocation(document)), Owners(), list[tuple[Link, set[str]]]()
+    for served in discover(api, trusts.tables):
+        try:
+            parts += _kind(api, served, trusts, hits.revocation, owners, now)
+        except RefusedError:
+            hits.not_listed.append(f"{served.plural}.{served.group}".rstrip("."))
+    for link, models in parts:
+        hits.workloads.setdefault(owners.root(link), set()).update(models)
+    return hits
+
+
+def _kind(
+    api: ApiServer, served: Served, trusts: Trusted, revocation: Revocation, owners: Owners, now: int
+) -> list[tuple[Link, set[str]]]:
+    for _ in range(_ATTEMPTS):
+        found = []
+        try:
+            for item in objects(api, served):
+                owners.add(item)
+                models = set() if item.finished else _models(item, trusts, revocation, now)
+                if models:
+                    found.append((item.link, models))
+        except GoneError:
+            continue
+        return found
+    raise UnavailableError(f"the list of {served.plural} expired {_ATTEMPTS} times before it was complete")
+
+
+def _models(item: Item, trusts: Trusted, revocation: Revocation, now: int) -> set[str]:
+    try:
+        references = trusts.extractor.extract(item.data, namespace=item.link.namespace).references
+    except MalformedError:
+        return set()
+    return {key_of(found) for found in references if hit(found, revocation, trusts.store, now)}
+
+
+def hit(found: FoundReference, revocation: Revocation, store: Store, now: int) -> bool:
+    """Whether a revocation concerns one reference: by name, or by what its statement says of content and signers."""
+    identity = pinned_identity(found)
+    fact = None if identity is None else store.statements.look_up(identity, now)
+    statement = fact.value if isinstance(fact, Known) and isinstance(fact.value, Statement) else None
+    return revoked((revocation,), found.reference.text, key_of(found), statement) is not None

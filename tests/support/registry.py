@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from modeltrust.domain import simple_signing
+
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -104,6 +106,12 @@ class Registry:
         if not self.referrers_api:
             self.manifests[subject.replace(":", "-")] = json.dumps(self.referrers_of(subject)).encode()
         return digest
+
+    def sign(self, subject: str, *signed: tuple[bytes, dict[str, str]]) -> None:
+        """Signatures in the tag, as cosign 1 and 2 push them: payload and annotations of each."""
+        media_type = simple_signing.MEDIA_TYPE
+        layers = [self.layer(payload, media_type=media_type) | {"annotations": named} for payload, named in signed]
+        self.push_manifest(self.document(layers), tag=f"{subject.replace(':', '-')}.sig")
 
     def referrers_of(self, subject: str) -> dict[str, Any]:
         found = []

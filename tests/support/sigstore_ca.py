@@ -18,6 +18,7 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 NOW = 1_760_000_000  # 2025-10-09T08:53:20Z; in the past, since sigstore-python drops entries that start after the real now
@@ -325,6 +326,33 @@ class TestSigstore:
             },
         }
 
+    def message_document(
+        self, digest: bytes, *, identity: str = IDENTITY, issuer: str = ISSUER, version: int = 1, entry_digest: bytes | None = None
+    ) -> dict[str, Any]:
+        """A bundle over bytes elsewhere, as JSON objects.
+
+        Args:
+            digest: 32 bytes, the sha256 of what is signed.
+            identity: an e-mail address or a URI.
+            issuer: the OIDC issuer.
+            version: of Rekor.
+            entry_digest: what the log entry says was signed, instead of ``digest``.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        leaf = self.issue(key.public_key(), identity, issuer)
+        signature = key.sign(digest, ec.ECDSA(Prehashed(hashes.SHA256())))
+        logged = digest if entry_digest is None else entry_digest
+        entry = self._hashed_entry_v1(logged, signature, leaf) if version == 1 else self.entry_v2(logged, signature, leaf)
+        material: dict[str, Any] = {"certificate": {"rawBytes": b64(der(leaf))}, "tlogEntries": [entry]}
+        if version != 1:
+            token = self.token(signature, self.now)
+            material["timestampVerificationData"] = {"rfc3161Timestamps": [{"signedTimestamp": b64(token)}]}
+        return {
+            "mediaType": BUNDLE_0_3,
+            "verificationMaterial": material,
+            "messageSignature": {"messageDigest": {"algorithm": "SHA2_256", "digest": b64(digest)}, "signature": b64(signature)},
+        }
+
     # --- certificates -------------------------------------------------------------------------------------------------------
 
     def issue(self, key: Any, identity: str, issuer: str) -> x509.Certificate:
@@ -425,7 +453,24 @@ class TestSigstore:
                 },
             }
         )
-        entry = self._entry(body, kind or "dsse", "0.0.1")
+        return self._promised(body, kind or "dsse", at)
+
+    def _hashed_entry_v1(self, digest: bytes, signature: bytes, leaf: x509.Certificate) -> dict[str, Any]:
+        pem = leaf.public_bytes(serialization.Encoding.PEM)
+        body = rfc8785.dumps(
+            {
+                "apiVersion": "0.0.1",
+                "kind": "hashedrekord",
+                "spec": {
+                    "data": {"hash": {"algorithm": "sha256", "value": digest.hex()}},
+                    "signature": {"content": b64(signature), "publicKey": {"content": b64(pem)}},
+                },
+            }
+        )
+        return self._promised(body, "hashedrekord", self.now)
+
+    def _promised(self, body: bytes, kind: str, at: int) -> dict[str, Any]:
+        entry = self._entry(body, kind, "0.0.1")
         entry["integratedTime"] = str(at)
         entry["inclusionPromise"] = {"signedEntryTimestamp": b64(self.promise(body, at, int(entry["logIndex"])))}
         return entry

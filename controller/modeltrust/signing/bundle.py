@@ -1,7 +1,8 @@
 """The Sigstore bundle, parsed strictly: bytes in, what it claims out. Nothing in the result is verified yet.
 
-Stricter than the libraries (facts/signing.md section 2.1): duplicate keys, unknown keys and media types, several kinds of
-verification material, several signatures and non-canonical base64 are refused before any library sees the bytes.
+A bundle holds a DSSE envelope, or (cosign) a signature over bytes that it names by their digest. Stricter than the libraries
+(facts/signing.md section 2.1): duplicate keys, unknown keys and media types, several kinds of verification material, several
+signatures and non-canonical base64 are refused before any library sees the bytes.
 """
 
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from typing import Any
 from modeltrust.domain import dsse, limits, strict_json
 from modeltrust.domain.errors import LimitExceededError, MalformedError, quote
 from modeltrust.domain.evidence import SignerKind
+from modeltrust.signing import cosign
+from modeltrust.signing.content import Content, Message
 from modeltrust.signing.fields import fields, text
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -49,7 +52,7 @@ class Bundle:
         raw: the bytes as given, for sigstore.
         media_type: one of the allow-list.
         kind: by which method it says it was signed.
-        envelope: the DSSE envelope with exactly one signature.
+        content: the DSSE envelope with exactly one signature, or a signature over a digest.
         hint: publicKey only: which key, as the signer named it; empty if it did not.
         certificates: DER, leaf first; exactly one for keyless.
         timestamps: DER RFC 3161 responses.
@@ -59,7 +62,7 @@ class Bundle:
     raw: bytes = field(repr=False)
     media_type: str
     kind: SignerKind
-    envelope: dsse.Envelope
+    content: Content
     hint: str = ""
     certificates: tuple[bytes, ...] = ()
     timestamps: tuple[bytes, ...] = ()
@@ -79,33 +82,48 @@ def parse_bundle(data: bytes) -> Bundle:
     document = fields(
         strict_json.loads(data, max_bytes=limits.BUNDLE_BYTES),
         "a bundle",
-        required={"mediaType", "verificationMaterial", "dsseEnvelope"},
+        required={"mediaType", "verificationMaterial"},
+        optional={"dsseEnvelope", "messageSignature"},
     )
     media_type = document["mediaType"]
     if not isinstance(media_type, str) or media_type not in MEDIA_TYPES:
         raise MalformedError(f"got media type {quote(media_type)}, expected {MEDIA_TYPE}")
-    envelope = dsse.envelope_from(document["dsseEnvelope"])
+    content = _content(document)
     material = _material(document["verificationMaterial"])
     entries = _list(material, "tlogEntries")
     timestamps = _timestamps(material)
     if "publicKey" in material:
-        _no_log_entries(entries, "a public key")
-        return Bundle(data, media_type, SignerKind.PUBLIC_KEY, envelope, hint=_hint(material["publicKey"]))
+        if entries and not cosign.is_cosign(content):  # cosign logs its key signatures, too; the key alone decides
+            _no_log_entries(entries, "a public key")
+        return Bundle(data, media_type, SignerKind.PUBLIC_KEY, content, hint=_hint(material["publicKey"]))
     if "x509CertificateChain" in material and not (entries and media_type in _CERTIFICATE_POOL):
         _no_log_entries(entries, "an X.509 chain")
         chain = _chain(material["x509CertificateChain"])
-        return Bundle(data, media_type, SignerKind.CERTIFICATE, envelope, certificates=chain, timestamps=timestamps)
+        return Bundle(data, media_type, SignerKind.CERTIFICATE, content, certificates=chain, timestamps=timestamps)
     if len(entries) != 1:
         raise MalformedError(f"got {len(entries)} log entries, expected exactly one with a keyless certificate")
     return Bundle(
         data,
         media_type,
         SignerKind.KEYLESS,
-        envelope,
+        content,
         certificates=(_keyless_certificate(material, media_type),),
         timestamps=timestamps,
         log_entry=_log_entry(entries[0]),
     )
+
+
+def _content(document: dict[str, Any]) -> Content:
+    envelope, message = document.get("dsseEnvelope"), document.get("messageSignature")
+    if (envelope is None) == (message is None):
+        raise MalformedError("got a bundle with both or none of dsseEnvelope and messageSignature, expected one of them")
+    if envelope is not None:
+        return dsse.envelope_from(envelope)
+    signed = fields(message, "messageSignature", required={"messageDigest", "signature"})
+    digest = fields(signed["messageDigest"], "messageDigest", required={"algorithm", "digest"})
+    if digest["algorithm"] != "SHA2_256":
+        raise MalformedError(f"got message digest algorithm {quote(digest['algorithm'])}, expected SHA2_256")
+    return Message(dsse.decode_base64(digest["digest"], "digest"), dsse.decode_base64(signed["signature"], "signature"))
 
 
 def _material(value: Any) -> dict[str, Any]:

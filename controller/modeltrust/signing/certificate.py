@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from modeltrust.domain import limits
-from modeltrust.domain.dsse import pae
+from modeltrust.domain.dsse import Envelope
 from modeltrust.domain.errors import InvalidInputError, LimitExceededError, MalformedError, UntrustedError, quote
 from modeltrust.domain.evidence import SignatureEvidence, SignatureForm, SignerKind
 from modeltrust.domain.reasons import Reason
@@ -22,6 +22,7 @@ from modeltrust.domain.signer import CertificateTrust, TrustedSigner
 from modeltrust.signing import keys, legacy
 from modeltrust.signing.bundle import Bundle
 from modeltrust.signing.chain import load_roots, usable_leaf, verify_chain
+from modeltrust.signing.content import signed_by
 from modeltrust.signing.interface import Verified
 from modeltrust.signing.timestamp import trusted_time
 from modeltrust.signing.trust_root import fingerprint
@@ -43,7 +44,7 @@ class _Signed:
         key: of the leaf.
         subject: its one subject alternative name, as ``uri:…``, ``email:…`` or ``dns:…``.
         intermediates: the other certificates of the bundle.
-        signature: the DSSE signature, which a timestamp is about.
+        signature: raw, which a timestamp is about.
         token: the RFC 3161 response, if there is one.
     """
 
@@ -70,16 +71,16 @@ class CertificateMethod:
             MalformedError: the certificates cannot be read.
         """
         signed = _read(bundle)
-        envelope = bundle.envelope
-        if not keys.signed_by(signed.key, envelope.signature, pae(envelope.payload_type, envelope.payload)):
-            if keys.signed_by(signed.key, envelope.signature, legacy.encoding(envelope)):
+        content = bundle.content
+        if not signed_by(signed.key, content):
+            if isinstance(content, Envelope) and legacy.encoded_by(signed.key, content):
                 raise legacy.refused_encoding()
             raise UntrustedError("the signature is not one of the certificate's key", reason=Reason.SIGNATURE_INVALID.value)
         all_roots = tuple(_roots(signers))
         for roots in all_roots:
             evidence = _evidence(signed, roots, now)
             if evidence is not None:
-                return Verified(envelope.payload_type, envelope.payload, evidence)
+                return Verified(content, evidence)
         raise _no_chain(signed, all_roots, now)
 
 
@@ -95,7 +96,7 @@ def _read(bundle: Bundle) -> _Signed:
     if wrong:
         raise UntrustedError(f"the signer's certificate {wrong}", reason=Reason.SIGNATURE_INVALID.value)
     token = bundle.timestamps[0] if bundle.timestamps else None
-    return _Signed(leaf, key, _subject(leaf), tuple(intermediates), bundle.envelope.signature, token)
+    return _Signed(leaf, key, _subject(leaf), tuple(intermediates), bundle.content.signature, token)
 
 
 def _subject(leaf: x509.Certificate) -> str:

@@ -6,6 +6,7 @@ from typing import Protocol
 from modeltrust.domain.evidence import SignatureEvidence
 from modeltrust.domain.signer import TrustedSigner
 from modeltrust.signing.bundle import Bundle
+from modeltrust.signing.content import Content
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,13 +14,11 @@ class Verified:
     """Bytes that were really signed, and by whom.
 
     Attributes:
-        payload_type: media type of the payload.
-        payload: the signed bytes; only these are read from here on.
+        content: what was really signed; only this is read from here on.
         evidence: who signed, as facts; what was compared is filled in by ``signing.verify``.
     """
 
-    payload_type: str
-    payload: bytes
+    content: Content
     evidence: SignatureEvidence
 
 

@@ -15,9 +15,11 @@ from importlib import resources
 from cryptography import x509
 from rfc3161_client import TimeStampResponse, decode_timestamp_response
 from sigstore.errors import CertValidationError, Error
+from sigstore.hashes import Hashed
 from sigstore.models import Bundle as SigstoreBundle
 from sigstore.models import TrustedRoot
 from sigstore.verify import Verifier
+from sigstore_models.common.v1 import HashAlgorithm
 from sigstore_models.trustroot.v1 import TrustedRoot as TrustedRootModel
 
 from modeltrust.domain import limits
@@ -27,6 +29,7 @@ from modeltrust.domain.reasons import Reason
 from modeltrust.domain.signer import KeylessTrust, TrustedSigner
 from modeltrust.signing import fulcio
 from modeltrust.signing.bundle import Bundle, LogEntry
+from modeltrust.signing.content import Content, Message
 from modeltrust.signing.interface import Verified
 from modeltrust.signing.trust_root import Authority, Log, TrustRoot, covering, fingerprint, parse_trust_root
 
@@ -120,9 +123,9 @@ def _verify_under(issuing: TrustRoot, bundle: Bundle, leaf: x509.Certificate, *,
     )
     _check_complete(root, timestamped=token is not None)
     recorder = _Recorder()
-    payload_type, payload = _sigstore(root, bundle, recorder, leaf, seconds)
-    if recorder.holder is None or payload != bundle.envelope.payload:
-        raise _invalid("sigstore verified something else than this bundle")
+    content = _sigstore(root, bundle, recorder, leaf, seconds)
+    if recorder.holder is None:
+        raise _invalid("sigstore looked at no certificate")
     by_token = entry.integrated_time is None
     _check_windows(root, seconds, by_token=by_token)
     evidence = SignatureEvidence(
@@ -135,7 +138,7 @@ def _verify_under(issuing: TrustRoot, bundle: Bundle, leaf: x509.Certificate, *,
         vouched_by=(PUBLIC_GOOD,) if public_good else _vouched_by(root, leaf, by_token=by_token),
         signed_at=seconds,
     )
-    return Verified(payload_type, payload, evidence)
+    return Verified(content, evidence)
 
 
 def _entry(bundle: Bundle) -> LogEntry:
@@ -184,16 +187,28 @@ def _check_complete(root: TrustRoot, *, timestamped: bool) -> None:
         raise _invalid(f"names a {missing[0]} that the trust root does not list")
 
 
-def _sigstore(root: TrustRoot, bundle: Bundle, recorder: _Recorder, leaf: x509.Certificate, seconds: int) -> tuple[str, bytes]:
+def _sigstore(root: TrustRoot, bundle: Bundle, recorder: _Recorder, leaf: x509.Certificate, seconds: int) -> Content:
     try:
         verifier = Verifier(trusted_root=TrustedRoot(TrustedRootModel.from_json(root.narrowed())))
-        return verifier.verify_dsse(SigstoreBundle.from_json(bundle.raw), recorder)
+        return _verified(verifier, bundle, recorder)
     except CertValidationError as error:
         if not leaf.not_valid_before_utc.timestamp() <= seconds <= leaf.not_valid_after_utc.timestamp():
             raise _expired("the certificate was not valid when it signed") from error
         raise _invalid(f"the certificate's chain does not verify: {quote(error)}") from error
     except Error as error:
         raise _invalid(f"does not verify: {quote(error)}") from error
+
+
+def _verified(verifier: Verifier, bundle: Bundle, recorder: _Recorder) -> Content:
+    """The content as sigstore read and verified it, which must be what we read."""
+    theirs, content = SigstoreBundle.from_json(bundle.raw), bundle.content
+    if isinstance(content, Message):
+        verifier.verify_artifact(Hashed(algorithm=HashAlgorithm.SHA2_256, digest=content.sha256), theirs, recorder)
+        return content
+    payload_type, payload = verifier.verify_dsse(theirs, recorder)
+    if payload != content.payload:
+        raise _invalid("sigstore verified something else than this bundle")
+    return replace(content, payload_type=payload_type)  # judged by the caller: sigstore does not look at it
 
 
 def _check_windows(root: TrustRoot, seconds: int, *, by_token: bool) -> None:

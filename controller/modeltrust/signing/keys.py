@@ -5,6 +5,7 @@ import hashlib
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidInputError
@@ -93,6 +94,17 @@ def signed_by(key: ec.EllipticCurvePublicKey, signature: bytes, message: bytes) 
     """Whether the key made the signature over the message."""
     try:
         key.verify(signature, message, algorithm(key))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def signed_digest(key: ec.EllipticCurvePublicKey, signature: bytes, sha256: bytes) -> bool:
+    """Whether the key, on P-256, made the signature over a message with this sha256; other curves sign another hash."""
+    if not isinstance(key.curve, ec.SECP256R1):
+        return False
+    try:
+        key.verify(signature, sha256, ec.ECDSA(Prehashed(hashes.SHA256())))
     except InvalidSignature:
         return False
     return True

@@ -4,9 +4,12 @@
 The reference library still accepts the predicates and the encoding (facts/signing.md section 4.2).
 """
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from modeltrust.domain.dsse import Envelope
 from modeltrust.domain.errors import UntrustedError
 from modeltrust.domain.reasons import Reason
+from modeltrust.signing import keys
 
 PREDICATE_TYPES = frozenset(
     f"https://model_signing/{name}/v0.1"
@@ -18,6 +21,11 @@ def encoding(envelope: Envelope) -> bytes:
     """What 0.2.0 signed: upper-case V, and the payload as Python prints bytes, ``b'…'``, instead of the bytes."""
     kind = envelope.payload_type
     return f"DSSEV1 {len(kind)} {kind} {len(envelope.payload)} {envelope.payload!r}".encode()
+
+
+def encoded_by(key: ec.EllipticCurvePublicKey, envelope: Envelope) -> bool:
+    """Whether the key signed the envelope in this encoding."""
+    return keys.signed_by(key, envelope.signature, encoding(envelope))
 
 
 def refusal(got: str, expected: str) -> UntrustedError:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from modeltrust.domain import limits
-from modeltrust.domain.dsse import pae
+from modeltrust.domain.dsse import Envelope
 from modeltrust.domain.errors import InvalidInputError, LimitExceededError, UntrustedError, quote
 from modeltrust.domain.evidence import SignatureEvidence, SignatureForm, SignerKind
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.signer import KeyTrust, TrustedSigner
 from modeltrust.signing import keys, legacy
 from modeltrust.signing.bundle import Bundle
+from modeltrust.signing.content import signed_by
 from modeltrust.signing.interface import Verified
 
 
@@ -40,18 +41,16 @@ class PublicKeyMethod:
                 SignatureInvalid where the hint names a trusted key and the signature is not its own, or is a legacy one.
         """
         candidates = _candidates(signers)
-        envelope = bundle.envelope
-        message = pae(envelope.payload_type, envelope.payload)
         for candidate in sorted(candidates, key=lambda item: not item.named(bundle.hint)):
-            if keys.signed_by(candidate.key, envelope.signature, message):
+            if signed_by(candidate.key, bundle.content):
                 evidence = SignatureEvidence(SignatureForm.OMS, SignerKind.PUBLIC_KEY, candidate.fingerprint)
-                return Verified(envelope.payload_type, envelope.payload, evidence)
+                return Verified(bundle.content, evidence)
         raise _refusal(bundle, candidates)
 
 
 def _refusal(bundle: Bundle, candidates: tuple[_Candidate, ...]) -> UntrustedError:
-    signature, encoding = bundle.envelope.signature, legacy.encoding(bundle.envelope)
-    if any(keys.signed_by(candidate.key, signature, encoding) for candidate in candidates):
+    content = bundle.content
+    if isinstance(content, Envelope) and any(legacy.encoded_by(candidate.key, content) for candidate in candidates):
         return legacy.refused_encoding()
     for candidate in candidates:
         if candidate.named(bundle.hint):

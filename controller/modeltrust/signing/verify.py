@@ -6,19 +6,20 @@ carried from one model to the next (facts/signing.md section 4.2, first row).
 
 from dataclasses import replace
 
-from modeltrust.domain import limits
+from modeltrust.domain import limits, simple_signing
 from modeltrust.domain.digest import ContentDigest, content_digest
-from modeltrust.domain.dsse import IN_TOTO
+from modeltrust.domain.dsse import IN_TOTO, Envelope
 from modeltrust.domain.errors import LimitExceededError, MalformedError, UntrustedError, quote
 from modeltrust.domain.evidence import Assurance, RejectedSignature, SignatureEvidence, SignatureForm, SignerKind
 from modeltrust.domain.listing import SourceListing
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.reference import Identity
 from modeltrust.domain.signer import TrustedSigner
-from modeltrust.signing import approval, legacy, manifest
-from modeltrust.signing.bundle import parse_bundle
+from modeltrust.signing import approval, cosign, legacy, manifest
+from modeltrust.signing.bundle import Bundle, parse_bundle
 from modeltrust.signing.certificate import CertificateMethod
-from modeltrust.signing.interface import Method, Verified
+from modeltrust.signing.content import Message
+from modeltrust.signing.interface import Method
 from modeltrust.signing.public_key import PublicKeyMethod
 
 
@@ -66,14 +67,27 @@ def _verify(
     content: ContentDigest | None,
     identity: Identity | None,
 ) -> SignatureEvidence:
-    bundle = parse_bundle(data)
-    _check_payload_type(bundle.envelope.payload_type)
-    _refuse_legacy(bundle.envelope.payload)
+    bundle = _parsed(data)
+    if isinstance(bundle.content, Envelope):
+        _check_payload_type(bundle.content.payload_type)
+        _refuse_legacy(bundle.content.payload)
     verified = _method(bundle.kind).verify(bundle, signers, now)
-    _check_payload_type(verified.payload_type)  # sigstore-python does not
-    if manifest.predicate_type(verified.payload) == approval.PREDICATE_TYPE:
-        return replace(_approved(verified, content=content, identity=identity, now=now), assurance=_compared_as(listing))
-    return _compared(verified, listing, content)
+    signed = verified.content
+    if not isinstance(signed, Message):
+        _check_payload_type(signed.payload_type)  # sigstore-python does not
+    if isinstance(signed, Message) or cosign.is_cosign(signed):
+        cosign.check_subject(cosign.named_digest(signed), identity, listing)
+        return replace(verified.evidence, form=SignatureForm.COSIGN, assurance=_compared_as(listing))
+    if manifest.predicate_type(signed.payload) == approval.PREDICATE_TYPE:
+        approved = _approved(signed, verified.evidence, content=content, identity=identity, now=now)
+        return replace(approved, assurance=_compared_as(listing))
+    return _compared(signed, verified.evidence, listing, content)
+
+
+def _parsed(data: bytes) -> Bundle:
+    if simple_signing.is_document(data):
+        return Bundle(data, simple_signing.MEDIA_TYPE, SignerKind.PUBLIC_KEY, cosign.parse_document(data))
+    return parse_bundle(data)
 
 
 def _method(kind: SignerKind) -> Method:
@@ -97,27 +111,31 @@ def _refuse_legacy(payload: bytes) -> None:
         manifest.parse_manifest(payload)
 
 
-def _compared(verified: Verified, listing: SourceListing, content: ContentDigest | None) -> SignatureEvidence:
-    signed = manifest.parse_manifest(verified.payload)
-    comparison = manifest.compare(signed, listing)
+def _compared(
+    signed: Envelope, evidence: SignatureEvidence, listing: SourceListing, content: ContentDigest | None
+) -> SignatureEvidence:
+    resources = manifest.parse_manifest(signed.payload)
+    comparison = manifest.compare(resources, listing)
     _check_comparison(comparison)
     assurance = _assurance(comparison, listing)
     if assurance > Assurance.SIGNATURE_ONLY and content is not None and not comparison.unsigned:
-        _check_content(signed, content)
+        _check_content(resources, content)
     return replace(
-        verified.evidence,
+        evidence,
         form=SignatureForm.OMS,
         assurance=assurance,
         unsigned_paths=comparison.unsigned,
     )
 
 
-def _approved(verified: Verified, *, content: ContentDigest | None, identity: Identity | None, now: int) -> SignatureEvidence:
-    approved = approval.parse_approval(verified.payload)
+def _approved(
+    signed: Envelope, evidence: SignatureEvidence, *, content: ContentDigest | None, identity: Identity | None, now: int
+) -> SignatureEvidence:
+    approved = approval.parse_approval(signed.payload)
     approval.check_subject(approved, identity=identity, content=content, now=now)
-    leaf_end = verified.evidence.not_after
+    leaf_end = evidence.not_after
     end = approved.expires_at if leaf_end is None else min(leaf_end, approved.expires_at)
-    return replace(verified.evidence, form=SignatureForm.APPROVAL, not_after=end, ticket=approved.ticket)
+    return replace(evidence, form=SignatureForm.APPROVAL, not_after=end, ticket=approved.ticket)
 
 
 def _check_comparison(comparison: manifest.Comparison) -> None:

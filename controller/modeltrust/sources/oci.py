@@ -6,7 +6,7 @@ checked against its digest. A part of a large blob cannot be: the registry is be
 
 from dataclasses import dataclass, field
 
-from modeltrust.domain import limits
+from modeltrust.domain import limits, simple_signing
 from modeltrust.domain.errors import (
     InvalidReferenceError,
     LimitExceededError,
@@ -88,7 +88,7 @@ class OciSource:
         return self._bytes(entry.sha256, entry.size, start, length)
 
     def signatures(self) -> tuple[bytes, ...]:
-        """Sigstore bundles that refer to the manifest, then a layer ``model.sig``.
+        """Sigstore bundles that refer to the manifest, cosign's old signatures in a tag, then a layer ``model.sig``.
 
         Raises:
             UnavailableError: the registry does not answer.
@@ -96,6 +96,7 @@ class OciSource:
             LimitExceededError: too many or too large.
         """
         found = [self._bundle(layer) for layer in self._bundle_layers()]
+        found += [simple_signing.document(self._bundle(layer), layer.annotations) for layer in self._simple_signing_layers()]
         entry = next((entry for entry in self.list().files if entry.path == SIGNATURE_NAME), None)
         if entry is not None and entry.sha256 is not None and entry.kind is FileKind.FILE:
             found.append(self._bundle(Descriptor("", entry.sha256, entry.size, {})))
@@ -152,6 +153,22 @@ class OciSource:
             if isinstance(manifest, Manifest) and manifest.subject == self.revision.value.removeprefix("sha256:"):
                 found |= {layer.sha256: layer for layer in manifest.layers if layer.media_type == BUNDLE_TYPE}
         return tuple(found.values())
+
+    def _simple_signing_layers(self) -> tuple[Descriptor, ...]:
+        """Layers of the tag ``sha256-<hex>.sig``, which whoever may push can write: at most so many that all can be judged."""
+        tag = f"{self.revision.value.replace(':', '-')}.sig"
+        try:
+            manifest = manifests.parse(self._repository.manifest(tag, accept=manifests.ACCEPTED))
+        except NotFoundError:
+            return ()
+        if not isinstance(manifest, Manifest):
+            raise MalformedError(f"got an index as tag {quote(tag)}, expected a manifest of signatures")
+        layers = tuple(layer for layer in manifest.layers if layer.media_type == simple_signing.MEDIA_TYPE)
+        if len(layers) > limits.BUNDLES_PER_MODEL:
+            raise LimitExceededError(
+                f"got {len(layers)} signatures in tag {quote(tag)}, expected at most {limits.BUNDLES_PER_MODEL}"
+            )
+        return layers
 
     def _referrers(self) -> tuple[str, ...]:
         # descriptors are hints that registries fill wrongly (go-containerregistry: artifactType), so each manifest is read

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modeltrust.domain import limits
+from modeltrust.domain.dsse import Envelope
 from modeltrust.domain.errors import LimitExceededError, MalformedError
 from modeltrust.domain.evidence import SignerKind
 from modeltrust.signing.bundle import MEDIA_TYPES, Bundle, LogEntry, parse_bundle
@@ -53,7 +54,8 @@ def parse(value: Any) -> Bundle:
 def test_a_key_bundle_names_its_key() -> None:
     bundle = parse(document())
     assert (bundle.kind, bundle.hint, bundle.certificates, bundle.log_entry) == (SignerKind.PUBLIC_KEY, "00ff", (), None)
-    assert (bundle.envelope.payload, bundle.envelope.signature) == (b"{}", b"s")
+    assert isinstance(bundle.content, Envelope)
+    assert (bundle.content.payload, bundle.content.signature) == (b"{}", b"s")
 
 
 def test_a_certificate_bundle_holds_its_chain() -> None:

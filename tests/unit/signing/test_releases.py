@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from modeltrust.domain.dsse import Envelope
 from modeltrust.domain.evidence import Assurance, RejectedSignature, SignatureEvidence, SignerKind
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.signer import CertificateTrust, KeyTrust, TrustedSigner
@@ -65,4 +66,5 @@ def test_its_encoding_is_what_we_call_legacy(bundle: Path) -> None:
     """So that the refusal of the encoding alone, which no release combined with today's statement, is about the real thing."""
     parsed = parse_bundle(bundle.read_bytes())
     key = keys.load_public_key((ASSETS / "key.pub").read_bytes())
-    assert keys.signed_by(key, parsed.envelope.signature, legacy.encoding(parsed.envelope))
+    assert isinstance(parsed.content, Envelope)
+    assert legacy.encoded_by(key, parsed.content)

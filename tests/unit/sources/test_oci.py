@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modeltrust.domain import limits
+from modeltrust.domain import limits, simple_signing
 from modeltrust.domain.errors import (
     InvalidReferenceError,
     LimitExceededError,
@@ -453,6 +453,43 @@ def test_a_layer_named_model_sig_is_a_signature_and_comes_last(registry: Registr
     digest = registry.push([registry.layer(b"{}", title="config.json"), registry.layer(b"oms", title="model.sig")])
     registry.refer(digest, b"cosign")
     assert source(registry, client, digest).signatures() == (b"cosign", b"oms")
+
+
+def test_signatures_in_cosign_s_old_tag_are_found_with_what_signs_them(registry: Registry, client: Client) -> None:
+    digest = model(registry)
+    registry.refer(digest, b"bundle")
+    registry.sign(digest, (b"first", {simple_signing.SIGNATURE: "eA==", "dev.sigstore.cosign/chain": "PEM"}), (b"second", {}))
+    expected = (simple_signing.document(b"first", {simple_signing.SIGNATURE: "eA=="}), simple_signing.document(b"second", {}))
+    assert source(registry, client, digest).signatures() == (b"bundle", *expected)
+
+
+def test_other_layers_in_the_old_tag_are_no_signatures(registry: Registry, client: Client) -> None:
+    digest = model(registry)
+    registry.push_manifest(registry.document([registry.layer(b"sbom")]), tag=f"{digest.replace(':', '-')}.sig")
+    assert source(registry, client, digest).signatures() == ()
+
+
+def test_more_signatures_in_the_old_tag_than_can_be_judged_are_a_refusal(registry: Registry, client: Client) -> None:
+    digest = model(registry)
+    registry.sign(digest, *((b"%d" % number, {}) for number in range(limits.BUNDLES_PER_MODEL + 1)))
+    with pytest.raises(LimitExceededError):
+        source(registry, client, digest).signatures()
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"schemaVersion": 2, "manifests": []}', b"not JSON"])
+def test_an_old_tag_that_is_no_manifest_is_a_refusal(registry: Registry, client: Client, body: bytes) -> None:
+    digest = model(registry)
+    registry.push_manifest(body, tag=f"{digest.replace(':', '-')}.sig")
+    with pytest.raises(MalformedError):
+        source(registry, client, digest).signatures()
+
+
+def test_a_signature_whose_layer_is_missing_is_unavailable(registry: Registry, client: Client) -> None:
+    digest = model(registry)
+    registry.sign(digest, (b"payload", {}))
+    del registry.blobs[f"sha256:{hashlib.sha256(b'payload').hexdigest()}"]
+    with pytest.raises(UnavailableError):
+        source(registry, client, digest).signatures()
 
 
 def test_a_packed_model_sig_is_no_signature(registry: Registry, client: Client) -> None:

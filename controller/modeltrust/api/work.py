@@ -25,7 +25,7 @@ from modeltrust.domain.signer import (
     Purpose,
     TrustedSigner,
 )
-from modeltrust.domain.work import Order, Report
+from modeltrust.domain.work import Order, RemoteBundle, Report, SourceAccess, SourceType
 
 T = TypeVar("T")
 D = TypeVar("D", bound=msgspec.Struct)
@@ -85,6 +85,27 @@ class _Signer(_Wire, frozen=True):
     not_after: int | None
 
 
+class _Source(_Wire, frozen=True):
+    type: SourceType
+    endpoints: tuple[str, ...]
+    username: str
+    password: str
+    signature_paths: tuple[str, ...]
+    signature_repositories: tuple[str, ...]
+    ca: bytes
+    allow_private: bool
+    max_bytes: int
+    max_files: int
+
+    def __repr__(self) -> str:
+        return "_Source(…)"  # it holds credentials
+
+
+class _RemoteBundle(_Wire, frozen=True):
+    reference: str
+    access: _Source
+
+
 class _Order(_Wire, frozen=True):
     identity: str
     nonce: str
@@ -92,6 +113,8 @@ class _Order(_Wire, frozen=True):
     bundles: tuple[bytes, ...]
     read_bytes: bool
     now: int
+    source: _Source | None
+    remote_bundles: tuple[_RemoteBundle, ...]
 
 
 class _Report(_Wire, frozen=True):
@@ -120,8 +143,9 @@ def decode_order(data: bytes) -> Order:
         LimitExceededError: larger than any order.
     """
     document = _decode(data, _Order, limits.ORDER_BYTES)
-    if len(document.bundles) > limits.BUNDLES_PER_MODEL:
-        raise LimitExceededError(f"got {len(document.bundles)} bundles, expected at most {limits.BUNDLES_PER_MODEL}")
+    count = len(document.bundles) + len(document.remote_bundles)
+    if count > limits.BUNDLES_PER_MODEL:
+        raise LimitExceededError(f"got {count} bundles, expected at most {limits.BUNDLES_PER_MODEL}")
     try:
         order = Order(
             identity=parse_identity_key(document.identity),
@@ -130,6 +154,8 @@ def decode_order(data: bytes) -> Order:
             bundles=document.bundles,
             read_bytes=document.read_bytes,
             now=document.now,
+            source=None if document.source is None else _read_source(document.source),
+            remote_bundles=tuple(RemoteBundle(b.reference, _read_source(b.access)) for b in document.remote_bundles),
         )
     except InvalidReferenceError as error:
         raise MalformedError(f"got an order that makes no sense: {error}") from error
@@ -236,7 +262,29 @@ def _write_order(order: Order) -> _Order:
         bundles=order.bundles,
         read_bytes=order.read_bytes,
         now=order.now,
+        source=None if order.source is None else _write_source(order.source),
+        remote_bundles=tuple(_RemoteBundle(bundle.reference, _write_source(bundle.access)) for bundle in order.remote_bundles),
     )
+
+
+def _write_source(source: SourceAccess) -> _Source:
+    return _Source(**{name: getattr(source, name) for name in _SOURCE_FIELDS})
+
+
+def _read_source(wire: _Source) -> SourceAccess:
+    """Bounded: the worker trusts whoever orders, and reads no more of it than any ModelSource may say."""
+    lists = (wire.endpoints, wire.signature_paths, wire.signature_repositories)
+    texts = (wire.username, wire.password, *(text for texts in lists for text in texts))
+    if not wire.endpoints or any(len(texts) > limits.SOURCE_ENTRIES for texts in lists):
+        raise MalformedError(f"got a source with lists out of bounds, expected 1 to {limits.SOURCE_ENTRIES} endpoints")
+    if len(wire.ca) > limits.ROOTS_CHARACTERS or any(len(text) > limits.SECRET_BYTES for text in texts):
+        raise LimitExceededError("got a source with a text longer than any ModelSource holds")
+    if not 0 < wire.max_bytes <= limits.MODEL_BYTES or not 0 < wire.max_files <= limits.FILES:
+        raise MalformedError("got a source with bounds that no model may reach")
+    return SourceAccess(**{name: getattr(wire, name) for name in _SOURCE_FIELDS})
+
+
+_SOURCE_FIELDS = _Source.__struct_fields__
 
 
 def _write_signer(signer: TrustedSigner) -> _Signer:

@@ -50,6 +50,7 @@ def read(document: wire.InToto) -> Statement:
         serial=_count(predicate.serial, "serial"),
         issued_at=_read_time(predicate.issued_at),
         expires_at=_read_time(predicate.expires_at),
+        inputs=_hex(predicate.inputs, "inputs") if isinstance(predicate.inputs, str) else "",
     )
 
 

@@ -1,7 +1,7 @@
 """The statement's JSON, as typed structures; ``predicate`` joins them with the letter in ``domain.evidence``.
 
-Every key is always present and nothing else is: what is optional in the letter is null or empty here, so that a missing key is
-never read as a default.
+Every key but ``inputs``, which decides nothing, is always present and nothing else is: what is optional in the letter is null or
+empty here, so that a missing key is never read as a default.
 """
 
 from datetime import datetime
@@ -158,6 +158,7 @@ class Predicate(Wire, frozen=True):
     serial: int
     issued_at: datetime
     expires_at: datetime
+    inputs: str | msgspec.UnsetType = msgspec.UNSET  # of statements that are renewed
 
 
 class InToto(Wire, frozen=True):

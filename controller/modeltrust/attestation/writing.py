@@ -34,6 +34,7 @@ def write(statement: Statement) -> bytes:
         serial=statement.serial,
         issued_at=_write_time(statement.issued_at),
         expires_at=_write_time(statement.expires_at),
+        inputs=statement.inputs or msgspec.UNSET,
     )
     subject = wire.Subject(name=statement.identity.key, digest=_digests(statement))
     return _ENCODER.encode(

@@ -234,6 +234,8 @@ class Statement:
         serial: grows with every statement about this identity.
         issued_at: when it was signed.
         expires_at: when it ends.
+        inputs: 64 hex over what it was verified with and from (``verification.inputs``), so that its renewal knows whether to look
+            again; empty where whoever issued it does not renew. Signed, so nobody can make a changed model look unchanged.
     """
 
     identity: Identity
@@ -248,3 +250,4 @@ class Statement:
     serial: int
     issued_at: int
     expires_at: int
+    inputs: str = ""

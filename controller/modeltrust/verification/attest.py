@@ -1,6 +1,8 @@
 """The key holder's half: checks small reports and signs what they say. Parses nothing foreign (attack C5)."""
 
-from typing import Any
+import hmac
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -8,12 +10,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from modeltrust.api.attestations import attestation
 from modeltrust.attestation import envelope, predicate
-from modeltrust.domain import limits
-from modeltrust.domain.errors import InvalidInputError, MalformedError, UnavailableError, quote
+from modeltrust.domain import dsse, limits
+from modeltrust.domain.errors import (
+    InvalidInputError,
+    InvalidReferenceError,
+    MalformedError,
+    UnavailableError,
+    UntrustedError,
+    quote,
+)
 from modeltrust.domain.evidence import Assurance, EvaluationVerdict, Statement
 from modeltrust.domain.facts import Known, Unavailable
 from modeltrust.domain.reference import Identity
 from modeltrust.domain.work import Order, Report
+
+Key: TypeAlias = ec.EllipticCurvePrivateKey
 
 
 def seal(  # noqa: PLR0913 - everything that a statement says and the report does not know
@@ -25,6 +36,7 @@ def seal(  # noqa: PLR0913 - everything that a statement says and the report doe
     serial: int,
     now: int,
     key: ec.EllipticCurvePrivateKey,
+    inputs: str = "",
 ) -> bytes:
     """Sign what a report says, once it is seen to answer the order.
 
@@ -36,6 +48,7 @@ def seal(  # noqa: PLR0913 - everything that a statement says and the report doe
         serial: higher than that of every earlier statement about this identity (attack H3).
         now: unix seconds.
         key: of the attestor, on P-256.
+        inputs: what it was verified with, see ``Statement``.
 
     Returns:
         The envelope as JSON bytes.
@@ -61,8 +74,55 @@ def seal(  # noqa: PLR0913 - everything that a statement says and the report doe
         serial=serial,
         issued_at=now,
         expires_at=now + limits.STATEMENT_SECONDS,
+        inputs=inputs,
     )
-    return envelope.sign(predicate.encode(statement), key)
+    return sign(statement, key)
+
+
+def sign(letter: Statement, key: Key) -> bytes:
+    """The envelope around a letter whose facts were sealed before, for its renewal.
+
+    Raises:
+        MalformedError: the letter cannot be said; with LimitExceededError where it is too large.
+    """
+    return envelope.sign(predicate.encode(letter), key)
+
+
+def read_own(data: bytes, *, keys: Sequence[Key], identity: Identity, audience: str) -> Statement | None:
+    """The letter that we signed, or None where it is another's, about another model, for another cluster, or no statement at all.
+
+    Args:
+        data: an envelope from anywhere; a statement that somebody else signed is no knowledge of ours (attack H4).
+        keys: ours, whose public halves are tried.
+        identity: of the model that is asked about.
+        audience: ours.
+    """
+    try:
+        found = dsse.parse_envelope(data, max_bytes=limits.STATEMENT_BYTES)
+        key = next((key for key in keys if envelope.fingerprint(key.public_key()) == found.key_id), None)
+        if key is None:
+            return None
+        envelope.verify(found, key.public_key())
+        letter = predicate.decode(found.payload)
+    except (MalformedError, UntrustedError, InvalidReferenceError):
+        return None
+    return letter if (letter.identity, letter.audience) == (identity, audience) else None
+
+
+def nonce(key: Key, *parts: str) -> str:
+    """32 hex that only the key holder can foretell, and foretells alike after a restart (F65).
+
+    Args:
+        key: of the attestor; its private number keys an HMAC and never leaves it.
+        parts: what the nonce is about.
+    """
+    secret = key.private_numbers().private_value.to_bytes(_P256_BYTES, "big")
+    message = b"modeltrust/nonce/v1\0" + b"\0".join(part.encode() for part in parts)
+    return hmac.digest(secret, message, "sha256").hex()[:_NONCE_CHARACTERS]
+
+
+_P256_BYTES = 32
+_NONCE_CHARACTERS = 32
 
 
 def load_attestor_key(pem: bytes) -> ec.EllipticCurvePrivateKey:

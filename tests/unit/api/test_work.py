@@ -17,7 +17,7 @@ from modeltrust.domain.facts import Absent, Known, Unavailable
 from modeltrust.domain.globs import Glob
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.signer import CertificateTrust, KeylessIdentity, KeylessTrust, KeyTrust, Purpose, TrustedSigner
-from modeltrust.domain.work import Order, Report
+from modeltrust.domain.work import Order, RemoteBundle, Report, SourceAccess, SourceType
 from tests.support.statements import IDENTITY, NOW, a_signature, a_statement
 
 SCOPE = (Glob("hf://acme/*"),)
@@ -39,7 +39,23 @@ KEYLESS = TrustedSigner(
 CERTIFICATE = TrustedSigner(
     "c", (), frozenset({Purpose.APPROVAL}), CertificateTrust(b"r", frozenset({"ef" * 32}), "dns", "a.b"), SCOPE
 )
-ORDER = Order(IDENTITY, "0f" * 16, (KEY, KEYLESS, CERTIFICATE), (b"\x00\xff", b""), read_bytes=True, now=NOW)
+SOURCE = SourceAccess(
+    SourceType.OCI,
+    ("https://registry.example", "https://blobs.example:8443"),
+    "me",
+    "credential-1",
+    ("model.sig", "a/b.json"),
+    ("registry.example/signatures",),
+    b"-----BEGIN CERTIFICATE-----\n",
+    allow_private=True,
+    max_bytes=7,
+    max_files=3,
+)
+REMOTE = RemoteBundle(f"registry.example/a@sha256:{'c' * 64}", SourceAccess(SourceType.OCI, ("https://registry.example",)))
+ORDER = Order(
+    IDENTITY, "0f" * 16, (KEY, KEYLESS, CERTIFICATE), (b"\x00\xff", b""), read_bytes=True, now=NOW, source=SOURCE,
+    remote_bundles=(REMOTE,),
+)  # fmt: skip
 FACTS = a_statement()
 FINDING = FormatFinding("config.json", "config.auto_map", Reason.REMOTE_CODE, 'names "code"')
 REPORT = Report(
@@ -63,7 +79,7 @@ READERS: tuple[tuple[bytes, Callable[[bytes], Any], Callable[[Any], bytes]], ...
 )
 
 
-@pytest.mark.parametrize("order", [ORDER, dataclasses.replace(ORDER, signers=(), bundles=(), read_bytes=False)])
+@pytest.mark.parametrize("order", [ORDER, dataclasses.replace(ORDER, signers=(), bundles=(), read_bytes=False, source=None)])
 def test_an_order_is_read_as_written(order: Order) -> None:
     assert work.decode_order(work.encode_order(order)) == order
 
@@ -211,3 +227,43 @@ def test_damage_is_refused_or_is_another_report_in_our_spelling(at: int, inserte
         assert work.encode_report(work.decode_report(changed)) == changed
     except MalformedError:
         return
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"endpoints": ()},
+        {"endpoints": ("https://a.example",) * (limits.SOURCE_ENTRIES + 1)},
+        {"signature_paths": ("a",) * (limits.SOURCE_ENTRIES + 1)},
+        {"signature_repositories": ("a",) * (limits.SOURCE_ENTRIES + 1)},
+        {"password": "x" * (limits.SECRET_BYTES + 1)},
+        {"ca": b"x" * (limits.ROOTS_CHARACTERS + 1)},
+        {"max_bytes": 0},
+        {"max_bytes": limits.MODEL_BYTES + 1},
+        {"max_files": 0},
+        {"max_files": limits.FILES + 1},
+    ],
+)
+def test_a_source_out_of_bounds_is_refused_wherever_it_stands(change: dict[str, Any]) -> None:
+    source = dataclasses.replace(SOURCE, **change)
+    remote = (RemoteBundle(REMOTE.reference, source),)
+    for order in (dataclasses.replace(ORDER, source=source), dataclasses.replace(ORDER, remote_bundles=remote)):
+        with pytest.raises(MalformedError):
+            work.decode_order(work.encode_order(order))
+
+
+def test_bundles_and_references_to_bundles_are_counted_together() -> None:
+    half = limits.BUNDLES_PER_MODEL // 2
+    order = dataclasses.replace(ORDER, bundles=(b"x",) * half, remote_bundles=(REMOTE,) * half)
+    assert work.decode_order(work.encode_order(order)) == order
+    with pytest.raises(LimitExceededError):
+        work.decode_order(work.encode_order(dataclasses.replace(order, bundles=(b"x",) * (half + 1))))
+
+
+def test_no_message_about_an_order_shows_its_credentials() -> None:
+    data = work.encode_order(ORDER)
+    for bad in (data[:-1], data.replace(b'"me"', b"1"), data.replace(b'"credential-1"', b'"credential-1" ')):
+        with pytest.raises(MalformedError) as error:
+            work.decode_order(bad)
+        assert "credential-1" not in str(error.value)
+    assert "credential-1" not in repr(ORDER)

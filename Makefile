@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 ARGS ?=
 
-.PHONY: help demo e2e kubernetes test explore tools slow lint format generate bench lock clean
+.PHONY: help demo e2e kubernetes image image-path chart test explore tools slow lint format generate bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -73,6 +73,16 @@ kubernetes:
 	mv $(KUBERNETES)/kubernetes.part $(KUBERNETES)/kubernetes
 	for name in etcd kube-apiserver kube-controller-manager kube-proxy kube-scheduler kubelet kubectl; do ln -sf kubernetes $(KUBERNETES)/$$name; done
 
+image: $(RUNTIME) ## the image, as an OCI archive in a cache outside the checkout (needs root, buildah, debootstrap)
+	@$(BIN)/python -m image.build
+
+# Where `make image` puts it; says nothing about whether it is there.
+image-path: $(RUNTIME)
+	@$(BIN)/python -m image.build --path
+
+chart: $(DEV) ## lint and render the chart with helm, which is fetched once
+	$(BIN)/python -m tests.support.helm lint
+
 lint: $(DEV) ## formatting, lint, types, import contracts, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -93,6 +103,8 @@ bench: $(DEV) ## print what the claims of speed rest on
 lock: $(DEV) ## resolve the dependencies again
 	$(LOCK) --upgrade --extra webhook pyproject.toml -o requirements/webhook.txt
 	$(LOCK) --extra cli pyproject.toml requirements/build.in -c requirements/webhook.txt -o requirements/runtime.txt
+	$(LOCK) --extra cli pyproject.toml -c requirements/runtime.txt -o requirements/image.txt
+	$(LOCK) requirements/build.in -c requirements/runtime.txt -o requirements/build.txt
 	$(LOCK) --extra cli pyproject.toml requirements/build.in requirements/dev.in -c requirements/runtime.txt -o requirements/dev.txt
 	$(LOCK) --extra cli --extra engine pyproject.toml requirements/build.in requirements/dev.in requirements/slow.in -c requirements/dev.txt -o requirements/slow.txt
 

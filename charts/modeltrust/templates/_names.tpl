@@ -112,3 +112,53 @@ annotations:
   cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/{{ .Values.certificates.webhookSecret }}
 {{- end }}
 {{- end }}
+
+{{- define "modeltrust.dns" -}}
+- ports:
+  - {protocol: UDP, port: 53}
+  - {protocol: TCP, port: 53}
+{{- end }}
+
+{{- define "modeltrust.apiServerEgress" -}}
+- ports:
+  {{- range .ports }}
+  - {protocol: TCP, port: {{ . }}}
+  {{- end }}
+  {{- with .cidrs }}
+  to:
+  {{- range . }}
+  - ipBlock: {cidr: {{ . | quote }}}
+  {{- end }}
+  {{- end }}
+{{- end }}
+
+{{- define "modeltrust.sourcesEgress" -}}
+- ports:
+  {{- range .ports }}
+  - {protocol: TCP, port: {{ . }}}
+  {{- end }}
+  to:
+  {{- range $cidr := .cidrs }}
+  - ipBlock:
+      cidr: {{ $cidr | quote }}
+      {{- if and $.except (not (contains ":" $cidr)) }}
+      except: {{ $.except | toJson }}
+      {{- end }}
+  {{- end }}
+{{- end }}
+
+{{- define "modeltrust.metricsIngress" -}}
+- ports:
+  - {protocol: TCP, port: 9090}
+  from:
+  - namespaceSelector:
+      {{- toYaml .namespaceSelector | nindent 6 }}
+    podSelector:
+      {{- toYaml .podSelector | nindent 6 }}
+{{- end }}
+
+{{- /* Objects of `helm test`: made for it, and gone when it succeeds. */ -}}
+{{- define "modeltrust.testHook" -}}
+helm.sh/hook: test
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}

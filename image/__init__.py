@@ -1,0 +1,1 @@
+"""Building the image without a Docker engine, and what is in it."""

@@ -1,0 +1,369 @@
+"""What the chart renders to, asked of helm itself: every value's effect, every refusal's sentence, exactly these rights."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from modeltrust.api.webhooks import configuration, mutating_configuration
+from tests.support.helm import CHART, NAMESPACE, HelmError, helm, objects, template
+
+pytestmark = pytest.mark.slow
+
+Object = dict[str, Any]
+DIGEST = "sha256:" + "a" * 64
+MONITORING = ("--api-versions", "monitoring.coreos.com/v1")
+CERT_MANAGER = ("--api-versions", "cert-manager.io/v1")
+EVERYTHING: Object = {
+    "image": {"digest": DIGEST},
+    "imagePullSecrets": [{"name": "pull"}],
+    "verifyAtLoad": {"inject": True},
+    "monitoring": {"serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}, "dashboard": {"enabled": True}},
+    "webhook": {"clientCASecret": "clients", "podLabels": {"team": "a"}, "podAnnotations": {"a": "b"}, "nodeSelector": {"a": "b"}},
+    "worker": {"priorityClassName": "low", "tolerations": [{"key": "a", "operator": "Exists"}]},
+    "certificates": {"mode": "certManager"},
+    "networkPolicies": {"apiServer": {"cidrs": ["10.0.0.1/32"]}},
+    "neverSent": ["istio-system"],
+}
+VARIANTS: dict[str, tuple[Object, tuple[str, ...]]] = {
+    "defaults": ({}, ()),
+    "everything": (EVERYTHING, (*MONITORING, *CERT_MANAGER)),
+    "provided": ({"certificates": {"mode": "provided", "caBundle": "Y2E="}}, ()),
+    "fail open": ({"mode": "FailOpen"}, ()),
+    "off": ({"mode": "Off"}, ()),
+    "IPv6": ({"ipFamily": "IPv6"}, ()),
+    "bare": ({"networkPolicies": {"enabled": False}, "crds": {"enabled": False}, "guards": {"enabled": False}}, ()),
+}
+
+
+@cache
+def rendered(name: str) -> list[Object]:
+    """Read by many, changed by none."""
+    values, flags = VARIANTS[name]
+    return objects(template(values, *flags))
+
+
+def one(found: list[Object], kind: str, name: str = "modeltrust", namespace: str = "") -> Object:
+    matching = [
+        each
+        for each in found
+        if each["kind"] == kind
+        and each["metadata"]["name"] == name
+        and (not namespace or each["metadata"].get("namespace") == namespace)
+    ]
+    assert len(matching) == 1, (kind, name, len(matching))
+    return matching[0]
+
+
+def pods(found: list[Object]) -> Iterator[tuple[str, Object]]:
+    for each in found:
+        if each["kind"] == "Pod":
+            yield each["metadata"]["name"], each["spec"]
+        elif "template" in (each.get("spec") or {}):
+            yield each["metadata"]["name"], each["spec"]["template"]["spec"]
+
+
+every_variant = pytest.mark.parametrize("variant", VARIANTS)
+
+
+@every_variant
+def test_f99_twice_is_byte_identical_and_every_name_is_there_once(variant: str) -> None:
+    values, flags = VARIANTS[variant]
+
+    text = template(values, *flags)
+
+    assert template(values, *flags) == text
+    names = [(each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]) for each in objects(text)]
+    assert sorted(set(names)) == sorted(names)
+
+
+@every_variant
+def test_helm_lint_has_nothing_to_say(variant: str, tmp_path: Path) -> None:
+    values, flags = VARIANTS[variant]
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
+    if flags:
+        pytest.skip("helm lint knows no --api-versions")
+
+    result = helm("lint", str(CHART), "--strict", "--namespace", NAMESPACE, "--values", str(tmp_path / "values.yaml"))
+
+    assert "0 chart(s) failed" in result.stdout
+    assert "[WARNING]" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("values", "namespace", "sentence"),
+    [
+        ({}, "default", "modeltrust needs a namespace of its own"),
+        ({}, "kube-system", "modeltrust needs a namespace of its own"),
+        ({"jobs": {"namespace": NAMESPACE}}, NAMESPACE, "must not stand beside the signing key"),
+        ({"jobs": {"namespace": "kube-system"}}, NAMESPACE, "expected a namespace of its own"),
+        ({"certificates": {"mode": "certManager"}}, NAMESPACE, "install cert-manager first"),
+        ({"certificates": {"mode": "provided"}}, NAMESPACE, "without certificates.caBundle"),
+        ({"certificates": {"caBundle": "Y2E="}}, NAMESPACE, "would be ignored"),
+        ({"certificates": {"certManager": {"issuerRef": {"name": "x"}}}}, NAMESPACE, "would be ignored"),
+        ({"certificates": {"webhookSecret": "mine"}}, NAMESPACE, "expected their default names"),
+        ({"verifyAtLoad": {"inject": True}}, NAMESPACE, "needs image.digest"),
+        ({"verifyAtLoad": {"inject": True}, "image": {"digest": DIGEST}, "mode": "Off"}, NAMESPACE, "nobody would be asked"),
+        ({"monitoring": {"serviceMonitor": {"enabled": True}}}, NAMESPACE, "install the Prometheus operator first"),
+        ({"monitoring": {"prometheusRule": {"enabled": True}}}, NAMESPACE, "install the Prometheus operator first"),
+        ({"replicaz": 3}, NAMESPACE, "replicaz"),
+        ({"webhook": {"replicaz": 3}}, NAMESPACE, "replicaz"),
+        ({"webhook": {"replicas": 1}}, NAMESPACE, "minimum"),
+        ({"mode": "enforce"}, NAMESPACE, "must be one of"),
+    ],
+)
+def test_f100_what_would_not_work_is_refused_with_a_sentence(values: Object, namespace: str, sentence: str) -> None:
+    with pytest.raises(HelmError, match=sentence):
+        template(values, namespace=namespace)
+
+
+def rights(found: list[Object], account: str) -> set[str]:
+    """Everything that an account may do, one line for each verb: where, what, which."""
+    lines = set()
+    roles = {(each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]): each for each in found}
+    for binding in found:
+        if binding["kind"] not in ("ClusterRoleBinding", "RoleBinding"):
+            continue
+        if not any(subject["name"] == account for subject in binding["subjects"]):
+            continue
+        where = binding["metadata"].get("namespace", "")
+        role = roles[binding["roleRef"]["kind"], where, binding["roleRef"]["name"]]
+        for rule in role["rules"]:
+            for group in rule["apiGroups"]:
+                for resource in rule["resources"]:
+                    for name in rule.get("resourceNames", [""]):
+                        for verb in rule["verbs"]:
+                            lines.add(f"{where or '*'}: {verb} {group + '/' if group else ''}{resource} {name}".rstrip())
+    return lines
+
+
+READ = [
+    "evaluationsuites",
+    "modelattestations",
+    "modelpolicies",
+    "modelreferencemappings",
+    "modelrevocations",
+    "policyexemptions",
+    "trustedsigners",
+]
+
+
+def test_the_webhook_may_read_what_it_judges_by_ask_for_evidence_and_nothing_else() -> None:
+    expected = {f"*: {verb} modeltrust.dev/{kind}" for kind in READ for verb in ("get", "list", "watch")}
+    expected |= {"*: create modeltrust.dev/modelattestations"}
+    expected |= {f"*: {verb} namespaces" for verb in ("get", "list", "watch")}
+
+    assert rights(rendered("defaults"), "modeltrust-webhook") == expected
+
+
+@pytest.mark.parametrize("account", ["modeltrust-worker", "modeltrust-job"])
+def test_who_parses_foreign_bytes_may_nothing(account: str) -> None:
+    for name in VARIANTS:
+        assert rights(rendered(name), account) == set()
+
+
+@every_variant
+def test_only_the_operator_reads_secrets_and_only_of_the_release(variant: str) -> None:
+    found = rendered(variant)
+    accounts = {each["metadata"]["name"] for each in found if each["kind"] == "ServiceAccount"}
+    for account in accounts:
+        for line in rights(found, account):
+            where, _, right = line.partition(": ")
+            if "secrets" in right:
+                assert account == "modeltrust-operator", line
+                assert where in (NAMESPACE, "modeltrust-jobs"), line
+                assert where == NAMESPACE or not right.startswith(("get", "list", "watch")), line
+
+
+@every_variant
+def test_no_account_may_do_everything_escalate_or_touch_pods_of_others(variant: str) -> None:
+    found = rendered(variant)
+    for each in found:
+        if each["kind"] == "ServiceAccount":
+            for line in rights(found, each["metadata"]["name"]):
+                right = line.partition(": ")[2]
+                verb, what = right.split()[:2]
+                assert verb not in {"*", "impersonate", "escalate", "bind"}, line
+                assert what in {"modeltrust.dev/*", "modeltrust.dev/*/status"} or "*" not in what, line
+                assert not what.startswith("rbac.authorization.k8s.io"), line
+                if what.startswith("pods"):
+                    assert line.startswith("modeltrust-jobs: "), line
+                if what.startswith("admissionregistration"):
+                    assert verb in {"get", "patch"}, line
+                    assert right.endswith(" modeltrust"), line
+
+
+def test_nobody_writes_webhook_configurations_where_the_operator_does_not_rotate() -> None:
+    lines = rights(rendered("provided"), "modeltrust-operator")
+
+    assert not [line for line in lines if "admissionregistration" in line or "inject" in line]
+
+
+def test_the_cainjector_may_write_the_bundle_in_its_mode_alone() -> None:
+    assert rights(rendered("everything"), "cert-manager-cainjector") == {"*: inject modeltrust.dev/webhookconfigurations"}
+    assert rights(rendered("defaults"), "cert-manager-cainjector") == set()
+
+
+@every_variant
+def test_every_pod_is_restricted(variant: str) -> None:
+    """The API server says the same of a namespace that enforces it (e2e/test_chart.py)."""
+    seen = 0
+    for name, spec in pods(rendered(variant)):
+        assert spec["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}, name
+        assert not spec.keys() & {"hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"}, name
+        assert spec["automountServiceAccountToken"] is (not name.endswith(("worker", "job"))), name
+        for container in spec["containers"]:
+            security = container["securityContext"]
+            assert security["readOnlyRootFilesystem"] is True
+            assert security["allowPrivilegeEscalation"] is False
+            assert security["capabilities"] == {"drop": ["ALL"]}
+            assert "runAsUser" not in security  # OpenShift chooses one (F101)
+            assert "cpu" not in container["resources"]["limits"]
+            assert container["resources"]["limits"]["memory"]
+            seen += 1
+        for volume in spec["volumes"]:
+            assert volume.keys() & {"secret", "configMap", "emptyDir"}, volume
+    assert seen >= 3
+
+
+@every_variant
+def test_rolling_updates_lose_nobody(variant: str) -> None:
+    for each in rendered(variant):
+        if each["kind"] == "Deployment":
+            assert each["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+            assert each["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] >= 45
+            assert each["spec"]["replicas"] >= 2
+
+
+def test_both_webhooks_are_what_the_code_says_they_are() -> None:
+    """e2e/ asks through api.webhooks, installations through the chart: one text."""
+    rules = yaml.safe_load((CHART / "files" / "webhook-rules.yaml").read_text())
+    never = (NAMESPACE, "modeltrust-jobs", "istio-system")
+    found = rendered("everything")
+
+    def client(path: str) -> Object:
+        return {"service": {"name": "modeltrust-webhook", "namespace": NAMESPACE, "path": path, "port": 443}}
+
+    expected = configuration("modeltrust", ignore=rules["ignore"], fail=rules["fail"], client=client("/validate"), never=never)
+    mutating = mutating_configuration("modeltrust", client=client("/mutate"), never=never)
+    for wanted in (expected, mutating):
+        rendered_webhooks = one(found, wanted["kind"])["webhooks"]
+        assert [webhook | {"objectSelector": {}} for webhook in wanted["webhooks"]] == rendered_webhooks
+
+
+def test_the_mutating_webhook_is_there_when_it_is_asked_for_alone() -> None:
+    assert not [each for each in rendered("defaults") if each["kind"] == "MutatingWebhookConfiguration"]
+    webhook = next(spec for name, spec in pods(rendered("everything")) if name == "modeltrust-webhook")
+    assert f"--inject-image=modeltrust@{DIGEST}" in webhook["containers"][0]["args"]
+
+
+@pytest.mark.parametrize(("variant", "policies"), [("defaults", ["Ignore", "Fail"]), ("fail open", ["Ignore", "Ignore"])])
+def test_the_mode_says_what_follows_when_nobody_answers(variant: str, policies: list[str]) -> None:
+    webhooks = one(rendered(variant), "ValidatingWebhookConfiguration")["webhooks"]
+
+    assert [webhook["failurePolicy"] for webhook in webhooks] == policies
+
+
+def test_nobody_is_asked_when_it_is_off() -> None:
+    assert not [each for each in rendered("off") if "Webhook" in each["kind"]]
+
+
+@every_variant
+def test_no_bundle_is_rendered_that_somebody_else_writes(variant: str) -> None:
+    for each in rendered(variant):
+        if "Webhook" in each["kind"]:
+            for webhook in each["webhooks"]:
+                assert webhook["clientConfig"].get("caBundle") == ("Y2E=" if variant == "provided" else None)
+
+
+def test_f97_an_uninstall_keeps_the_kinds_and_takes_everything_else() -> None:
+    for each in rendered("everything"):
+        annotations = each["metadata"].get("annotations") or {}
+        kept = annotations.get("helm.sh/resource-policy") == "keep"
+        assert kept is (each["kind"] == "CustomResourceDefinition"), each["metadata"]["name"]
+
+
+def test_the_kinds_are_those_of_crds() -> None:
+    own = sorted((CHART.parent.parent / "crds").glob("*.yaml"))
+    found = [each for each in rendered("defaults") if each["kind"] == "CustomResourceDefinition"]
+
+    assert len(own) == len(found) == 8
+    for path in own:
+        wanted = yaml.safe_load(path.read_text())
+        assert one(found, "CustomResourceDefinition", wanted["metadata"]["name"])["spec"] == wanted["spec"]
+
+
+def test_every_process_is_reached_by_whom_it_should_and_by_nobody_else() -> None:
+    found = rendered("everything")
+    worker = one(found, "NetworkPolicy", "modeltrust-worker")["spec"]
+    assert worker["ingress"][0]["from"] == [
+        {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "modeltrust", "app.kubernetes.io/component": "operator"}}}
+    ]
+    blocks = [peer["ipBlock"] for rule in worker["egress"] for peer in rule.get("to", [])]
+    assert {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]} in blocks
+    webhook = one(found, "NetworkPolicy", "modeltrust-webhook")["spec"]
+    assert [rule.get("to") for rule in webhook["egress"]] == [None, [{"ipBlock": {"cidr": "10.0.0.1/32"}}]]
+    for each in found:
+        if each["kind"] == "NetworkPolicy":
+            assert each["spec"]["policyTypes"] == ["Ingress", "Egress"]
+
+
+def test_every_deployment_has_a_policy_a_budget_and_an_account_of_its_own() -> None:
+    found = rendered("defaults")
+    for component in ("webhook", "operator", "worker"):
+        deployment = one(found, "Deployment", f"modeltrust-{component}")
+        labels = deployment["spec"]["template"]["metadata"]["labels"]
+        assert labels["app.kubernetes.io/component"] == component
+        assert deployment["spec"]["template"]["spec"]["serviceAccountName"] == f"modeltrust-{component}"
+        for kind in ("NetworkPolicy", "PodDisruptionBudget"):
+            selector = one(found, kind, f"modeltrust-{component}")["spec"]
+            wanted = (selector.get("selector") or selector.get("podSelector"))["matchLabels"]
+            assert wanted.items() <= labels.items()
+
+
+def promtool() -> Path:
+    """Debian's, unpacked into a cache: no service is started."""
+    found = shutil.which("promtool")
+    if found:
+        return Path(found)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modeltrust" / "prometheus"
+    if not (cache / "usr/bin/promtool").exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["apt-get", "download", "-qq", "prometheus"], cwd=cache, check=True)
+        subprocess.run(["dpkg", "-x", next(cache.glob("prometheus_*.deb")), cache], check=True)
+    return cache / "usr/bin/promtool"
+
+
+def test_the_alerts_ring_when_they_should_and_are_silent_otherwise(tmp_path: Path) -> None:
+    rules = one(rendered("everything"), "PrometheusRule")["spec"]
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules))
+    tests = Path(__file__).parent.parent / "assets" / "alerts.yaml"
+    (tmp_path / "tests.yaml").write_text(tests.read_text())
+
+    for command in (["check", "rules", "rules.yaml"], ["test", "rules", "tests.yaml"]):
+        result = subprocess.run([promtool(), *command], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_every_alert_leads_to_its_paragraph() -> None:
+    rules = one(rendered("everything"), "PrometheusRule")["spec"]
+    page = (CHART.parent.parent / "docs" / "troubleshooting.md").read_text().lower()
+    for group in rules["groups"]:
+        for rule in group["rules"]:
+            if "alert" in rule:
+                assert rule["annotations"]["runbook_url"].endswith("#" + rule["alert"].lower())
+                assert f"### {rule['alert'].lower()}" in page
+
+
+def test_the_notes_say_what_to_do_next(tmp_path: Path) -> None:
+    result = helm("install", "modeltrust", str(CHART), "--namespace", NAMESPACE, "--dry-run=client")
+
+    assert "helm test modeltrust" in result.stdout
+    assert "mode=FailOpen" in result.stdout
+    assert tmp_path.exists()

@@ -1,7 +1,7 @@
 """Orders and reports of evaluations as JSON, between the key holder and the runner.
 
 Read as strictly as ``api.work``: a document is only what writing it again gives, byte for byte. What the numbers mean, and that
-a report answers its order, is checked where they are used (``belongs``, then ``evaluation.judge``).
+a report answers its order, is checked where they are used (``evaluation.binding``, then ``evaluation.judge``).
 """
 
 from typing import Any, TypeVar, get_type_hints
@@ -68,19 +68,6 @@ def decode_evaluation_report(data: bytes) -> EvaluationReport:
     report = _decode(data, EvaluationReport, limits.EVALUATION_REPORT_BYTES)
     _check_nonce(report.nonce)
     return report
-
-
-def belongs(report: EvaluationReport, order: EvaluationOrder) -> str:
-    """Why a report is no answer to an order; empty where it is one (attack C6)."""
-    for name, got, expected in (
-        ("identity", report.identity.key, order.identity.key),
-        ("nonce", report.nonce, order.nonce),
-        ("suite", report.suite_hash, order.suite.hash),
-        ("serving", report.serving_hash, order.suite.serving),
-    ):
-        if got != expected:
-            return f"got a report with another {name} than ordered: {quote(got)}"
-    return ""
 
 
 def _decode(data: bytes, shape: type[T], max_bytes: int) -> T:

@@ -104,6 +104,7 @@ STATEMENT_TEXT_CHARACTERS = 1_024  # one text in a statement: a path, a message,
 STATEMENT_NUMBER = 2**63 - 1  # a serial may be nanoseconds since 1970
 AUDIENCE_CHARACTERS = 253  # a UID or the name of a fleet
 CLAIMS_PER_SIGNATURE = 32  # Fulcio defines 23 extensions
+AUTHORITIES_PER_SIGNATURE = 64  # keys of whole chains: CAs, TSAs, and the logs
 VOUCHERS_PER_SIGNATURE = 32  # keys of CA, CT log, log and TSA
 FORMATS_PER_MODEL = 64  # there are fewer formats than that
 GIT_FILE_BYTES = (
@@ -172,7 +173,7 @@ POLL_SECONDS = 1.0  # between two looks at a watched folder; a change counts wit
 TRUST_FILES = 10_000  # files in a watched folder, sub-folders included
 TRUST_DEPTH = 8  # levels of folders
 SWEEP_PAUSE_SECONDS = 0.002  # after each statement verified in the background: about a tenth of one core, so the tail stays short
-STATEMENTS_PER_IDENTITY = 16  # envelopes under one identity; more are never verified, so that a copy cannot buy work
+STATEMENTS_PER_IDENTITY = 16  # envelopes under one identity that one look-up verifies, so that a pile of copies cannot buy work
 
 # --- webhook -----------------------------------------------------------------------------------------------------------------
 BODY_SECONDS = 5.0  # a body that trickles in is cut off
@@ -320,3 +321,9 @@ PARTIAL_SECONDS = 900  # until a model of which some fact could not be had is lo
 WORKER_POLL_SECONDS = 2  # until an examination under way is asked about again
 WORKER_BUSY_SECONDS = 10  # until a worker without room is asked again
 WORKER_RETRY_SECONDS = 30  # until a source or worker that did not answer is asked again, at the earliest
+
+# --- evaluations in a cluster ----------------------------------------------------------------------------------------------------
+EVALUATION_POLL_SECONDS = 5  # between two looks at a run under way
+EVALUATION_RETRY_SECONDS = 6 * 3600  # until a run that showed nothing is repeated by itself: GPUs are dear, engines stay broken
+EVALUATION_BLOCKED_SECONDS = 300  # until a suite that cannot be run is looked at again
+EVALUATIONS_AT_ONCE = 2  # runs in the whole cluster, each with up to two engines

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import yaml
 
-from modeltrust.api.compile import attestation_identity, check_object
+from modeltrust.api.compile import check_object
 from modeltrust.api.v1alpha1.kind import API_VERSION
 from modeltrust.cli import options
 from modeltrust.cli.cluster import reaching, trusted, trusting
@@ -18,12 +18,10 @@ from modeltrust.cli.output import json as json_output
 from modeltrust.cli.output import text
 from modeltrust.cli.running import Hits, affected
 from modeltrust.domain.errors import InvalidInputError, ModelTrustError, quote
-from modeltrust.domain.evidence import Statement
-from modeltrust.domain.facts import Known
 from modeltrust.kube import paths
 from modeltrust.kube.client import ApiServer
 from modeltrust.kube.workloads import Link
-from modeltrust.policy.revocations import revoked
+from modeltrust.store.last_good import last_good
 from modeltrust.wiring.snapshot import Trusted
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
@@ -83,7 +81,8 @@ def command(  # noqa: PLR0913 - one parameter per option
     moment = options.parse_now(now)
     trusts = trusted(api, trust=trust, attestors=attestors, now=moment)
     hits = affected(api, trusts, document, moment)
-    good = last_good(_attestations(api), trusts, document, hits, moment)
+    revocations = (*trusts.store.snapshot().revocations, hits.revocation)
+    good = last_good(_attestations(api), trusts.store, revocations, {*hits.models, *model}, moment)
     report = {"applied": applying, "name": document["metadata"]["name"], "created": created, "revocation": document}
     if output == "json":
         json_output.write(report | _report(hits, good, trusts))
@@ -149,38 +148,6 @@ def _attestations(api: ApiServer) -> Iterable[Mapping[str, Any]]:
         yield from api.list_objects(paths.ours("modelattestations"))
     except ModelTrustError:
         return  # the last good revision is help, not the answer
-
-
-def last_good(
-    attestations: Iterable[Mapping[str, Any]], trusts: Trusted, document: Mapping[str, Any], hits: Hits, now: int
-) -> dict[str, str]:
-    """For each model that is hit, the revision attested last that nothing revokes.
-
-    Args:
-        attestations: all of them.
-        trusts: statements, and the revocations in force.
-        document: the new one.
-        hits: what it hits.
-        now: unix seconds.
-    """
-    named = {name.partition("@")[0].casefold() for name in document["spec"].get("models", ())}
-    wanted = named | {model.partition("@")[0].casefold() for model in hits.models}
-    revocations = (*trusts.store.snapshot().revocations, hits.revocation)
-    best: dict[str, tuple[str, str]] = {}
-    for value in attestations:
-        try:
-            identity = attestation_identity(value)
-        except ModelTrustError:
-            continue
-        model = identity.reference.text
-        fact = trusts.store.statements.look_up(identity, now)
-        statement = fact.value if isinstance(fact, Known) and isinstance(fact.value, Statement) else None
-        if model.casefold() not in wanted or statement is None or statement.expires_at < now:
-            continue
-        if revoked(revocations, model, identity.key, statement) is None:
-            made = str(value["metadata"].get("creationTimestamp", ""))
-            best[model] = max(best.get(model, ("", "")), (made, identity.key))
-    return {model: key for model, (_, key) in sorted(best.items())}
 
 
 def _report(hits: Hits, good: Mapping[str, str], trusts: Trusted) -> dict[str, Any]:

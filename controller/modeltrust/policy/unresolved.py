@@ -8,7 +8,7 @@ from modeltrust.policy.policy import Policy, UnresolvedAction
 from modeltrust.policy.requirements.formats import Formats, RemoteCode
 from modeltrust.policy.scopes import key_of
 
-_GOVERNED = frozenset(
+GOVERNED = frozenset(
     {Reason.UNRESOLVED_REFERENCE, Reason.UNDECLARED_RESOLVER, Reason.OPAQUE_SOURCE, Reason.DYNAMIC_LOADING},
 )
 
@@ -20,7 +20,7 @@ def unresolved_findings(unresolved: Unresolved, policy: Policy, workload: Worklo
     reached, and any reason not known here, denies.
     """
     status, advisory = Status.FAIL, False
-    if unresolved.reason in _GOVERNED:
+    if unresolved.reason in GOVERNED:
         advisory = policy.unresolved is UnresolvedAction.WARN
         if policy.unresolved is UnresolvedAction.ALLOW_DECLARED and _declared(workload):
             status = Status.SKIP

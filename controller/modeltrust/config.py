@@ -1,6 +1,7 @@
 """Settings of each process, as flags and files state them."""
 
 from pathlib import Path
+from socket import gethostname
 from typing import Annotated, Any, Literal, Self
 
 import yaml
@@ -22,6 +23,10 @@ def _with_a_port(address: str) -> str:
 _LAST_PORT = 65_535
 _Address = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):[0-9]{1,5}$"), AfterValidator(_with_a_port)]
 _Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
+
+
+_Namespace = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+_ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
 
 
 class Settings(BaseModel):
@@ -88,6 +93,48 @@ class WebhookSettings(Settings):
         if self.kubeconfig is not None and self.attestors is None:
             raise ValueError("got kubeconfig without attestors, expected both")
         return self
+
+
+class OperatorSettings(Settings):
+    """What `modeltrust operator` needs to know; a file states the same names in camel case.
+
+    Attributes:
+        namespace: of the release: keys, credentials, certificates, the Lease.
+        jobs_namespace: of the Jobs that read every byte or evaluate.
+        kubeconfig: how to reach the API server; without it, as the Pod's service account.
+        worker: ``https://host:port`` of the worker.
+        worker_ca: PEM of the authorities of the worker's certificate; read whenever it is used.
+        worker_cert: PEM of our certificate as its client; read whenever it is used.
+        worker_key: its key, PEM; read whenever it is used.
+        audience: of the statements; empty for the UID of the namespace kube-system.
+        job_image: of Jobs, by digest; empty makes none, and models whose bytes must be read wait.
+        lease: name of the Lease.
+        identity: of this replica, for people; made unique by what is added to it.
+        key_secret: name of the Secret with the signing keys.
+        attestors_config_map: name of the ConfigMap with the webhook's attestor file.
+        metrics_listen: ``host:port`` of the metrics and probes, in the clear; empty turns them off.
+        unmatched: what follows where no enforcing policy covers a model; for the audit.
+        writes_per_second: to the API server, of all reconciliations together.
+        rotate_certificates: whether the operator makes and renews the certificates of webhook and worker.
+    """
+
+    namespace: _Namespace
+    jobs_namespace: _Namespace
+    kubeconfig: Path | None = None
+    worker: Annotated[str, Field(pattern=r"^https://[a-z0-9]([a-z0-9.-]*[a-z0-9])?:[0-9]{1,5}$")]
+    worker_ca: Path
+    worker_cert: Path
+    worker_key: Path
+    audience: Annotated[str, Field(max_length=limits.AUDIENCE_CHARACTERS)] = ""
+    job_image: str = ""
+    lease: _ObjectName = "modeltrust-operator"
+    identity: str = Field(default_factory=gethostname, min_length=1, max_length=limits.API_NAME_CHARACTERS)
+    key_secret: _ObjectName = "modeltrust-attestor"
+    attestors_config_map: _ObjectName = "modeltrust-attestors"
+    metrics_listen: _Address | Literal[""] = "0.0.0.0:9090"
+    unmatched: Literal["Allow", "Warn", "Deny"] = "Allow"
+    writes_per_second: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = limits.WRITES_PER_SECOND
+    rotate_certificates: bool = False
 
 
 def _load(file: Path | None, settings: type[Settings]) -> dict[str, Any]:

@@ -23,10 +23,56 @@ _TRACE_FRAMES = 20  # innermost; a RecursionError has a thousand
 _TRACE_CHARACTERS = 8_000
 REQUESTS = ("taken", "repeated", "namespace_full", "full", "created", "existing", "mismatched", "failed")
 MUTATIONS = ("patched", "unpatched", "unreadable", "failed")
+OPERATOR_KINDS = (
+    "modelattestations",
+    "trustedsigners",
+    "modelpolicies",
+    "modelsources",
+    "modelrevocations",
+    "policyexemptions",
+    "evaluationsuites",
+    "modelreferencemappings",
+)
+RECONCILE_OUTCOMES = ("attested", "waiting", "refused", "gone", "described", "unavailable", "failed")
+OPERATOR_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 REFUSALS = ("bad_request", "not_ready", "overloaded", "too_slow")
 
 
-class Telemetry:
+class Log:
+    """The JSON log of one process, and its registry of metrics."""
+
+    def __init__(self, *, sink: Callable[[bytes], object] | None = None) -> None:
+        """Begin with an empty registry.
+
+        Args:
+            sink: takes one log line, line feed included, from any thread; by default it goes to stderr.
+        """
+        self.registry = CollectorRegistry()
+        self._sink = sink or StandardError()
+        self._encoder = msgspec.json.Encoder()
+        self.lost = Counter("modeltrust_log_lines_lost", "Log lines that could not be written.", registry=self.registry)
+        self.watch_failures = Counter(
+            "modeltrust_watch_failures", "Lists and watches that ended badly.", ["kind"], registry=self.registry
+        )
+
+    def log(self, event: str, **fields: Any) -> None:
+        """One JSON line; control characters are escaped by JSON itself."""
+        self.write({"event": event, **fields})
+
+    def write(self, line: Mapping[str, Any] | msgspec.Struct) -> None:
+        """One JSON line, as given. What cannot be written never stops an answer."""
+        try:
+            self._sink(self._encoder.encode(line) + b"\n")
+        except (OSError, ValueError):
+            self.lost.inc()  # a full disk, a closed pipe, a lone surrogate
+
+    def failed(self, event: str, error: BaseException, **fields: Any) -> None:
+        """One JSON line with a traceback, for what must never happen."""
+        trace = "".join(traceback.format_exception(error, limit=-_TRACE_FRAMES))[-_TRACE_CHARACTERS:]
+        self.write({"event": event, "error": type(error).__name__, "trace": trace, **fields})
+
+
+class Telemetry(Log):
     """Counters, histograms and the JSON log of one webhook process; label sets are bound once."""
 
     def __init__(self, *, sink: Callable[[bytes], object] | None = None) -> None:
@@ -35,9 +81,7 @@ class Telemetry:
         Args:
             sink: takes one log line, line feed included, from any thread; by default it goes to stderr.
         """
-        self.registry = CollectorRegistry()
-        self._sink = sink or StandardError()
-        self._encoder = msgspec.json.Encoder()
+        super().__init__(sink=sink)
         decisions = Counter(
             "modeltrust_decisions", "Reviews answered with a verdict.", ["operation", "outcome"], registry=self.registry
         )
@@ -67,11 +111,7 @@ class Telemetry:
         self._mutations = {outcome: mutations.labels(outcome) for outcome in MUTATIONS}
         self.ready = Gauge("modeltrust_ready", "1 while verdicts are given.", registry=self.registry)
         self.statements = Gauge("modeltrust_statements", "Statements in memory.", registry=self.registry)
-        self.lost = Counter("modeltrust_log_lines_lost", "Log lines that could not be written.", registry=self.registry)
         self.certificate_loads = Counter("modeltrust_certificate_loads", "Serving certificates loaded.", registry=self.registry)
-        self.watch_failures = Counter(
-            "modeltrust_watch_failures", "Lists and watches that ended badly.", ["kind"], registry=self.registry
-        )
         self.broken_objects = Gauge(
             "modeltrust_broken_objects", "Objects that do less than was written, or deny.", ["kind"], registry=self.registry
         )
@@ -97,21 +137,45 @@ class Telemetry:
         """Count one step of asking for evidence."""
         self._requests[outcome].inc()
 
-    def log(self, event: str, **fields: Any) -> None:
-        """One JSON line; control characters are escaped by JSON itself."""
-        self.write({"event": event, **fields})
 
-    def write(self, line: Mapping[str, Any] | msgspec.Struct) -> None:
-        """One JSON line, as given. What cannot be written never stops an answer."""
-        try:
-            self._sink(self._encoder.encode(line) + b"\n")
-        except (OSError, ValueError):
-            self.lost.inc()  # a full disk, a closed pipe, a lone surrogate
+class OperatorTelemetry(Log):
+    """Counters and the JSON log of one operator process."""
 
-    def failed(self, event: str, error: BaseException, **fields: Any) -> None:
-        """One JSON line with a traceback, for what must never happen."""
-        trace = "".join(traceback.format_exception(error, limit=-_TRACE_FRAMES))[-_TRACE_CHARACTERS:]
-        self.write({"event": event, "error": type(error).__name__, "trace": trace, **fields})
+    def __init__(self, *, sink: Callable[[bytes], object] | None = None) -> None:
+        """Register everything in a registry of its own.
+
+        Args:
+            sink: takes one log line, line feed included, from any thread; by default it goes to stderr.
+        """
+        super().__init__(sink=sink)
+        reconciles = Counter(
+            "modeltrust_reconciles",
+            "Looks at one object, by kind and what became of it.",
+            ["kind", "outcome"],
+            registry=self.registry,
+        )
+        self._reconciles = {
+            (kind, outcome): reconciles.labels(kind, outcome) for kind in OPERATOR_KINDS for outcome in RECONCILE_OUTCOMES
+        }
+        self.seconds = Histogram(
+            "modeltrust_reconcile_seconds", "One look at one object.", buckets=OPERATOR_BUCKETS, registry=self.registry
+        )
+        self.queue_depth = Gauge("modeltrust_queue_depth", "Objects ready to be looked at, or in hand.", registry=self.registry)
+        self.queue_delayed = Gauge("modeltrust_queue_delayed", "Objects that wait for their time.", registry=self.registry)
+        self.queue_dropped = Counter("modeltrust_queue_dropped", "Objects that found no room in the queue.", registry=self.registry)
+        self.write_budget = Gauge(
+            "modeltrust_write_budget", "Writes that could be made at once; below zero some wait.", registry=self.registry
+        )
+        self.leader = Gauge("modeltrust_leader", "1 while this process leads.", registry=self.registry)
+        self.signed = Counter("modeltrust_statements_signed", "Statements written.", registry=self.registry)
+        self.keys = Gauge("modeltrust_signing_keys", "Signing keys held: 1, while they change 2 or 3.", registry=self.registry)
+        self.key_failures = Counter(
+            "modeltrust_signing_key_failures", "Looks at the keys that ended badly.", registry=self.registry
+        )
+
+    def reconciled(self, kind: str, outcome: str) -> None:
+        """Count one look."""
+        self._reconciles[kind, outcome].inc()
 
 
 class StandardError:

@@ -8,29 +8,33 @@ whatever goes wrong, the kind only grows stale, and readiness says so.
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from enum import StrEnum
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError, MalformedError, ModelTrustError, UnavailableError
 from modeltrust.kube.client import ApiServer, GoneError
-from modeltrust.store.sink import Kind, Sink
+from modeltrust.store.sink import Extra, K_contra, Kind, Sink
 
 _GONE = 410
 _VERSION_DIGITS = 20  # etcd's revisions are 64-bit numbers
 
 
+K = TypeVar("K", bound=StrEnum)
+
+
 @dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(Generic[K]):
     """What is mirrored.
 
     Attributes:
-        kind: as the store knows it.
+        kind: as the sink knows it.
         path: of the collection at the API server.
     """
 
-    kind: Kind
+    kind: K
     path: str
 
 
@@ -43,16 +47,17 @@ RESOURCES = (
     Resource(Kind.REVOCATIONS, f"{_OURS}/modelrevocations"),
     Resource(Kind.ATTESTATIONS, f"{_OURS}/modelattestations"),
 )
+SOURCES = Resource(Extra.SOURCES, f"{_OURS}/modelsources")
 
 
-class Watcher(Protocol):
+class Watcher(Protocol[K_contra]):
     """Who wants to know how a reflector fares: for metrics and the log."""
 
-    def confirmed(self, kind: Kind) -> None:
+    def confirmed(self, kind: K_contra) -> None:
         """The kind is complete and current as of now."""
         ...
 
-    def failed(self, kind: Kind, error: Exception) -> None:
+    def failed(self, kind: K_contra, error: Exception) -> None:
         """One attempt ended; the next one follows."""
         ...
 
@@ -76,16 +81,16 @@ _LIST = msgspec.json.Decoder(_List)
 _EVENT = msgspec.json.Decoder(_Event)
 
 
-class Reflector:
+class Reflector(Generic[K]):
     """Mirrors one resource into a sink until it is stopped; runs in a thread of its own."""
 
     def __init__(
         self,
         *,
         api: ApiServer,
-        resource: Resource,
-        sink: Sink,
-        watcher: Watcher,
+        resource: Resource[K],
+        sink: Sink[K],
+        watcher: Watcher[K],
         stop: threading.Event,
         uniform: Callable[[float, float], float],
     ) -> None:

@@ -80,6 +80,13 @@ class Queue:
             heapq.heappush(self._heap, (at, next(self._numbers), key))
             self._changed.notify()
 
+    def plan(self, key: Key, seconds: float) -> None:
+        """Look at it in so many seconds, unless something is planned or waiting already: many small changes, one look."""
+        with self._changed:
+            planned = key in self._due or key in self._waiting
+        if not planned:
+            self.schedule(key, seconds)
+
     def retry(self, key: Key) -> float:
         """Look at it after a back-off that doubles with each failure; returns the seconds."""
         shortest, longest = limits.OPERATOR_BACK_OFF_SECONDS

@@ -66,7 +66,7 @@ class Folder:
         self,
         folder: Path,
         *,
-        sink: Sink,
+        sink: Sink[Kind],
         freshness: Freshness,
         parse: Callable[[bytes, str], Iterable[Object]],
         attestors: Callable[[bytes | None], None],

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 Object = Mapping[str, Any]
 
@@ -18,6 +18,15 @@ class Kind(StrEnum):
     NAMESPACES = "namespaces"
 
 
+class Extra(StrEnum):
+    """What only the operator mirrors: where models may be looked up decides nothing at admission."""
+
+    SOURCES = "sources"
+
+
+K_contra = TypeVar("K_contra", bound=StrEnum, contravariant=True)
+
+
 KINDS = {
     ("modeltrust.dev", "ModelPolicy"): Kind.POLICIES,
     ("modeltrust.dev", "TrustedSigner"): Kind.SIGNERS,
@@ -29,17 +38,17 @@ KINDS = {
 """(group, kind) of every object that the store holds."""
 
 
-class Sink(Protocol):
+class Sink(Protocol[K_contra]):
     """Where a feed puts what it sees. Objects are parsed JSON, whole, as the API server would give them."""
 
-    def replace(self, kind: Kind, objects: Iterable[Object]) -> None:
+    def replace(self, kind: K_contra, objects: Iterable[Object]) -> None:
         """A complete list; what is not in it is gone. Never called after a list that failed: that is not an empty one (M9)."""
         ...
 
-    def upsert(self, kind: Kind, value: Object) -> None:
+    def upsert(self, kind: K_contra, value: Object) -> None:
         """One object, new or changed."""
         ...
 
-    def delete(self, kind: Kind, name: str) -> None:
+    def delete(self, kind: K_contra, name: str) -> None:
         """One object is gone; deleting what is not there is no error."""
         ...

@@ -27,7 +27,7 @@ from modeltrust.webhook.app import App, build_app
 from modeltrust.webhook.background import Background
 from modeltrust.webhook.health import Health
 from modeltrust.webhook.mutate import Mutator
-from modeltrust.webhook.plain import serve_plain
+from modeltrust.wiring.plain import serve_plain
 from modeltrust.webhook.requests import Requests
 from modeltrust.webhook.serve import Server, configuration, listen
 from modeltrust.webhook.tls import Certificate

@@ -14,7 +14,7 @@ from modeltrust.kube.client import ApiServer
 from modeltrust.kube.reflector import RESOURCES, Reflector, Watcher
 from modeltrust.policy.policy import Unmatched
 from modeltrust.store.files import Problem
-from modeltrust.store.sink import Kind
+from modeltrust.store.sink import Kind, Sink
 from modeltrust.store.store import ATTESTORS, Store
 from modeltrust.wiring.admission import Live, believe, join, new_store
 
@@ -85,7 +85,7 @@ def live_cluster(
     return join(store, attestors, unmatched=unmatched, report=report, inject_image=settings.inject_image), reflecting
 
 
-class Reflecting(Watcher):
+class Reflecting(Watcher[Kind]):
     """One reflector per kind, each in a thread of its own; tells the store what is current.
 
     Attributes:
@@ -93,7 +93,13 @@ class Reflecting(Watcher):
     """
 
     def __init__(
-        self, access: Access, *, store: Store, clock: Callable[[], float], problem: Callable[[Kind, Exception], None]
+        self,
+        access: Access,
+        *,
+        store: Store,
+        clock: Callable[[], float],
+        problem: Callable[[Kind, Exception], None],
+        sink: Sink[Kind] | None = None,
     ) -> None:
         """Begin without contacting anybody.
 
@@ -102,6 +108,7 @@ class Reflecting(Watcher):
             store: is fed.
             clock: unix seconds.
             problem: told of every attempt that ended badly.
+            sink: stands before the store and passes everything on to it; None for the store itself.
         """
         self._store = store
         self._clock = clock
@@ -109,7 +116,9 @@ class Reflecting(Watcher):
         self._stopping = threading.Event()
         self.api = ApiServer(access)
         self._reflectors = [
-            Reflector(api=self.api, resource=resource, sink=store, watcher=self, stop=self._stopping, uniform=random.uniform)
+            Reflector(
+                api=self.api, resource=resource, sink=sink or store, watcher=self, stop=self._stopping, uniform=random.uniform
+            )
             for resource in RESOURCES
         ]
 

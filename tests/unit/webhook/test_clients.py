@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from modeltrust.domain.errors import UnavailableError
-from modeltrust.webhook.plain import serve_plain
+from modeltrust.wiring.plain import serve_plain
 from modeltrust.webhook.tls import Certificate
 from tests.support import processes
 from tests.support.processes import LOOPBACK, Running

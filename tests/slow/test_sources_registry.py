@@ -223,7 +223,7 @@ def test_a_closed_registry_opens_to_its_own_credential_over_verified_tls(tmp_pat
         auth={"htpasswd": {"realm": "test", "path": str(tmp_path / "passwords")}},
     )
     reference = parse_reference(f"oci://registry.test:{port}/models/guard@sha256:{'0' * 64}")
-    client = Client(allow_private=True, ca_file=tmp_path / "ca.pem", resolve=lambda *_: ("127.0.0.1",))
+    client = Client(allow_loopback=True, ca_file=tmp_path / "ca.pem", resolve=lambda *_: ("127.0.0.1",))
     with running(command, port):
         with pytest.raises(UnavailableError, match="no credential"):
             OciSource(*reference, client).list()

@@ -3,7 +3,7 @@
 import click
 
 from modeltrust.cli import options
-from modeltrust.cli.models import opened, plain_http_option
+from modeltrust.cli.models import listed, opened, plain_http_option
 from modeltrust.cli.output import json as json_output
 from modeltrust.cli.output import text
 from modeltrust.verification.content import content_of
@@ -22,7 +22,7 @@ def command(name: str, plain_http: bool, output: str) -> None:  # noqa: FBT001 -
       modeltrust digest oci://registry.acme.example/models/guard@sha256:9f2c…
     """
     with opened(name, plain_http=plain_http) as source:
-        listing = source.list()
+        listing = listed(source)
     digest = content_of(listing)
     if output == "json":
         size = sum(entry.size for entry in listing.files)

@@ -7,7 +7,7 @@ import click
 
 from modeltrust.cli import options
 from modeltrust.cli.exits import Exit
-from modeltrust.cli.models import opened, plain_http_option
+from modeltrust.cli.models import listed, opened, plain_http_option
 from modeltrust.cli.output import json as json_output
 from modeltrust.cli.output import text
 from modeltrust.domain.errors import MalformedError, UnavailableError
@@ -37,7 +37,7 @@ def command(name: str, plain_http: bool, output: str) -> int:  # noqa: FBT001 - 
       modeltrust inspect oci://registry.acme.example/models/guard@sha256:9f2c… -o json
     """
     with opened(name, plain_http=plain_http) as source:
-        listing = source.list()
+        listing = listed(source)
         inspection = _judged(inspect(listing, source, load_rules()))
     verdict = _verdict(inspection)
     if output == "json":

@@ -11,8 +11,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from modeltrust.cli import files
 from modeltrust.domain.errors import InvalidInputError, quote
+from modeltrust.domain.listing import FileKind, SourceListing
 from modeltrust.domain.reference import parse_reference
 from modeltrust.domain.source import Source
+from modeltrust.verification.content import complete
 from modeltrust.wiring.examination import open_folder, open_reference
 
 Advance = Callable[[int], None]
@@ -34,7 +36,8 @@ def opened(name: str, *, signature: Path | None = None, plain_http: bool = False
         if signature is not None:
             raise InvalidInputError("got --signature with a reference, expected it with a folder only")
         reference, revision = parse_reference(name)
-        yield open_reference(reference, revision, plain_http=plain_http)
+        with open_reference(reference, revision, plain_http=plain_http) as source:
+            yield source
         return
     path = Path(name)
     if not files.is_folder(path):
@@ -42,6 +45,17 @@ def opened(name: str, *, signature: Path | None = None, plain_http: bool = False
         raise InvalidInputError(f"got {quote(name)}, expected {what}")
     with _progress() as advance:
         yield open_folder(path, signature=signature, progress=advance)
+
+
+def listed(source: Source) -> SourceListing:
+    """Every file with its sha256: what the source states none of is read, small files of a hub or a whole bucket.
+
+    Raises:
+        ModelTrustError: the source does not answer, or with other bytes than it states.
+    """
+    listing = source.list()
+    unstated = any(entry.sha256 is None and entry.git_sha1 is None and entry.kind is FileKind.FILE for entry in listing.files)
+    return complete(listing, source, read_bytes=unstated)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import click
 from modeltrust.api.v1alpha1.model_policy import check_document_path
 from modeltrust.cli import options
 from modeltrust.cli.exits import Exit
-from modeltrust.cli.models import opened, plain_http_option
+from modeltrust.cli.models import listed, opened, plain_http_option
 from modeltrust.cli.output import json as json_output
 from modeltrust.cli.output import text
 from modeltrust.cli.signers import read_signers
@@ -78,7 +78,7 @@ def command(  # noqa: PLR0913 - one parameter per option
     trusted, moment = read_signers(signers), options.parse_now(now)
     with opened(name, signature=signature, plain_http=plain_http) as source:
         bundles = source.signatures()
-        listing = source.list()
+        listing = listed(source)
     content = content_of(listing)
     facts = [verify(bundle, listing, signers=trusted, now=moment, content=content, identity=None) for bundle in bundles]
     for path in unsigned_paths:

@@ -6,15 +6,14 @@ What takes long to import is imported when it is used, so that commands which ex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modeltrust.domain.errors import InvalidInputError, quote
-from modeltrust.domain.reference import ModelReference, Revision
+from modeltrust.domain.reference import Identity, ModelReference, Revision
 from modeltrust.domain.source import Source
+from modeltrust.domain.work import SourceAccess
 from modeltrust.verification.examine import Examiner, Inspect
 
 if TYPE_CHECKING:
     from modeltrust.sources.interface import Progress
-
-SERVED = frozenset({"oci"})  # schemes that some source of ours reads; everything else needs a local copy
+    from modeltrust.wiring.opening import OpenedSource
 
 
 def examiner() -> Examiner:
@@ -37,23 +36,36 @@ def open_folder(path: Path, *, signature: Path | None = None, progress: "Progres
     return FolderSource(path, signature=signature, progress=progress)
 
 
-def open_reference(reference: ModelReference, revision: Revision, *, plain_http: bool = False) -> Source:
-    """A model at a source that some implementation serves.
+def open_source(
+    identity: Identity, access: SourceAccess, *, allow_loopback: bool = False, progress: "Progress | None" = None
+) -> "OpenedSource":
+    """A model where its ModelSource says; see ``wiring.opening``. A context manager, which closes the connections.
+
+    Raises:
+        InvalidInputError: the access does not fit the identity, so that nothing may be contacted for it.
+    """
+    from modeltrust.wiring import opening  # noqa: PLC0415 - heavy
+
+    return opening.open_source(identity, access, allow_loopback=allow_loopback, progress=progress)
+
+
+def open_reference(
+    reference: ModelReference, revision: Revision, *, access: SourceAccess | None = None, plain_http: bool = False
+) -> "OpenedSource":
+    """A model at its source, as the command line names it.
 
     Args:
         reference: which model.
-        revision: immutable.
+        revision: immutable where the source has revisions.
+        access: how it may be read; None for its public place, without credentials.
         plain_http: speak HTTP, to a registry on this machine only.
 
     Raises:
-        InvalidInputError: no source serves this scheme yet, or the revision is not immutable.
+        InvalidInputError: no source serves this scheme, or the revision is not immutable where it must be.
     """
-    if reference.scheme not in SERVED:
-        raise InvalidInputError(f"got {quote(reference)}, expected a folder or oci://: no other source is served yet")
-    from modeltrust.sources.http import Client  # noqa: PLC0415 - heavy
-    from modeltrust.sources.oci import OciSource  # noqa: PLC0415 - heavy
+    from modeltrust.wiring import opening  # noqa: PLC0415 - heavy
 
-    return OciSource(reference, revision, Client(plain_http=plain_http, allow_private=True))
+    return opening.open_named(reference, revision, access=access, plain_http=plain_http)
 
 
 def _inspect() -> Inspect:

@@ -330,7 +330,7 @@ def to_loopback(_host: str, _port: int) -> tuple[str, ...]:
 def test_tls_is_verified_against_the_name_while_the_judged_address_is_dialled(secure: tuple[Registry, Path]) -> None:
     registry, authority = secure
     port = registry.address.partition(":")[2]
-    client = Client(allow_private=True, ca_file=authority, resolve=to_loopback)
+    client = Client(allow_loopback=True, ca_file=authority, resolve=to_loopback)
     assert client.get(f"https://registry.test:{port}/x", max_bytes=100).status == 404
     assert registry.requests[-1].headers["host"] == f"registry.test:{port}"
     client.close()
@@ -341,7 +341,7 @@ def test_a_whole_model_is_read_over_tls_with_a_token(secure: tuple[Registry, Pat
     port = registry.address.partition(":")[2]
     digest = registry.push([registry.layer(b"{}", title="config.json")])
     registry.authentication, registry.realm = "bearer", f"https://registry.test:{port}/token"
-    client = Client(allow_private=True, ca_file=authority, resolve=to_loopback)
+    client = Client(allow_loopback=True, ca_file=authority, resolve=to_loopback)
     reference = parse_reference(f"oci://registry.test:{port}/models/guard@{digest}")
     credentials = Credentials(f"registry.test:{port}", registry.username, registry.password)
     assert OciSource(*reference, client, credentials).read("config.json", 0, 2) == b"{}"
@@ -355,7 +355,7 @@ def test_a_whole_model_is_read_over_tls_with_a_token(secure: tuple[Registry, Pat
 @pytest.mark.parametrize("host", ["other.test", "127.0.0.1", "localhost"])
 def test_a_certificate_for_another_name_is_refused_at_once(secure: tuple[Registry, Path], waits: list[float], host: str) -> None:
     registry, authority = secure
-    client = Client(allow_private=True, ca_file=authority, resolve=to_loopback, sleep=waits.append)
+    client = Client(allow_loopback=True, ca_file=authority, resolve=to_loopback, sleep=waits.append)
     with pytest.raises(UnavailableError, match="certificate"):
         client.get(f"https://{host}:{registry.address.partition(':')[2]}/x", max_bytes=100)
     assert waits == []
@@ -363,7 +363,7 @@ def test_a_certificate_for_another_name_is_refused_at_once(secure: tuple[Registr
 
 
 def test_an_unknown_authority_is_refused(secure: tuple[Registry, Path]) -> None:
-    client = Client(allow_private=True, resolve=to_loopback)
+    client = Client(allow_loopback=True, resolve=to_loopback)
     with pytest.raises(UnavailableError, match="certificate"):
         client.get(f"https://registry.test:{secure[0].address.partition(':')[2]}/x", max_bytes=100)
     client.close()
@@ -372,7 +372,7 @@ def test_an_unknown_authority_is_refused(secure: tuple[Registry, Path]) -> None:
 def test_https_never_leads_to_http(secure: tuple[Registry, Path]) -> None:
     registry, authority = secure
     host = f"registry.test:{registry.address.partition(':')[2]}"
-    client = Client(allow_private=True, plain_http=True, ca_file=authority, resolve=to_loopback)
+    client = Client(allow_loopback=True, plain_http=True, ca_file=authority, resolve=to_loopback)
     registry.spoil = answering(Answer(302, {"location": f"http://{host}/x"}))
     with pytest.raises(UnavailableError, match="https"):
         client.get(f"https://{host}/x", max_bytes=100)

@@ -58,15 +58,16 @@ def test_progress_is_told_as_bytes_are_read(tmp_path: Path) -> None:
     assert sum(seen) == sum(entry.size for entry in listing.files)
 
 
-@pytest.mark.parametrize("name", ["hf://acme/guard-7b", "s3://bucket/key", "ngc://a/b"])
+@pytest.mark.parametrize("name", ["gs://bucket/key", "pvc://team/claim/path", "ngc://a/b"])
 def test_a_store_that_no_source_serves_is_one_clear_line(name: str) -> None:
-    with pytest.raises(InvalidInputError, match="no other source is served yet"):
+    with pytest.raises(InvalidInputError, match="nothing else is served"):
         open_reference(*parse_reference(name))
 
 
-def test_a_registry_without_a_digest_is_refused() -> None:
+@pytest.mark.parametrize("name", ["oci://reg.example/acme/guard", "hf://acme/guard", "hf://acme/guard@main", "s3://bucket"])
+def test_a_model_that_nothing_fixes_is_refused(name: str) -> None:
     with pytest.raises(InvalidInputError):
-        open_reference(*parse_reference("oci://reg.example/acme/guard"))
+        open_reference(*parse_reference(name))
 
 
 def test_a_registry_by_digest_is_opened_without_asking_it_anything() -> None:

@@ -1,0 +1,183 @@
+"""The chart at a real API server: every object of every variant is valid to the last field, and every Pod restricted."""
+
+import base64
+import copy
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.control_plane import ControlPlane
+from e2e.waiting import eventually
+from modeltrust.kube.access import from_kubeconfig
+from modeltrust.kube.client import ApiServer
+from modeltrust.operator.certificates import Certificates
+from tests.support.helm import NAMESPACE, objects, template
+
+Object = dict[str, Any]
+NOW = 1_800_000_000
+DIGEST = "sha256:" + "a" * 64
+FOREIGN = {"ServiceMonitor", "PrometheusRule", "Certificate", "Issuer"}  # kinds of others: not there, so not asked about
+VARIANTS: dict[str, tuple[Object, tuple[str, ...]]] = {
+    "defaults": ({}, ()),
+    "injecting": ({"image": {"digest": DIGEST}, "verifyAtLoad": {"inject": True}, "webhook": {"clientCASecret": "clients"}}, ()),
+    "provided": ({"certificates": {"mode": "provided", "caBundle": "{ca}"}, "monitoring": {"dashboard": {"enabled": True}}}, ()),
+    "cert-manager": ({"certificates": {"mode": "certManager"}}, ("--api-versions", "cert-manager.io/v1")),
+    "off": ({"mode": "Off", "networkPolicies": {"apiServer": {"cidrs": ["10.0.0.1/32", "fd00::/8"]}}}, ()),
+}
+every_variant = pytest.mark.parametrize("variant", VARIANTS)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def namespaces(plane: ControlPlane) -> Iterator[None]:
+    """Both namespaces, the release's as docs/install.md labels it, with their accounts."""
+    levels = {f"pod-security.kubernetes.io/{level}": "restricted" for level in ("enforce", "warn", "audit")}
+    plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": levels}})
+    plane.apply(*(each for each in rendered(plane, "defaults") if each["kind"] == "Namespace"))
+    plane.apply(*(each for each in rendered(plane, "defaults") if each["kind"] == "ServiceAccount"))
+    yield
+    plane.kubectl("delete", "namespace", NAMESPACE, "modeltrust-jobs", "--wait=false", check=False)
+
+
+def rendered(plane: ControlPlane, variant: str) -> list[Object]:
+    values, flags = copy.deepcopy(VARIANTS[variant])
+    if "caBundle" in values.get("certificates", {}):
+        ca = from_kubeconfig(plane.admin).ca
+        assert ssl.PEM_cert_to_DER_cert(ca)
+        values["certificates"]["caBundle"] = base64.b64encode(ca.encode()).decode()
+    return [each for each in objects(template(values, *flags)) if each["kind"] not in FOREIGN]
+
+
+def pods(found: list[Object]) -> Iterator[Object]:
+    for each in found:
+        if each["kind"] == "Pod":
+            yield each
+        elif "template" in (each.get("spec") or {}):
+            template = each["spec"]["template"]
+            metadata = {**template["metadata"], "name": each["metadata"]["name"], "namespace": each["metadata"]["namespace"]}
+            yield {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+
+
+@every_variant
+def test_every_object_is_valid_to_the_last_field(plane: ControlPlane, variant: str) -> None:
+    found = rendered(plane, variant)
+
+    result = plane.apply(*found, flags=("--dry-run=server", "--validate=strict"))
+
+    assert len(result.stdout.splitlines()) == len(found)
+    assert "would violate" not in result.stderr
+    assert "unknown field" not in result.stderr
+
+
+def test_a_field_that_does_not_exist_would_be_found(plane: ControlPlane) -> None:
+    deployment = next(each for each in rendered(plane, "defaults") if each["kind"] == "Deployment")
+    deployment["spec"]["replicaz"] = 2
+
+    result = plane.apply(deployment, check=False, flags=("--dry-run=server", "--validate=strict"))
+
+    assert 'unknown field "spec.replicaz"' in result.stderr
+
+
+@every_variant
+def test_every_pod_is_restricted_says_the_api_server(plane: ControlPlane, variant: str) -> None:
+    made = list(pods(rendered(plane, variant)))
+
+    result = plane.apply(*(pod for pod in made if "test" not in pod["metadata"]["name"]), flags=("--dry-run=server",))
+
+    assert len(result.stdout.splitlines()) == 3
+
+
+def test_a_pod_that_is_not_restricted_would_be_found(plane: ControlPlane) -> None:
+    pod = next(pods(rendered(plane, "defaults")))
+    pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
+
+    result = plane.apply(pod, check=False, flags=("--dry-run=server",))
+
+    assert 'violates PodSecurity "restricted' in result.stderr
+
+
+@pytest.fixture
+def operator(plane: ControlPlane) -> Iterator[Path]:
+    """An account with exactly the chart's rights of the operator, and the chart's webhook configuration to look after."""
+    user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "chart-operator"}
+    roles = [
+        {**each, "subjects": [user]} if "subjects" in each else each
+        for each in rendered(plane, "defaults")
+        if each["metadata"]["name"] == "modeltrust-operator" and each["kind"].startswith(("Role", "ClusterRole"))
+    ]
+    configuration = next(each for each in rendered(plane, "defaults") if each["kind"] == "ValidatingWebhookConfiguration")
+    never = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["nowhere"]}
+    for webhook in configuration["webhooks"]:  # nobody answers at this Service: other tests go on
+        webhook["namespaceSelector"]["matchExpressions"].append(never)
+        webhook["rules"] = [rule for rule in webhook["rules"] if rule["apiGroups"] == ["apps"]]
+    taken = plane.kubectl("get", "validatingwebhookconfiguration", "modeltrust", "-o", "name", check=False).returncode == 0
+    if taken:
+        pytest.skip("another module's webhook holds the name")
+    plane.apply(*roles, configuration)
+    try:
+        yield plane.kubeconfig("chart-operator")
+    finally:
+        plane.kubectl("delete", "validatingwebhookconfiguration", "modeltrust")
+        for role in roles:
+            plane.kubectl("delete", role["kind"], role["metadata"]["name"], *_within(role))
+
+
+def _within(value: Object) -> tuple[str, ...]:
+    namespace = value["metadata"].get("namespace")
+    return ("-n", namespace) if namespace else ()
+
+
+def test_certificates_are_made_and_changed_with_the_charts_rights_alone_and_past_the_guards(
+    plane: ControlPlane, operator: Path
+) -> None:
+    events: list[tuple[str, str]] = []
+    drifts: list[tuple[str, ...]] = []
+    certificates = Certificates(
+        ApiServer(from_kubeconfig(operator)),
+        NAMESPACE,
+        drifted=drifts.append,
+        event=lambda reason, text: events.append((reason, text)),
+    )
+
+    eventually(lambda: _tried(certificates, NOW), seconds=20)  # rights take a moment to arrive
+    first = _bundles(plane)
+    certificates.reconcile(NOW + 250 * 24 * 3600)
+    staged = _bundles(plane)
+    certificates.reconcile(NOW + 250 * 24 * 3600 + 3_600)
+
+    assert len(first) == len(staged) == 1
+    assert staged != first
+    assert next(iter(_bundles(plane))) != next(iter(staged))
+    for name in ("modeltrust-webhook-tls", "modeltrust-worker-tls", "modeltrust-worker-client"):
+        secret = plane.get("secret", name, "-n", NAMESPACE)
+        assert secret["type"] == "kubernetes.io/tls"
+        assert set(secret["data"]) == {"tls.crt", "tls.key", "ca.crt"}
+    assert drifts[-1] == ()
+
+
+def test_f108_a_break_glass_by_hand_stays_and_is_told(plane: ControlPlane, operator: Path) -> None:
+    drifts: list[tuple[str, ...]] = []
+    certificates = Certificates(ApiServer(from_kubeconfig(operator)), NAMESPACE, drifted=drifts.append, event=lambda *_: None)
+    eventually(lambda: _tried(certificates, NOW), seconds=20)
+    patch = '[{"op": "replace", "path": "/webhooks/1/failurePolicy", "value": "Ignore"}]'
+    plane.kubectl("patch", "validatingwebhookconfiguration", "modeltrust", "--type=json", "-p", patch)
+
+    certificates.reconcile(NOW + 60)
+
+    assert drifts[-1] == ("closed.admission.modeltrust.dev has failurePolicy Ignore, expected Fail",)
+    found = plane.get("validatingwebhookconfiguration", "modeltrust")
+    assert found["webhooks"][1]["failurePolicy"] == "Ignore"
+
+
+def _tried(certificates: Certificates, now: int) -> bool:
+    try:
+        return certificates.reconcile(now) > now
+    except Exception:  # noqa: BLE001 - whatever it is: the deadline tells
+        return False
+
+
+def _bundles(plane: ControlPlane) -> set[str]:
+    found = plane.get("validatingwebhookconfiguration", "modeltrust")
+    return {webhook["clientConfig"].get("caBundle", "") for webhook in found["webhooks"]}

@@ -9,10 +9,22 @@ def main() -> int:
         from modeltrust.webhook.run import main as webhook  # noqa: PLC0415 - the webhook never imports the command line
 
         return webhook(sys.argv[2:])
+    if sys.argv[1:2] == ["worker"]:
+        from modeltrust.worker.run import main as worker  # noqa: PLC0415 - starts processes, and parses nothing itself
+
+        return worker(sys.argv[2:])
+    if sys.argv[1:3] == ["job", "examine"]:
+        from modeltrust.job.examine import main as examine  # noqa: PLC0415 - heavy, and bounded from its first line
+
+        return examine(sys.argv[3:])
     if sys.argv[1:3] == ["job", "verify-at-load"]:
         from modeltrust.job.verify_at_load import main as verify_at_load  # noqa: PLC0415 - the standard library alone
 
         return verify_at_load(sys.argv[3:])
+    if sys.argv[1:3] == ["job", "fetch"]:
+        from modeltrust.job.fetch import main as fetch  # noqa: PLC0415 - parses foreign bytes, and holds no key
+
+        return fetch(sys.argv[3:])
     from modeltrust.cli.main import main as cli  # noqa: PLC0415 - and the reverse
 
     return cli(sys.argv[1:])

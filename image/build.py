@@ -5,17 +5,21 @@ Needs root, buildah and debootstrap, as every machine with Debian's packages has
 """
 
 import hashlib
+import io
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-NAME = "modeltrust"
+NAME = "localhost/modeltrust"
 TAG = "local"
+REFERENCE = f"{NAME}:{TAG}"
 _TOOLS = ("buildah", "debootstrap")
 _INPUTS = (
     "Dockerfile",
@@ -41,7 +45,7 @@ def key() -> str:
 
 def archive() -> Path:
     """Where the image is, or will be."""
-    return _cache() / "image" / key() / f"{NAME}.tar"
+    return _cache() / "image" / key() / "modeltrust.tar"
 
 
 def build() -> Path:
@@ -63,12 +67,42 @@ def build() -> Path:
     base = _base()
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="storage-") as storage:
         for name in ("base", "build"):
-            _import(Path(storage), f"localhost/{NAME}-{name}", base / f"{name}.tar")
+            _import(Path(storage), f"{NAME}-{name}", base / f"{name}.tar")
         _buildah(Path(storage), *_arguments())
+        pushed = Path(storage) / "pushed.tar"
+        _buildah(Path(storage), "push", "--quiet", REFERENCE, f"oci-archive:{pushed}:{REFERENCE}")
         part = target.with_suffix(".part")
-        _buildah(Path(storage), "push", "--quiet", f"localhost/{NAME}:{TAG}", f"oci-archive:{part}:{NAME}:{TAG}")
+        _named(pushed, part)
         part.rename(target)
     return target
+
+
+def _named(pushed: Path, target: Path) -> None:
+    """Copy an archive, saying in containerd's words what the image is called: it does not read the OCI annotation as a whole name."""
+    with tarfile.open(pushed) as source, tarfile.open(target, "w") as copy:
+        for member in source:
+            stream = source.extractfile(member) if member.isfile() else None
+            if member.name == "index.json" and stream is not None:
+                index = json.load(stream)
+                for manifest in index["manifests"]:
+                    manifest.setdefault("annotations", {})["io.containerd.image.name"] = REFERENCE
+                content = json.dumps(index, sort_keys=True).encode()
+                member.size, stream = len(content), io.BytesIO(content)
+            copy.addfile(member, stream)
+
+
+def _install() -> None:
+    if os.geteuid() != 0:
+        raise RuntimeError("building the image needs root")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    if any(shutil.which(name) is None for name in _TOOLS) and shutil.which("apt-get"):
+        for command in (["update"], ["install", "-y", "--no-install-recommends", *_TOOLS]):
+            subprocess.run(["apt-get", "-qq", *command], check=False, stdout=subprocess.DEVNULL, env=environment)
+    missing = [name for name in _TOOLS if shutil.which(name) is None]
+    if missing:
+        raise RuntimeError(
+            f"building the image needs {' and '.join(missing)}, which cannot be installed from Debian's packages here"
+        )
 
 
 def _inputs() -> Iterator[Path]:
@@ -103,8 +137,8 @@ def _import(storage: Path, name: str, tar: Path) -> None:
 
 
 def _arguments() -> list[str]:
-    arguments = ["bud", "--quiet", "--isolation", "chroot", "--network", "host", "--timestamp", "0", "--tag", f"{NAME}:{TAG}"]
-    arguments += ["--build-arg", f"BASE=localhost/{NAME}-base", "--build-arg", f"BUILD_BASE=localhost/{NAME}-build"]
+    arguments = ["bud", "--quiet", "--isolation", "chroot", "--network", "host", "--timestamp", "0", "--tag", REFERENCE]
+    arguments += ["--build-arg", f"BASE={NAME}-base", "--build-arg", f"BUILD_BASE={NAME}-build"]
     for name in _PASSED_ON:
         if name in os.environ:
             arguments += ["--build-arg", f"{name}={os.environ[name]}"]

@@ -173,6 +173,15 @@ class OperatorTelemetry(Log):
             "modeltrust_signing_key_failures", "Looks at the keys that ended badly.", registry=self.registry
         )
 
+        self.certificate_end = Gauge(
+            "modeltrust_certificate_end_seconds", "Unix time at which a certificate ends.", ["secret"], registry=self.registry
+        )
+        self.configuration_drift = Gauge(
+            "modeltrust_webhook_configuration_drift",
+            "Ways in which our webhook configurations are not as the chart made them; a break-glass is one.",
+            registry=self.registry,
+        )
+
     def reconciled(self, kind: str, outcome: str) -> None:
         """Count one look."""
         self._reconciles[kind, outcome].inc()

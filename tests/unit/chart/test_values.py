@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from modeltrust.telemetry import Telemetry
+from modeltrust.telemetry import OperatorTelemetry, Telemetry
 from tests.support.helm import CHART
 
 Object = dict[str, Any]
@@ -143,13 +143,9 @@ def expressions() -> Iterator[str]:
     yield from (target["expr"] for panel in board["panels"] for target in panel["targets"])
 
 
-OF_THE_OPERATOR = {"modeltrust_certificate_end_seconds", "modeltrust_webhook_configuration_drift"}
-
-
 def test_alerts_and_dashboard_ask_for_metrics_that_exist() -> None:
-    known = {sample.name for metric in Telemetry().registry.collect() for sample in metric.samples}
-    known |= {metric.name for metric in Telemetry().registry.collect()}
-    known |= {f"{name}_total" for name in set(known)} | {f"{name}_bucket" for name in set(known)} | OF_THE_OPERATOR
+    metrics = [metric for telemetry in (Telemetry(), OperatorTelemetry()) for metric in telemetry.registry.collect()]
+    known = {f"{metric.name}{suffix}" for metric in metrics for suffix in ("", "_total", "_bucket")}
     for expression in expressions():
         for name in re.findall(r"\bmodeltrust_[a-z_]+", expression):
             assert name in known, f"{name} in {expression}"

@@ -78,7 +78,7 @@ def build() -> Path:
 
 
 def _named(pushed: Path, target: Path) -> None:
-    """Copy an archive, saying in containerd's words what the image is called: it does not read the OCI annotation as a whole name."""
+    """Copy an archive, saying in containerd's words what the image is called: the OCI annotation counts as a tag alone there."""
     with tarfile.open(pushed) as source, tarfile.open(target, "w") as copy:
         for member in source:
             stream = source.extractfile(member) if member.isfile() else None

@@ -257,13 +257,15 @@ def _armoured(der: bytes) -> str:
 
 def trusted_root() -> Object:
     """A trusted_root.json with one CA, CT log, log and TSA."""
+    window = {"start": "2026-01-01T00:00:00Z"}
 
     def log(curve: str) -> Object:
-        key = {"rawBytes": base64.b64encode(public_der(curve)).decode("ascii"), "keyDetails": "PKIX_ECDSA_P256_SHA_256"}
+        raw = base64.b64encode(public_der(curve)).decode("ascii")
+        key = {"rawBytes": raw, "keyDetails": "PKIX_ECDSA_P256_SHA_256", "validFor": dict(window)}
         return {"baseUrl": "https://log.acme.example", "hashAlgorithm": "SHA2_256", "publicKey": key}
 
     der = base64.b64encode(certificate().public_bytes(Encoding.DER)).decode("ascii")
-    authority = {"uri": "https://ca.acme.example", "certChain": {"certificates": [{"rawBytes": der}]}}
+    authority = {"uri": "https://ca.acme.example", "certChain": {"certificates": [{"rawBytes": der}]}, "validFor": dict(window)}
     return {
         "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
         "tlogs": [log("secp256r1")],

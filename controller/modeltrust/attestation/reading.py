@@ -76,6 +76,7 @@ def _read_signatures(fact: Fact[wire.Signatures]) -> Fact[SignatureFacts]:
 def _read_signature(signature: wire.Signature) -> SignatureEvidence:
     _at_most(signature.claims, limits.CLAIMS_PER_SIGNATURE, "claims")
     _at_most(signature.vouched_by, limits.VOUCHERS_PER_SIGNATURE, "vouchedBy")
+    _at_most(signature.authorities, limits.AUTHORITIES_PER_SIGNATURE, "authorities")
     _at_most(signature.unsigned_paths, limits.UNSIGNED_PATHS, "unsignedPaths")
     return SignatureEvidence(
         form=signature.form,
@@ -85,6 +86,7 @@ def _read_signature(signature: wire.Signature) -> SignatureEvidence:
         subject=_text(signature.subject),
         claims=tuple((_text(name), _text(value)) for name, value in signature.claims.items()),
         vouched_by=tuple(_text(voucher) for voucher in signature.vouched_by),
+        authorities=tuple(_hex(authority, "authorities") for authority in signature.authorities),
         signed_at=_read_optional_time(signature.signed_at),
         assurance=_read_assurance(signature.assurance),
         unsigned_paths=tuple(_text(path) for path in signature.unsigned_paths),

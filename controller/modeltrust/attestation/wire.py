@@ -72,6 +72,7 @@ class Signature(Wire, frozen=True):
     subject: str
     claims: dict[str, str]
     vouched_by: tuple[str, ...]
+    authorities: tuple[str, ...]
     signed_at: datetime | None
     assurance: str
     unsigned_paths: tuple[str, ...]

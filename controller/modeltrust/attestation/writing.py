@@ -83,6 +83,7 @@ def _write_signature(evidence: SignatureEvidence) -> wire.Signature:
         subject=evidence.subject,
         claims=dict(evidence.claims),
         vouched_by=evidence.vouched_by,
+        authorities=evidence.authorities,
         signed_at=_write_optional_time(evidence.signed_at),
         assurance=evidence.assurance.label,
         unsigned_paths=evidence.unsigned_paths,

@@ -66,7 +66,9 @@ class SignatureEvidence:
             ``email:…``, ``dns:…``), else empty.
         claims: Fulcio extension names and values (keyless).
         vouched_by: ("PublicGood",) or the sorted key fingerprints of CA, CT log, log and TSA (keyless); of the chain's anchor
-            (certificate); empty for a key.
+            (certificate); empty for a key. Matched live against the signers (H5).
+        authorities: sorted key fingerprints of everything that it rests on: CAs of the verified chain up to the anchor, logs,
+            timestamp authorities, for the default root too. For revocations only; empty for a key.
         signed_at: trusted signing time, else None (a key or certificate without timestamp proves none).
         assurance: how closely the bytes were compared with this signature's manifest.
         unsigned_paths: files of the model that it does not cover, bounded.
@@ -82,6 +84,7 @@ class SignatureEvidence:
     subject: str = ""
     claims: tuple[tuple[str, str], ...] = ()
     vouched_by: tuple[str, ...] = ()
+    authorities: tuple[str, ...] = ()
     signed_at: int | None = None
     assurance: Assurance = Assurance.SIGNATURE_ONLY
     unsigned_paths: tuple[str, ...] = ()

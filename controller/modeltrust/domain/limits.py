@@ -326,6 +326,8 @@ WORKER_RETRY_SECONDS = 30  # until a source or worker that did not answer is ask
 EVALUATION_POLL_SECONDS = 5  # between two looks at a run under way
 EVALUATION_RETRY_SECONDS = 6 * 3600  # until a run that showed nothing is repeated by itself: GPUs are dear, engines stay broken
 EVALUATION_BLOCKED_SECONDS = 300  # until a suite that cannot be run is looked at again
+EVALUATION_START_SECONDS = 1_800  # a runner waits for its engines: images are pulled and models of 100 GB loaded
+EVALUATION_START_PAUSE_SECONDS = 2.0
 EVALUATIONS_AT_ONCE = 2  # runs in the whole cluster, each with up to two engines
 EXAMINER_MEMORY_BYTES = 4 * 1024**3  # address space of one examination: an order, a header of 120 MB as Python objects, libraries
 EXAMINER_CPU_SECONDS = 300  # of one examination that reads headers; the largest real repositories take 20
@@ -333,3 +335,18 @@ EXAMINER_BYTES_CPU_SECONDS = 6 * 3600  # of one that hashes every byte: 4 TiB at
 EXAMINER_FILES = 128  # open files and connections
 PROGRESS_LINES = 2_000  # of one examination: three hours of one every five seconds
 OUTPUT_BYTES = REPORT_BYTES + 256 * 1024  # of one examination: the report, and its progress
+
+# --- pinning -------------------------------------------------------------------------------------------------------------------
+HUB_MODEL_BYTES = 4 * 1024 * 1024  # the hub's description of one revision; lists every file, 60,000 of them in the largest
+PINS = 256  # edits of one file: each is proved by reading the file again
+EXAMINER_EXIT_SECONDS = 5  # from the end of its output to the end of an examination's process
+EXAMINATION_SECONDS = 900.0  # of one examination by the worker; what hashes every byte is a Job
+REPORTS_KEPT = 256  # reports that a worker keeps for who asks again: 64 MB at most
+REPORT_KEPT_SECONDS = 900.0  # longer than the operator's longest pause between two looks
+FAILURE_KEPT_SECONDS = 20.0  # shorter than WORKER_RETRY_SECONDS
+ORDERS_BYTES = 256 * 1024 * 1024  # of all orders that a worker reads at once
+WORKER_BODY_SECONDS = 60.0  # for one order to arrive
+WORKER_ANSWER_SECONDS = 5.0  # that a request waits for its report before it is told that the work goes on
+WORKER_CONNECTIONS = 256  # at once; more are answered 503 without a look
+WORKER_DRAIN_SECONDS = 25.0  # for examinations under way after SIGTERM; below Kubernetes' 30 s with the preStop pause
+WORKER_SILENCE_SECONDS = 30.0  # of a worker that was given an order: it answers within WORKER_ANSWER_SECONDS, report or not

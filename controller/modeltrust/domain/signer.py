@@ -54,11 +54,14 @@ class KeylessTrust:
         identities: never empty.
         trusted_root: bytes of an inline trusted_root.json, or None for the public good instance.
         root_fingerprints: key fingerprints (64 hex) of the inline root's CAs, CT logs, logs and TSAs; empty for public good.
+        windows: when the inline root trusts them: fingerprint, first second, and the second from which it does not (None: open); a
+            key may have several, one without any is not bounded. Judged at admission, so orders do not carry them.
     """
 
     identities: tuple[KeylessIdentity, ...]
     trusted_root: bytes | None = None
     root_fingerprints: frozenset[str] = frozenset()
+    windows: tuple[tuple[str, int, int | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,12 +52,12 @@ def _signed_by(evidence: SignatureEvidence, signer: RevokedSigner) -> bool:
 def _is_signer(evidence: SignatureEvidence, signer: RevokedSigner) -> bool:
     """Every stated field fits.
 
-    A fingerprint is also compared with the keys that vouched: a lost CA revokes whom it certified. A workflow without ``@refs/…``
-    is revoked at every branch and tag: who can change it can run it at another one.
+    A fingerprint is also compared with all keys that it rests on: a lost CA, intermediate or root, revokes whom it certified. A
+    workflow without ``@refs/…`` is revoked at every branch and tag: who can change it can run it at another one.
     """
     if not (signer.fingerprint or signer.issuer or signer.subject):
         return False
-    if signer.fingerprint and signer.fingerprint not in {evidence.fingerprint, *evidence.vouched_by}:
+    if signer.fingerprint and signer.fingerprint not in {evidence.fingerprint, *evidence.vouched_by, *evidence.authorities}:
         return False
     if signer.issuer and signer.issuer.casefold().rstrip("/") != evidence.issuer.casefold().rstrip("/"):
         return False

@@ -142,6 +142,17 @@ def _expired(evidence: SignatureEvidence, signer: TrustedSigner, now: int) -> st
         return f"was signed at {moment(at)}, outside the validity of {signer.name} ({_span(signer.not_before, signer.not_after)})"
     if isinstance(signer.trust, CertificateTrust):
         return _certificate_expired(evidence, signer.name, signer.trust, now)
+    return _root_expired(evidence, signer.name, signer.trust.windows) if isinstance(signer.trust, KeylessTrust) else ""
+
+
+def _root_expired(evidence: SignatureEvidence, name: str, windows: tuple[tuple[str, int, int | None], ...]) -> str:
+    """Ending ``validFor`` in an inline root is heard as fast as removing the key: the signing time must lie within, live (H5)."""
+    for voucher in evidence.vouched_by if windows else ():
+        spans = [(start, end) for fingerprint, start, end in windows if fingerprint == voucher]
+        at = evidence.signed_at
+        if spans and (at is None or not any(start <= at and (end is None or at < end) for start, end in spans)):
+            when = "at an unknown time" if at is None else f"at {moment(at)}"
+            return f"was signed {when}, when the trust root of {name} does not trust the key {voucher[:16]} that vouched for it"
     return ""
 
 

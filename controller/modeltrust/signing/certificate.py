@@ -130,13 +130,16 @@ def _evidence(signed: _Signed, roots: Sequence[x509.Certificate], now: int) -> S
     chain = verify_chain(signed.leaf, signed.intermediates, roots, purpose=_PURPOSE, at=at)
     if chain is None:
         return None
-    anchors = {fingerprint(chain[-1])} | (set() if stamped is None else {fingerprint(stamped[1])})
+    stamping = [] if stamped is None else stamped[1]
+    anchors = {fingerprint(certificate) for certificate in (*chain[-1:], *stamping[-1:])}
+    authorities = {fingerprint(certificate) for certificate in (*chain[1:], *stamping)}
     return SignatureEvidence(
         SignatureForm.OMS,
         SignerKind.CERTIFICATE,
         keys.fingerprint(signed.key),
         subject=signed.subject,
         vouched_by=tuple(sorted(anchors)),
+        authorities=tuple(sorted(authorities)),
         signed_at=None if stamped is None else at,
         not_before=max(int(certificate.not_valid_before_utc.timestamp()) for certificate in chain),
         not_after=min(int(certificate.not_valid_after_utc.timestamp()) for certificate in chain),

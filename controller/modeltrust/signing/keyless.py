@@ -128,6 +128,7 @@ def _verify_under(issuing: TrustRoot, bundle: Bundle, leaf: x509.Certificate, *,
         raise _invalid("sigstore looked at no certificate")
     by_token = entry.integrated_time is None
     _check_windows(root, seconds, by_token=by_token)
+    root = root.at(seconds)
     evidence = SignatureEvidence(
         SignatureForm.OMS,
         SignerKind.KEYLESS,
@@ -136,6 +137,7 @@ def _verify_under(issuing: TrustRoot, bundle: Bundle, leaf: x509.Certificate, *,
         subject=recorder.holder.subject,
         claims=recorder.holder.claims,
         vouched_by=(PUBLIC_GOOD,) if public_good else _vouched_by(root, leaf, by_token=by_token),
+        authorities=_rests_on(root, leaf, by_token=by_token),
         signed_at=seconds,
     )
     return Verified(content, evidence)
@@ -232,6 +234,15 @@ def _vouched_by(root: TrustRoot, leaf: x509.Certificate, *, by_token: bool) -> t
     if by_token:
         vouched |= {fingerprint(authority.certificates[0]) for authority in root.timestamp_authorities}
     return tuple(sorted(vouched))
+
+
+def _rests_on(root: TrustRoot, leaf: x509.Certificate, *, by_token: bool) -> tuple[str, ...]:
+    """Keys of whole chains, so that revoking any of them is heard."""
+    chains = [item.above(leaf) for item in root.authorities]
+    if by_token:
+        chains += [item.certificates for item in root.timestamp_authorities]
+    found = {fingerprint(certificate) for chain in chains for certificate in chain}
+    return tuple(sorted(found | {log.fingerprint for log in (*root.logs, *root.ct_logs)}))
 
 
 def _invalid(message: str) -> UntrustedError:

@@ -9,7 +9,7 @@ from rfc3161_client import TimeStampResponse, VerificationError, VerifierBuilder
 from modeltrust.signing.chain import verify_chain
 
 
-def trusted_time(token: bytes, message: bytes, roots: Sequence[x509.Certificate]) -> tuple[int, x509.Certificate] | None:
+def trusted_time(token: bytes, message: bytes, roots: Sequence[x509.Certificate]) -> tuple[int, list[x509.Certificate]] | None:
     """When a message existed, as far as the roots vouch for it.
 
     Args:
@@ -18,7 +18,8 @@ def trusted_time(token: bytes, message: bytes, roots: Sequence[x509.Certificate]
         roots: the anchors that the timestamp authority's chain must end in.
 
     Returns:
-        Unix seconds and the anchor; None if the token is not about the message, does not verify, or ends in none of the roots.
+        Unix seconds and the authority's chain, leaf to anchor; None if the token is not about the message, does not verify, or ends
+        in none of the roots.
     """
     try:
         response = decode_timestamp_response(token)
@@ -32,7 +33,7 @@ def trusted_time(token: bytes, message: bytes, roots: Sequence[x509.Certificate]
     chain = verify_chain(leaf, offered, roots, purpose=ExtendedKeyUsageOID.TIME_STAMPING, at=at)
     if chain is None or not _verifies(response, message, chain):
         return None
-    return at, chain[-1]
+    return at, chain
 
 
 def _signer(response: TimeStampResponse, offered: Sequence[x509.Certificate]) -> x509.Certificate | None:

@@ -74,7 +74,14 @@ class Authority:
 
     def issuer_of(self, leaf: x509.Certificate) -> x509.Certificate | None:
         """The certificate of this authority whose key signed the leaf."""
-        return next((certificate for certificate in self.certificates if _issued(certificate, leaf)), None)
+        return next(iter(self.above(leaf)), None)
+
+    def above(self, leaf: x509.Certificate) -> tuple[x509.Certificate, ...]:
+        """The certificate whose key signed the leaf, and what the root states above it; empty where none did."""
+        for index, certificate in enumerate(self.certificates):
+            if _issued(certificate, leaf):
+                return self.certificates[index:]
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,15 @@ class TrustRoot:
     ct_logs: tuple[Log, ...]
     authorities: tuple[Authority, ...]
     timestamp_authorities: tuple[Authority, ...]
+
+    def at(self, seconds: int) -> "TrustRoot":
+        """Only the entries that are trusted at a signing time."""
+        return TrustRoot(
+            tuple(log for log in self.logs if log.window.covers(seconds)),
+            tuple(log for log in self.ct_logs if log.window.covers(seconds)),
+            tuple(item for item in self.authorities if item.window.covers(seconds)),
+            tuple(item for item in self.timestamp_authorities if item.window.covers(seconds)),
+        )
 
     def narrowed(self) -> bytes:
         """trusted_root.json again, of these entries alone."""

@@ -64,6 +64,10 @@ class Record:
         self.checked_at, self.ended, self.result, self.verifier = now, ended, result, verifier
         return result
 
+    def known(self, verifier: Verifier, ended: int) -> bool:
+        """Whether an answer of this verifier is there, and none of its attestors' time has ended since."""
+        return self.result is not None and self.verifier is verifier and self.ended == ended
+
     def verified_by(self, verifier: Verifier) -> bool:
         """Whether this verifier has looked already."""
         return self.verifier is verifier
@@ -110,6 +114,7 @@ class Statements:
 
         Of several the valid one with the highest serial counts, and a bad one beside a good one hides nothing: whoever can
         write a ModelAttestation could otherwise deny every model. Only where all are bad is the answer an InvalidStatement.
+        Of a pile, each envelope is verified once and so many at a time, so copies can neither buy work nor push out what is valid.
         """
         records = self._by_key.get(identity.key)
         if records is None:
@@ -119,7 +124,7 @@ class Statements:
             return Unavailable("no attestors are loaded")
         if len(records) == 1:
             return Known(records[0].answer(verifier, now))
-        return Known(_best([record.answer(verifier, now) for record in records]))
+        return Known(_best(_answers(records, verifier, now), now))
 
     def replace(self, objects: Iterable[tuple[str, Any]]) -> None:
         """All objects by name; verified results of unchanged envelopes are kept."""
@@ -127,11 +132,11 @@ class Statements:
             by_object: dict[str, tuple[Record, ...]] = {}
             for name, value in objects:
                 by_object[name] = self._records(name, value)
-            by_key: dict[str, tuple[Record, ...]] = {}
+            by_key: dict[str, list[Record]] = {}
             for records in by_object.values():
                 for record in records:
-                    by_key[record.key] = _with(by_key.get(record.key, ()), record)
-            self._by_object, self._by_key = by_object, by_key
+                    by_key.setdefault(record.key, []).append(record)
+            self._by_object, self._by_key = by_object, {key: tuple(records) for key, records in by_key.items()}
 
     def upsert(self, name: str, value: Any) -> None:
         """One object, new or changed."""
@@ -140,7 +145,7 @@ class Statements:
             self._forget(name)
             self._by_object[name] = records
             for record in records:
-                self._by_key[record.key] = _with(self._by_key.get(record.key, ()), record)
+                self._by_key[record.key] = (*self._by_key.get(record.key, ()), record)
 
     def delete(self, name: str) -> None:
         """One object is gone."""
@@ -171,36 +176,33 @@ class Statements:
 
     def _forget(self, name: str) -> None:
         for record in self._by_object.pop(name, ()):
-            before = self._by_key.get(record.key, ())
-            left = tuple(other for other in before if other is not record)
-            if len(before) >= limits.STATEMENTS_PER_IDENTITY:
-                left = self._rebuilt(record.key)  # what found no room comes back, or a pile of copies would outlast its deletion
+            left = tuple(other for other in self._by_key.get(record.key, ()) if other is not record)
             if left:
                 self._by_key[record.key] = left
             else:
                 self._by_key.pop(record.key, None)
 
-    def _rebuilt(self, key: str) -> tuple[Record, ...]:
-        found: tuple[Record, ...] = ()
-        for records in self._by_object.values():
-            for record in records:
-                if record.key == key:
-                    found = _with(found, record)
-        return found
+
+def _answers(records: tuple[Record, ...], verifier: Verifier, now: int) -> list[Statement | InvalidStatement]:
+    """What one look-up may learn of a pile: all that is known already, and of the rest as much as may be verified at once."""
+    if len(records) <= limits.STATEMENTS_PER_IDENTITY:
+        return [record.answer(verifier, now) for record in records]
+    ended = verifier.ended(now)
+    known = [record.result for record in records if record.result is not None and record.known(verifier, ended)]
+    unknown = [record for record in records if not record.known(verifier, ended)]
+    return [*known, *(record.answer(verifier, now) for record in unknown[: limits.STATEMENTS_PER_IDENTITY])]
 
 
-def _with(records: tuple[Record, ...], record: Record) -> tuple[Record, ...]:
-    if len(records) < limits.STATEMENTS_PER_IDENTITY:
-        return (*records, record)
-    # What is known to be valid stays, the latest longest, so that a pile of copies can neither buy work nor push it out.
-    dropped = min(range(len(records)), key=lambda index: _worth(records[index]))
-    return (*records[:dropped], *records[dropped + 1 :], record)
+def _best(answers: list[Statement | InvalidStatement], now: int) -> Statement | InvalidStatement:
+    """The valid statement with the highest serial. Where its time is over, a current one counts that was issued no earlier.
 
-
-def _worth(record: Record) -> int:
-    return record.result.serial if isinstance(record.result, Statement) else -1
-
-
-def _best(answers: list[Statement | InvalidStatement]) -> Statement | InvalidStatement:
-    valid = [answer for answer in answers if isinstance(answer, Statement)]
-    return max(valid, key=lambda statement: (statement.serial, statement.issued_at)) if valid else answers[-1]
+    Serials of different attestors do not compare: one short-lived letter of a pipeline would otherwise hide the operator's for
+    ever. An older letter is not revived by the end of a newer one, which replaced it (attack H3).
+    """
+    valid = sorted((a for a in answers if isinstance(a, Statement)), key=lambda s: (s.serial, s.issued_at), reverse=True)
+    issued_at = 0
+    for statement in valid:
+        if now <= statement.expires_at and statement.issued_at >= issued_at:
+            return statement
+        issued_at = max(issued_at, statement.issued_at)
+    return valid[0] if valid else answers[-1]

@@ -202,6 +202,11 @@ def test_what_is_wrong_is_refused_with_its_path(make: Any, path: str, value: Any
         ("tlogs", [1], "tlogs: got something else"),
         ("ctlogs", [{}] * 33, "ctlogs: got something else"),
         ("ctlogs[0].publicKey", DELETED, "ctlogs[0].publicKey: got no rawBytes"),
+        ("ctlogs[0].publicKey.validFor", DELETED, "ctlogs[0].publicKey.validFor: got no start"),
+        ("certificateAuthorities[0].validFor", [], "certificateAuthorities[0].validFor: got no start"),
+        ("certificateAuthorities[0].validFor.start", "soon", "certificateAuthorities[0].validFor: got"),
+        ("timestampAuthorities[0].validFor.end", "2026-01-01T00:00:00", "without a zone"),
+        ("tlogs[0].publicKey.validFor.start", 7, "validFor: got"),
         ("ctlogs[0].publicKey.rawBytes", "!", "ctlogs[0].publicKey.rawBytes"),
         ("ctlogs[0].publicKey.rawBytes", "AAAA", "ctlogs[0].publicKey: got a key that cannot be read"),
         ("certificateAuthorities[0].certChain", DELETED, "certificateAuthorities[0]: got no certChain"),
@@ -216,6 +221,15 @@ def test_a_root_that_cannot_be_read_whole_vouches_for_nobody(path: str, value: A
         compile_signer(changed(objects.keyless_signer(), "spec.keyless.trustRoot.inline", root))
     assert str(caught.value).startswith("spec.keyless.trustRoot.inline: ")
     assert where in str(caught.value)
+
+
+def test_the_windows_of_an_inline_root_are_known_for_every_key() -> None:
+    root = changed(objects.trusted_root(), "tlogs[0].publicKey.validFor.end", "2026-06-01T00:00:00.5Z")
+    trust = compile_signer(changed(objects.keyless_signer(), "spec.keyless.trustRoot.inline", json.dumps(root))).trust
+    assert isinstance(trust, KeylessTrust)
+    assert {fingerprint for fingerprint, _, _ in trust.windows} == trust.root_fingerprints
+    start = 1_767_225_600  # 2026-01-01
+    assert {(begin, end) for _, begin, end in trust.windows} == {(start, None), (start, 1_780_272_001)}
 
 
 def test_a_private_key_is_refused_and_never_repeated() -> None:

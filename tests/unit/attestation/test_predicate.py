@@ -40,6 +40,7 @@ KEYLESS = a_signature(
     subject="https://github.com/acme/models/.github/workflows/release.yml@refs/heads/main",
     claims=(("sourceRepositoryURI", "https://github.com/acme/models"), ("runnerEnvironment", "github-hosted")),
     vouched_by=("PublicGood",),
+    authorities=("cd" * 32,),
     signed_at=NOW - DAY,
     unsigned_paths=("README.md", "ünïcode \u202e.md"),
 )
@@ -295,6 +296,7 @@ MANY = {
     "both": Known(SignatureFacts((a_signature(),), tuple([RejectedSignature(Reason.UNSIGNED, "")] * 16))),
     "claims": Known(SignatureFacts((a_signature(claims=tuple((str(n), "") for n in range(33))),))),
     "vouchers": Known(SignatureFacts((a_signature(vouched_by=("x",) * 33),))),
+    "authorities": Known(SignatureFacts((a_signature(authorities=("cd" * 32,) * 65),))),
     "paths": Known(SignatureFacts((a_signature(unsigned_paths=("x",) * 65),))),
     "long": Known(SignatureFacts((a_signature(subject="x" * 1_025),))),
 }
@@ -359,6 +361,7 @@ SIGNATURE = st.builds(
     subject=TEXT,
     claims=st.dictionaries(TEXT, TEXT, max_size=3).map(lambda claims: tuple(claims.items())),
     vouched_by=st.lists(HEX, max_size=3).map(tuple),
+    authorities=st.lists(HEX, max_size=3).map(tuple),
     signed_at=st.none() | TIME,
     assurance=ASSURANCE,
     unsigned_paths=st.lists(TEXT, max_size=3).map(tuple),

@@ -15,7 +15,12 @@ from tests.support.trust import GUARD
 
 TEXT = GUARD.partition("@")[0]
 KEYLESS = a_signature(
-    kind=SignerKind.KEYLESS, issuer="https://i.example", subject="ci@acme.example", vouched_by=("1" * 64, "2" * 64), signed_at=NOW
+    kind=SignerKind.KEYLESS,
+    issuer="https://i.example",
+    subject="ci@acme.example",
+    vouched_by=("1" * 64, "2" * 64),
+    authorities=("7" * 64,),
+    signed_at=NOW,
 )
 
 
@@ -76,6 +81,7 @@ def test_nothing_known_matches_by_name_only() -> None:
     ("signer", "expected"),
     [
         (RevokedSigner("1" * 64), True),
+        (RevokedSigner("7" * 64), True),  # an intermediate of the chain
         (RevokedSigner(KEYLESS.fingerprint), True),
         (RevokedSigner(issuer="https://i.example", subject="ci@acme.example"), True),
         (RevokedSigner(issuer="https://I.example", subject="CI@acme.example"), True),

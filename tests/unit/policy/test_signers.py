@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -192,6 +193,39 @@ def test_every_key_that_vouched_must_still_stand_in_the_inline_root() -> None:
     assert isinstance(match(evidence, keyless_signer(root=ROOT | {"09" * 32}), GUARD, NOW), Counted)
     for gone in ROOT:
         assert reason(evidence, keyless_signer(root=ROOT - {gone})) is Reason.SIGNER_NOT_TRUSTED
+
+
+VOUCHER = min(ROOT)
+
+
+@pytest.mark.parametrize(
+    ("windows", "counts"),
+    [
+        ((), True),
+        (((VOUCHER, 0, None),), True),
+        ((("09" * 32, 0, 1),), True),  # of a key that vouched for nothing here
+        (((VOUCHER, NOW, NOW + 1),), True),
+        (((VOUCHER, 0, NOW),), False),  # the end itself is outside
+        (((VOUCHER, NOW + 1, None),), False),
+        (((VOUCHER, 0, NOW - 1), (VOUCHER, NOW + 1, None)), False),  # between two windows of one key
+        (((VOUCHER, 0, NOW - 1), (VOUCHER, NOW, None)), True),
+    ],
+)
+def test_the_signing_time_lies_in_a_window_of_each_key_that_vouched_as_the_root_is_now(windows: Any, *, counts: bool) -> None:
+    """F46: ending ``validFor`` in an inline root is heard at once, with nothing verified again."""
+    evidence = keyless_evidence(vouched_by=tuple(sorted(ROOT)), signed_at=NOW)
+    signer = keyless_signer(root=ROOT)
+    assert isinstance(signer.trust, KeylessTrust)
+    result = match(evidence, replace(signer, trust=replace(signer.trust, windows=windows)), GUARD, NOW + 1)
+    assert isinstance(result, Counted) is counts
+    assert counts or (isinstance(result, NotCounted) and result.reason is Reason.SIGNER_EXPIRED)
+
+
+def test_without_a_signing_time_no_window_holds() -> None:
+    evidence, signer = keyless_evidence(vouched_by=tuple(sorted(ROOT)), signed_at=None), keyless_signer(root=ROOT)
+    assert isinstance(signer.trust, KeylessTrust)
+    bounded = replace(signer, trust=replace(signer.trust, windows=((VOUCHER, 0, None),)))
+    assert reason(evidence, bounded) is Reason.SIGNER_EXPIRED
 
 
 @pytest.mark.parametrize("vouched", [(), ("PublicGood",)])

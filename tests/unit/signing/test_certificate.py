@@ -78,6 +78,7 @@ def test_a_certificate_signature_is_recorded_with_its_name_anchor_and_validity()
         fingerprint(LEAF.key.public_key()),
         subject=f"uri:{URI}",
         vouched_by=(fingerprint(ROOT.key.public_key()),),
+        authorities=tuple(sorted(fingerprint(pair.key.public_key()) for pair in (INTERMEDIATE, ROOT))),
         assurance=Assurance.SOURCE_DIGESTS,
         not_before=NOW - DAY,
         not_after=NOW + DAY,

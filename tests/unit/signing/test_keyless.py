@@ -52,6 +52,8 @@ def test_a_keyless_signature_is_recorded_with_who_when_and_what_vouched(version:
     keys = [INSTANCE.fulcio.key, INSTANCE.ct_key, INSTANCE.log_key] + ([INSTANCE.tsa_key] if version == 2 else [])
     assert evidence.vouched_by == tuple(sorted(fingerprint(key.public_key()) for key in keys))
     assert set(evidence.vouched_by) <= INSTANCE.fingerprints()
+    stamping = {fingerprint(key.public_key()) for key in (INSTANCE.tsa.key, INSTANCE.tsa.root_key, INSTANCE.tsa_key)}
+    assert set(evidence.authorities) == INSTANCE.fingerprints() - (stamping if version == 1 else set())
 
 
 def test_a_promised_time_beside_a_timestamp_is_the_log_s() -> None:

@@ -87,6 +87,7 @@ def test_a_signature_within_the_windows_counts(instance: TestSigstore, options: 
     evidence = judged(instance, **options)
     assert isinstance(evidence, SignatureEvidence), evidence
     assert (evidence.vouched_by, evidence.signed_at) == ((PUBLIC_GOOD,), options["signed_at"])
+    assert len(evidence.authorities) >= 4  # CAs, CT log and log by their keys: revoking one of them is heard
     assert isinstance(match(evidence, SIGNER, "hf://acme/guard", NOW), Counted)
 
 

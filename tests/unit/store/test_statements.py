@@ -75,32 +75,95 @@ def test_only_bad_statements_are_an_invalid_one_never_absent() -> None:
     assert why(index(("a", bad)).look_up(IDENTITY, NOW))
 
 
+COPIES = 2 * limits.STATEMENTS_PER_IDENTITY
+
+
+def a_copy(serial: int = 50) -> list[bytes]:
+    return [sealed(a_statement(serial=serial), an_attestor_key())]
+
+
 def test_a_pile_of_copies_never_pushes_out_what_is_valid() -> None:
     statements = index(("good", [sealed(a_statement(), KEY)]))
     assert serial_of(statements.look_up(IDENTITY, NOW)) == 1
-    for number in range(2 * limits.STATEMENTS_PER_IDENTITY):
-        statements.upsert(f"copy-{number}", [sealed(a_statement(serial=50), an_attestor_key())])
-    assert len(statements) == limits.STATEMENTS_PER_IDENTITY
+    for number in range(COPIES):
+        statements.upsert(f"copy-{number}", a_copy())
+    for _ in range(4):
+        assert serial_of(statements.look_up(IDENTITY, NOW)) == 1
+
+
+@pytest.mark.parametrize("place", [0, COPIES // 2, COPIES])
+def test_what_nobody_has_verified_yet_is_found_in_a_pile_of_copies_that_nobody_has_verified(place: int) -> None:
+    """At the start nothing is verified; a list holds the copies before or after the one that counts."""
+    objects = [(f"copy-{number}", a_copy()) for number in range(COPIES)]
+    objects.insert(place, ("good", [sealed(a_statement(), KEY)]))
+    statements = index(*objects)
+    answers = [statements.look_up(IDENTITY, NOW) for _ in range(4)]
+    assert serial_of(answers[-1]) == 1
+
+
+def test_the_sweep_finds_what_is_valid_before_anybody_asks() -> None:
+    statements = index(*((f"copy-{number}", a_copy()) for number in range(COPIES)), ("good", [sealed(a_statement(), KEY)]))
+    for verify in statements.unverified():
+        verify(NOW)
     assert serial_of(statements.look_up(IDENTITY, NOW)) == 1
 
 
-def test_where_all_are_valid_the_latest_stays() -> None:
-    bound = limits.STATEMENTS_PER_IDENTITY
-    statements = index(*((f"s{bound - number}", [sealed(a_statement(serial=bound - number), KEY)]) for number in range(bound)))
-    assert serial_of(statements.look_up(IDENTITY, NOW)) == bound
-    statements.upsert("copy", [sealed(a_statement(serial=99), an_attestor_key())])
-    assert serial_of(statements.look_up(IDENTITY, NOW)) == bound
+def test_one_look_up_verifies_a_bounded_part_of_a_pile_and_each_copy_once() -> None:
+    statements, verifier = Statements(read), Counting()
+    statements.trust(verifier)
+    statements.replace([(f"copy-{number}", a_copy()) for number in range(COPIES)])
+    for expected in (limits.STATEMENTS_PER_IDENTITY, COPIES, COPIES, COPIES):
+        assert why(statements.look_up(IDENTITY, NOW))
+        assert verifier.asked == expected
 
 
-def test_what_found_no_room_comes_back_when_there_is_some() -> None:
-    statements = index(("good", [sealed(a_statement(), KEY)]))  # never looked up, so nobody knows yet that it is good
-    copies = [f"copy-{number}" for number in range(limits.STATEMENTS_PER_IDENTITY)]
-    for name in copies:
-        statements.upsert(name, [sealed(a_statement(serial=50), an_attestor_key())])
-    assert why(statements.look_up(IDENTITY, NOW))
-    for name in copies:
-        statements.delete(name)
-    assert serial_of(statements.look_up(IDENTITY, NOW)) == 1
+def test_only_copies_in_a_pile_are_an_invalid_statement() -> None:
+    statements = index(*((f"copy-{number}", a_copy()) for number in range(COPIES)))
+    assert all(why(statements.look_up(IDENTITY, NOW)) for _ in range(4))
+
+
+def test_of_many_that_are_valid_the_latest_counts() -> None:
+    serials = range(1, 2 * COPIES)
+    statements = index(*((f"s{serial}", [sealed(a_statement(serial=serial), KEY)]) for serial in serials))
+    answers = [serial_of(statements.look_up(IDENTITY, NOW)) for _ in range(5)]
+    assert answers[-1] == serials[-1]
+    statements.delete(f"s{serials[-1]}")
+    assert serial_of(statements.look_up(IDENTITY, NOW)) == serials[-2]
+
+
+# --- whose time is over ----------------------------------------------------------------------------------------------------------
+
+
+def lived(serial: int, issued_at: int, expires_at: int) -> bytes:
+    return sealed(a_statement(serial=serial, issued_at=issued_at, expires_at=expires_at), KEY)
+
+
+def test_a_letter_whose_time_is_over_does_not_hide_a_current_one_that_is_no_older() -> None:
+    """Serials of two attestors do not compare: a pipeline counts seconds, the operator counts letters."""
+    pipeline, operator = lived(10**9, NOW - DAY, NOW - 1), lived(7, NOW - DAY, NOW + DAY)
+    for first, second in ((pipeline, operator), (operator, pipeline)):
+        assert serial_of(index(("a", [first]), ("b", [second])).look_up(IDENTITY, NOW)) == 7
+
+
+def test_until_its_time_is_over_the_higher_serial_counts() -> None:
+    pipeline, operator = lived(10**9, NOW - DAY, NOW), lived(7, NOW - DAY, NOW + DAY)
+    assert serial_of(index(("a", [pipeline]), ("b", [operator])).look_up(IDENTITY, NOW)) == 10**9
+    assert serial_of(index(("a", [pipeline]), ("b", [operator])).look_up(IDENTITY, NOW + 1)) == 7
+
+
+def test_the_end_of_a_newer_letter_revives_no_older_one() -> None:
+    """H3: whoever restores an older statement that is still valid gains nothing from the end of the one that replaced it."""
+    older, newer = lived(3, NOW - 2 * DAY, NOW + DAY), lived(4, NOW - DAY, NOW - 1)
+    assert serial_of(index(("a", [older]), ("b", [newer])).look_up(IDENTITY, NOW)) == 4
+
+
+def test_no_chain_of_ended_letters_revives_one_that_any_of_them_replaced() -> None:
+    older, newer, newest = lived(3, NOW - 3 * DAY, NOW + DAY), lived(4, NOW - 2 * DAY, NOW - 2), lived(5, NOW - 3 * DAY, NOW - 1)
+    assert serial_of(index(("a", [older, newer, newest])).look_up(IDENTITY, NOW)) == 5
+
+
+def test_where_all_are_over_the_highest_serial_is_the_one_that_has_ended() -> None:
+    assert serial_of(index(("a", [lived(3, NOW - DAY, NOW - 2), lived(4, NOW - DAY, NOW - 1)])).look_up(IDENTITY, NOW)) == 4
 
 
 def test_deleting_and_changing_an_object_changes_what_is_found() -> None:

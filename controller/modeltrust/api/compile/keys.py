@@ -6,8 +6,10 @@ A fingerprint is the sha256, in hex, of the DER SubjectPublicKeyInfo.
 import base64
 import binascii
 import hashlib
+import math
 import re
 import warnings
+from datetime import datetime
 from typing import Any
 
 from cryptography import x509
@@ -24,6 +26,9 @@ _ONE_KEY = re.compile(rb"-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/=\n]+-----END P
 _CERTIFICATES = re.compile(rb"-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----")
 _ROOTS = 32  # certificates in one list: fingerprints are compared one by one
 _MEDIA_TYPE = "application/vnd.dev.sigstore.trustedroot"
+
+Windows = frozenset[tuple[str, int, int | None]]
+"""Fingerprints, each with the first second in which it is trusted and the second from which it is not (None: open)."""
 
 
 def read_public_key(pem: str, path: str) -> tuple[bytes, str]:
@@ -69,11 +74,11 @@ def read_roots(pem: str, path: str) -> tuple[bytes, frozenset[str]]:
     return b"\n".join(blocks) + b"\n", frozenset(_root(block, path) for block in blocks)
 
 
-def read_trusted_root(text: str, path: str) -> tuple[bytes, frozenset[str]]:
+def read_trusted_root(text: str, path: str) -> tuple[bytes, Windows]:
     """An inline trusted_root.json.
 
     Returns:
-        Its bytes, and the fingerprints of every key that may vouch: CAs (each certificate of a chain), CT logs, logs, TSAs.
+        Its bytes, and every key that may vouch, with when: CAs (each certificate of a chain), CT logs, logs, TSAs.
 
     Raises:
         InvalidInputError: no such document, or one without CA and log: an empty root trusts nobody and means a mistake.
@@ -129,30 +134,50 @@ def _certificate(load: Any, data: bytes, path: str) -> x509.Certificate:
     return certificate
 
 
-def _authorities(root: dict[str, Any], member: str, path: str) -> frozenset[str]:
-    found: set[str] = set()
+def _authorities(root: dict[str, Any], member: str, path: str) -> Windows:
+    found = set[tuple[str, int, int | None]]()
     for index, entry in enumerate(_entries(root, member, path)):
         where = f"{path}: {member}[{index}]"
         chain = entry.get("certChain")
         certificates = chain.get("certificates") if isinstance(chain, dict) else None
         if not isinstance(certificates, list) or not certificates or len(certificates) > limits.CERTIFICATES_IN_CHAIN:
             raise InvalidInputError(f"{where}: got no certChain, expected 1 to {limits.CERTIFICATES_IN_CHAIN} certificates")
+        window = _window(entry.get("validFor"), where)
         for certificate in certificates:
             data = _raw_bytes(certificate, where)
-            found.add(_fingerprint(_certificate(x509.load_der_x509_certificate, data, where).public_key()))
+            found.add((_fingerprint(_certificate(x509.load_der_x509_certificate, data, where).public_key()), *window))
     return frozenset(found)
 
 
-def _logs(root: dict[str, Any], member: str, path: str) -> frozenset[str]:
-    found: set[str] = set()
+def _logs(root: dict[str, Any], member: str, path: str) -> Windows:
+    found = set[tuple[str, int, int | None]]()
     for index, entry in enumerate(_entries(root, member, path)):
         where = f"{path}: {member}[{index}].publicKey"
         data = _raw_bytes(entry.get("publicKey"), where)
+        window = _window(entry["publicKey"].get("validFor"), where)
         try:
-            found.add(_fingerprint(serialization.load_der_public_key(data)))
+            found.add((_fingerprint(serialization.load_der_public_key(data)), *window))
         except (ValueError, UnsupportedAlgorithm) as error:
             raise InvalidInputError(f"{where}: got a key that cannot be read") from error
     return frozenset(found)
+
+
+def _window(stated: Any, where: str) -> tuple[int, int | None]:
+    """When a key is trusted; rounded up, so that a signing time in whole seconds compares as with the exact moments."""
+    if not isinstance(stated, dict) or "start" not in stated:
+        raise InvalidInputError(f"{where}.validFor: got no start, expected since when it is trusted")
+    start, end = _moment(stated["start"], where), stated.get("end")
+    return start, None if end is None else _moment(end, where)
+
+
+def _moment(value: Any, where: str) -> int:
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"{where}.validFor: got {quote(value)}, expected RFC 3339") from error
+    if moment.tzinfo is None:
+        raise InvalidInputError(f"{where}.validFor: got {quote(value)} without a zone, expected RFC 3339")
+    return math.ceil(moment.timestamp())
 
 
 def _entries(root: dict[str, Any], member: str, path: str) -> list[dict[str, Any]]:

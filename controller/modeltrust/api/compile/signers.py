@@ -54,8 +54,9 @@ def _keyless(keyless: api.Keyless) -> KeylessTrust:
     identities = tuple(_identity(identity) for identity in keyless.identities)
     if keyless.trust_root is None:
         return KeylessTrust(identities)
-    root, fingerprints = read_trusted_root(keyless.trust_root.inline, "spec.keyless.trustRoot.inline")
-    return KeylessTrust(identities, trusted_root=root, root_fingerprints=fingerprints)
+    root, windows = read_trusted_root(keyless.trust_root.inline, "spec.keyless.trustRoot.inline")
+    fingerprints = frozenset(fingerprint for fingerprint, _, _ in windows)
+    return KeylessTrust(identities, root, fingerprints, windows=tuple(sorted(windows, key=str)))
 
 
 def _identity(identity: api.Identity) -> KeylessIdentity:

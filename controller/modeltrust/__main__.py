@@ -25,6 +25,10 @@ def main() -> int:
         from modeltrust.job.fetch import main as fetch  # noqa: PLC0415 - parses foreign bytes, and holds no key
 
         return fetch(sys.argv[3:])
+    if sys.argv[1:3] == ["job", "evaluate"]:
+        from modeltrust.job.evaluate import main as evaluate  # noqa: PLC0415 - talks to models that nobody trusts yet
+
+        return evaluate(sys.argv[3:])
     from modeltrust.cli.main import main as cli  # noqa: PLC0415 - and the reverse
 
     return cli(sys.argv[1:])

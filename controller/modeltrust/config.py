@@ -137,6 +137,30 @@ class OperatorSettings(Settings):
     rotate_certificates: bool = False
 
 
+class WorkerSettings(Settings):
+    """What `modeltrust worker` needs to know; a file states the same names in camel case.
+
+    Attributes:
+        tls_cert: PEM, leaf first; watched.
+        tls_key: PEM, unencrypted; watched.
+        client_ca: PEM of the authorities of clients: nobody else is answered.
+        listen: ``host:port`` on which orders arrive.
+        metrics_listen: ``host:port`` of metrics and probes, in the clear; empty turns them off.
+        concurrency: examinations at once.
+        allow_loopback: whether sources on this machine may be contacted, for tests.
+        trust_root_folder: with the public good instance's trust root, kept fresh by somebody else.
+    """
+
+    tls_cert: Path
+    tls_key: Path
+    client_ca: Path
+    listen: _Address = "0.0.0.0:8443"
+    metrics_listen: _Address | Literal[""] = "0.0.0.0:9090"
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 4
+    allow_loopback: bool = False
+    trust_root_folder: Path | None = None
+
+
 def _load(file: Path | None, settings: type[Settings]) -> dict[str, Any]:
     if file is None:
         return {}

@@ -104,7 +104,7 @@ class Examiner:
             content = _content(listing)
             _check_content(order.identity, content)
         except ModelTrustError as error:
-            return _nothing(order, bounds.text(str(error)))
+            return nothing(order, str(error))
         return Report(
             identity=order.identity,
             nonce=order.nonce,
@@ -183,8 +183,14 @@ def _check_content(identity: Identity, content: Fact[ContentDigest]) -> None:
         raise MalformedError(f"the source holds other files than the content digest of {quote(identity)} says")
 
 
-def _nothing(order: Order, why: str) -> Report:
-    unknown = Unavailable(why)
+def nothing(order: Order, why: str) -> Report:
+    """What is reported where nothing could be looked at.
+
+    Args:
+        order: what was asked.
+        why: one sentence, foreign parts quoted.
+    """
+    unknown = Unavailable(bounds.text(why))
     return Report(order.identity, order.nonce, unknown, Assurance.SIGNATURE_ONLY, 0, 0, (), unknown, unknown, unknown)
 
 

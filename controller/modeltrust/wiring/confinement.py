@@ -1,0 +1,56 @@
+"""What a process that parses foreign bytes gives up before it reads the first of them (attack C5)."""
+
+import ctypes
+import os
+import resource
+import sys
+
+from modeltrust.domain import limits
+
+_PR_SET_DUMPABLE = 4  # prctl(2)
+_PR_SET_NO_NEW_PRIVS = 38
+_KEPT = frozenset({"LANG", "LC_CTYPE"})  # what the interpreter itself sets where there is nothing
+
+
+def confine(*, cpu_seconds: int, memory_bytes: int = limits.EXAMINER_MEMORY_BYTES) -> None:
+    """Bound this process for good, and hide it from others of the same user.
+
+    No file can be written, no core is dumped, no privilege gained; memory, processor time and open files are bounded. Not dumpable:
+    no sibling may read its memory or environment, where the credentials of its order are, through ``/proc`` or ``ptrace``.
+
+    Args:
+        cpu_seconds: of processor time; then the kernel ends it.
+        memory_bytes: of address space.
+
+    Raises:
+        OSError: the kernel does not allow it; then nothing foreign may be read.
+    """
+    os.umask(0o077)
+    for name in os.environ.keys() - _KEPT:
+        del os.environ[name]
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_NOFILE, limits.EXAMINER_FILES)
+    _limit(resource.RLIMIT_AS, memory_bytes)
+    _limit(resource.RLIMIT_CPU, cpu_seconds)
+    if sys.platform == "linux":
+        hide()
+
+
+def hide() -> None:
+    """Nobody of the same user may trace this process or read its memory, and it gains no privileges by running programs.
+
+    Raises:
+        OSError: the kernel does not allow it.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    for option, value in ((_PR_SET_NO_NEW_PRIVS, 1), (_PR_SET_DUMPABLE, 0)):
+        if libc.prctl(option, value, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl is refused")
+
+
+def _limit(kind: int, value: int) -> None:
+    """Down, never up, and not to be raised again."""
+    _soft, hard = resource.getrlimit(kind)
+    bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (bound, bound))

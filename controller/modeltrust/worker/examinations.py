@@ -1,0 +1,107 @@
+"""What is being examined and what was found lately, by order: asking again starts nothing twice."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from threading import Lock
+
+from modeltrust.api import work
+from modeltrust.domain import limits
+from modeltrust.domain.errors import LimitExceededError, UnavailableError
+from modeltrust.domain.facts import Unavailable
+from modeltrust.domain.work import Order, Report
+from modeltrust.worker.children import Children
+
+
+class BusyError(LimitExceededError):
+    """There is no room for more work now."""
+
+
+@dataclass(slots=True)
+class _Examination:
+    future: "Future[Report]"
+    ended: float | None = None
+
+
+class Examinations:
+    """At most so many at once; results are kept for who asks again, few and not for long."""
+
+    def __init__(self, children: Children, *, concurrency: int, clock: Callable[[], float]) -> None:
+        """Begin idle.
+
+        Args:
+            children: run orders.
+            concurrency: examinations at once.
+            clock: monotonic seconds.
+        """
+        self._children = children
+        self._concurrency = concurrency
+        self._clock = clock
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="examination")
+        self._known: OrderedDict[bytes, _Examination] = OrderedDict()
+        self._lock = Lock()
+        self._stopping = False
+
+    def ask(self, order: Order) -> "Future[Report]":
+        """The examination of an order: a new one, the one under way, or one that ended lately.
+
+        Args:
+            order: its time does not tell two apart: who asks again asks later.
+
+        Raises:
+            BusyError: there is no room now.
+            UnavailableError: no more are begun.
+        """
+        key = sha256(work.encode_order(replace(order, now=0))).digest()
+        with self._lock:
+            self._forget()
+            known = self._known.get(key)
+            if known is not None:
+                return known.future
+            if self._stopping:
+                raise UnavailableError("the worker is stopping")
+            if self._under_way() >= self._concurrency:
+                raise BusyError(f"{self._concurrency} examinations are under way, expected fewer")
+            data = work.encode_order(order)
+            entry = _Examination(self._threads.submit(self._children.examine, data))
+            self._known[key] = entry
+        entry.future.add_done_callback(lambda _future: self._end(entry))
+        return entry.future
+
+    def under_way(self) -> int:
+        """How many run now."""
+        with self._lock:
+            return self._under_way()
+
+    def stop(self) -> None:
+        """Kill what runs, and begin no more."""
+        with self._lock:
+            self._stopping = True
+        self._children.stop()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _under_way(self) -> int:
+        return sum(entry.ended is None for entry in self._known.values())
+
+    def _end(self, entry: _Examination) -> None:
+        with self._lock:
+            entry.ended = self._clock()
+
+    def _forget(self) -> None:
+        """What is too old, and the oldest of too many."""
+        now = self._clock()
+        ended = [(key, entry) for key, entry in self._known.items() if entry.ended is not None]
+        for place, (key, entry) in enumerate(reversed(ended)):
+            if place >= limits.REPORTS_KEPT or now - (entry.ended or now) >= _seconds(entry.future):
+                del self._known[key]
+
+
+def _seconds(future: "Future[Report]") -> float:
+    """A failure is kept for less than whoever asks waits before asking again, or an outage would be remembered as one."""
+    if future.cancelled() or future.exception() is not None:
+        return limits.FAILURE_KEPT_SECONDS
+    report = future.result()
+    unknown = all(isinstance(fact, Unavailable) for fact in (report.content, report.signatures, report.formats))
+    return limits.FAILURE_KEPT_SECONDS if unknown else limits.REPORT_KEPT_SECONDS

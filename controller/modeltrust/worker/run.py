@@ -1,0 +1,114 @@
+"""`modeltrust worker`: takes orders from the operator over mutual TLS, and runs each in a process of its own."""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from time import monotonic
+
+import msgspec
+
+from modeltrust.config import WorkerSettings
+from modeltrust.domain import limits
+from modeltrust.domain.errors import InvalidInputError, ModelTrustError, UnavailableError
+from modeltrust.wiring.confinement import hide
+from modeltrust.wiring.plain import serve_plain
+from modeltrust.worker.app import App
+from modeltrust.worker.children import Children
+from modeltrust.worker.examinations import Examinations
+from modeltrust.worker.metrics import Metrics
+from modeltrust.worker.serve import Server, listen
+from modeltrust.worker.tls import Certificate
+
+_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # where the kubelet projects a token
+_FLAGS = {
+    "--listen": "host:port on which orders arrive (default 0.0.0.0:8443)",
+    "--tls-cert": "serving certificate, PEM; watched",
+    "--tls-key": "its key, PEM; watched",
+    "--client-ca": "PEM of the authorities of clients: nobody else is answered; watched",
+    "--metrics-listen": "host:port of metrics and probes (default 0.0.0.0:9090); empty turns them off",
+    "--concurrency": "examinations at once (default 4)",
+    "--trust-root-folder": "folder with the trust root of the public good instance, kept fresh by somebody else",
+}
+
+
+def main(arguments: list[str], *, account: Path = _ACCOUNT) -> int:
+    """Serve until told to stop.
+
+    Args:
+        arguments: flags, without the program's name.
+        account: where a service account's token would be.
+
+    Returns:
+        0 after a clean stop, 2 for settings that cannot be used, 1 when serving is impossible.
+    """
+    try:
+        settings = read_settings(arguments)
+        check_nothing_to_steal(os.environ, account)
+        return _serve(settings)
+    except ModelTrustError as error:
+        sys.stderr.write(f"modeltrust worker: {error}\n")
+        return 2 if isinstance(error, InvalidInputError) else 1
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+
+
+def read_settings(arguments: list[str]) -> WorkerSettings:
+    """Flags, over a settings file.
+
+    Raises:
+        InvalidInputError: a setting is missing or makes no sense.
+        SystemExit: unknown flags, or help was asked for.
+    """
+    parser = argparse.ArgumentParser(prog="modeltrust worker", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings in YAML; flags win")
+    parser.add_argument("--allow-loopback", action="store_true", default=argparse.SUPPRESS, help="for tests on one machine")
+    for name, about in _FLAGS.items():
+        parser.add_argument(name, metavar="VALUE", default=argparse.SUPPRESS, help=about)
+    flags = vars(parser.parse_args(arguments))
+    return WorkerSettings.read(flags, flags.pop("config"))
+
+
+def check_nothing_to_steal(environment: Mapping[str, str], account: Path) -> None:
+    """Refuse to parse foreign bytes where an API server's credentials are at hand (attack C5). There is no flag against this.
+
+    Raises:
+        InvalidInputError: with what was found.
+    """
+    if (account / "token").exists():
+        raise InvalidInputError("a service account token is mounted, expected automountServiceAccountToken: false")
+    if "KUBECONFIG" in environment:
+        raise InvalidInputError("KUBECONFIG is set, expected a process without credentials of an API server")
+
+
+def _serve(settings: WorkerSettings) -> int:
+    hide()
+    certificate = Certificate(settings.tls_cert, settings.tls_key, client_ca=settings.client_ca)
+    arguments: tuple[str, ...] = ("--allow-loopback",) if settings.allow_loopback else ()
+    if settings.trust_root_folder is not None:
+        arguments += ("--trust-root-folder", str(settings.trust_root_folder))
+    children = Children(seconds=limits.EXAMINATION_SECONDS, clock=monotonic, arguments=arguments)
+    examinations = Examinations(children, concurrency=settings.concurrency, clock=monotonic)
+    metrics = Metrics(under_way=examinations.under_way)
+    server = Server(App(examinations, metrics), certificate, under_way=examinations.under_way, failed=_tell, clock=monotonic)
+    metrics_port = None
+    if settings.metrics_listen:
+        unready = lambda: ("draining",) if server.draining else ()  # noqa: E731 - one line, used once
+        metrics_port = serve_plain(settings.metrics_listen, registry=metrics.registry, unready=unready)
+    try:
+        sockets = [listen(settings.listen)]
+        _say(event="listening", port=sockets[0].getsockname()[1], metricsPort=metrics_port)
+        server.run(sockets=sockets)
+    finally:
+        examinations.stop()
+    return 0
+
+
+def _tell(error: UnavailableError) -> None:
+    _say(event="certificate-unusable", why=str(error))
+
+
+def _say(**line: object) -> None:
+    sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
+    sys.stdout.flush()

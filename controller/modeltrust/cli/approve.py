@@ -7,7 +7,7 @@ import click
 import yaml
 
 from modeltrust.cli import files
-from modeltrust.cli.models import opened, plain_http_option
+from modeltrust.cli.models import listed, opened, plain_http_option
 from modeltrust.domain.digest import ContentDigest
 from modeltrust.domain.errors import InvalidInputError, MalformedError, quote
 from modeltrust.domain.reference import Identity, parse_identity
@@ -53,7 +53,7 @@ def _content_at(identity: Identity, *, plain_http: bool) -> ContentDigest:
             "expected --content-digest, as `modeltrust digest DIR` prints it for the copy that was inspected"
         )
     with opened(identity.key, plain_http=plain_http) as source:
-        return content_of(source.list())
+        return content_of(listed(source))
 
 
 def _content(text: str) -> ContentDigest:

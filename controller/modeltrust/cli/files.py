@@ -60,14 +60,19 @@ def documents(names: tuple[str, ...], *, trust: bool = False) -> tuple[Document,
                 raise InvalidInputError(f"got more than {limits.MANIFEST_BYTES} bytes on standard input, expected manifests")
             found.extend(read_manifests(data, STANDARD_INPUT))
         else:
-            for path in _expand(Path(name)):
+            for path in expand(Path(name)):
                 if trust and path == Path(name) / ATTESTORS_FILE:
                     continue
                 found.extend(read_manifests(read_file(path, max_bytes=limits.MANIFEST_BYTES, what="manifests"), str(path)))
     return tuple(found)
 
 
-def _expand(path: Path) -> Iterator[Path]:
+def expand(path: Path) -> Iterator[Path]:
+    """The manifests that a name stands for: itself, or those of a folder.
+
+    Raises:
+        InvalidInputError: a folder without any.
+    """
     if not is_folder(path):
         yield path
         return

@@ -30,6 +30,7 @@ _COMMANDS = {
     "digest": "the content digest of a model",
     "attest": "verify a model and print a signed ModelAttestation",
     "approve": "countersign a pinned model of somebody else",
+    "pin": "write immutable revisions into manifests",
     "inventory": "what runs in a cluster, and what would be denied?",
     "why": "why is this workload denied, and what would make it pass?",
     "revoke": "nothing new starts with this model, content or signer",
@@ -37,7 +38,7 @@ _COMMANDS = {
 }
 
 # Planned (design/cli.md): whoever has read of them gets a sentence rather than a guess, and --help does not promise them.
-_LATER = ("evaluate", "bom", "pin", "doctor", "operator", "job")
+_LATER = ("evaluate", "bom", "doctor", "operator", "job")
 
 
 class _Commands(click.Group):

@@ -207,8 +207,9 @@ def test_an_approval_names_model_content_and_ticket(command_line: CommandLine) -
 
 
 @pytest.mark.usefixtures("model")
-def test_an_approval_of_a_hub_model_without_a_digest_says_what_it_needs(command_line: CommandLine) -> None:
-    ran = command_line("approve", MODEL, "--key", "key.pem", "--ticket", "SEC-42", "--expires", "90")
+def test_an_approval_of_a_model_that_no_source_serves_says_what_it_needs(command_line: CommandLine) -> None:
+    elsewhere = f"ngc://acme/guard@sha256:{'9' * 64}"
+    ran = command_line("approve", elsewhere, "--key", "key.pem", "--ticket", "SEC-42", "--expires", "90")
 
     assert (ran.code, ran.out, len(ran.err.splitlines())) == (2, "", 1)
     assert "--content-digest" in ran.err

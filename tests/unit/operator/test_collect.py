@@ -5,7 +5,7 @@ import pytest
 from modeltrust.operator.collect import is_garbage
 from tests.support.statements import NOW
 
-REQUESTED = {
+REQUESTED: dict[str, Any] = {
     "metadata": {
         "name": "x",
         "labels": {"modeltrust.dev/requested-by": "webhook"},

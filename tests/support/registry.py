@@ -192,9 +192,13 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in ({"content-length": str(len(answer.body))} | answer.headers).items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(answer.body)
+        if self.command != "HEAD":
+            self.wfile.write(answer.body)
         if "connection" in answer.headers:
             self.close_connection = True
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

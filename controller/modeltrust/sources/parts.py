@@ -57,6 +57,8 @@ def read_part(fetch: Fetch, what: str, *, start: int, length: int, size: int) ->
             raise UnavailableError(f"got status {response.status} for {what}, expected {PARTIAL}")
         if response.headers.get("content-range", "").lower() != f"bytes {start}-{end - 1}/{size}":
             raise UnavailableError(f"got another range of {what} than was asked for, or another size than listed")
+        if response.headers.get("content-length", str(length)) != str(length):
+            raise UnavailableError(f"got another number of bytes of {what} than its range has")
         body = response.body
     if len(body) != length:
         raise UnavailableError(f"got {len(body)} bytes of {what}, expected {length}")

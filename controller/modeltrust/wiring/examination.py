@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from modeltrust.sources.interface import Progress
     from modeltrust.wiring.opening import OpenedSource
 
+SERVED = frozenset({"hf", "oci"})  # schemes whose revisions fix a model at a source of ours
+
 
 def examiner() -> Examiner:
     """An examiner with the real formats and signatures."""

@@ -24,7 +24,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         plane.kubectl("apply", "-f", str(ROOT / "crds"), "-f", str(ROOT / "e2e" / "foreign.yaml"))
         plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
         plane.kubectl("apply", "-f", str(ROOT / "charts" / "modeltrust" / "files" / "guards.yaml"))
-        plane.apply(_role(), _binding())
+        plane.apply(*permissions())
         yield plane
 
 
@@ -77,6 +77,11 @@ def apply_trust(plane: ControlPlane, world: World) -> None:
     for path in sorted(world.trust.rglob("*.yaml")):
         if path.name != "attestors.yaml":
             plane.kubectl("apply", "-f", str(path))
+
+
+def permissions() -> tuple[dict[str, object], ...]:
+    """What the webhook's account may do."""
+    return _role(), _binding()
 
 
 def _role() -> dict[str, object]:

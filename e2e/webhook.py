@@ -17,7 +17,7 @@ import yaml
 from e2e.certificates import Authority, Issued
 from e2e.control_plane import LOOPBACK, ControlPlane
 from e2e.waiting import eventually
-from modeltrust.api.webhooks import configuration
+from modeltrust.api.webhooks import configuration, mutating_configuration
 
 RULES = Path(__file__).parent.parent / "charts" / "modeltrust" / "files" / "webhook-rules.yaml"
 _START_SECONDS = 20.0
@@ -119,6 +119,11 @@ class WebhookProcess:
         rules = yaml.safe_load(RULES.read_text())
         client = {"url": f"https://{LOOPBACK}:{self.port}/validate", "caBundle": self.ca_bundle}
         return configuration(name, ignore=rules["ignore"], fail=rules["fail"], client=client)
+
+    def mutating_configuration(self, name: str = "modeltrust") -> dict[str, Any]:
+        """The MutatingWebhookConfiguration that points here."""
+        client = {"url": f"https://{LOOPBACK}:{self.port}/mutate", "caBundle": self.ca_bundle}
+        return mutating_configuration(name, client=client)
 
 
 def attach(plane: ControlPlane, webhook: WebhookProcess) -> None:

@@ -22,9 +22,9 @@ def report_of(output: bytes) -> Report:
     """
     if len(output) > limits.OUTPUT_BYTES:
         raise LimitExceededError(f"got more than {limits.OUTPUT_BYTES} bytes of output")
-    *progress, last, end = output.split(b"\n") if b"\n" in output else [output, b""]
+    *progress, last, end = (b"\n" + output).split(b"\n")
     if end or not last:
         raise MalformedError("got output that ends within a line, expected a report and a line feed")
-    if any(not line.startswith(PROGRESS) for line in progress):
+    if any(not line.startswith(PROGRESS) for line in progress[1:]):
         raise MalformedError("got output with something else than progress before its last line")
     return work.decode_report(last)

@@ -6,13 +6,25 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from threading import Lock
+from typing import Protocol
 
 from modeltrust.api import work
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError, UnavailableError
 from modeltrust.domain.facts import Unavailable
 from modeltrust.domain.work import Order, Report
-from modeltrust.worker.children import Children
+
+
+class Runs(Protocol):
+    """Who runs orders, each to its end; ``worker.children.Children`` is the real one."""
+
+    def examine(self, order: bytes) -> Report:
+        """The report; UnavailableError where there is none."""
+        ...
+
+    def stop(self) -> None:
+        """End what runs."""
+        ...
 
 
 class BusyError(LimitExceededError):
@@ -28,7 +40,7 @@ class _Examination:
 class Examinations:
     """At most so many at once; results are kept for who asks again, few and not for long."""
 
-    def __init__(self, children: Children, *, concurrency: int, clock: Callable[[], float]) -> None:
+    def __init__(self, children: Runs, *, concurrency: int, clock: Callable[[], float]) -> None:
         """Begin idle.
 
         Args:
@@ -92,9 +104,9 @@ class Examinations:
     def _forget(self) -> None:
         """What is too old, and the oldest of too many."""
         now = self._clock()
-        ended = [(key, entry) for key, entry in self._known.items() if entry.ended is not None]
-        for place, (key, entry) in enumerate(reversed(ended)):
-            if place >= limits.REPORTS_KEPT or now - (entry.ended or now) >= _seconds(entry.future):
+        ended = [(key, entry.future, entry.ended) for key, entry in self._known.items() if entry.ended is not None]
+        for place, (key, future, at) in enumerate(reversed(ended)):
+            if place >= limits.REPORTS_KEPT or now - at >= _seconds(future):
                 del self._known[key]
 
 

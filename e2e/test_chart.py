@@ -25,7 +25,7 @@ VARIANTS: dict[str, tuple[Object, tuple[str, ...]]] = {
     "injecting": ({"image": {"digest": DIGEST}, "verifyAtLoad": {"inject": True}, "webhook": {"clientCASecret": "clients"}}, ()),
     "provided": ({"certificates": {"mode": "provided", "caBundle": "{ca}"}, "monitoring": {"dashboard": {"enabled": True}}}, ()),
     "cert-manager": ({"certificates": {"mode": "certManager"}}, ("--api-versions", "cert-manager.io/v1")),
-    "off": ({"mode": "Off", "networkPolicies": {"apiServer": {"cidrs": ["10.0.0.1/32", "fd00::/8"]}}}, ()),
+    "off": ({"mode": "Disabled", "networkPolicies": {"apiServer": {"cidrs": ["10.0.0.1/32", "fd00::/8"]}}}, ()),
 }
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
 

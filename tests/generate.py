@@ -7,7 +7,14 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests import generated_crds, generated_extraction, generated_formats, generated_requirements, generated_webhook_rules
+from tests import (
+    generated_crds,
+    generated_extraction,
+    generated_formats,
+    generated_requirements,
+    generated_troubleshooting,
+    generated_webhook_rules,
+)
 from tests.support import content_digest
 
 ROOT = Path(__file__).parent.parent
@@ -17,6 +24,7 @@ GENERATORS: tuple[Callable[[], Mapping[str, str]], ...] = (
     generated_extraction.generate,
     generated_formats.generate,
     generated_requirements.generate,
+    generated_troubleshooting.generate,
     generated_webhook_rules.generate,
 )
 

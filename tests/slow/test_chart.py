@@ -36,7 +36,7 @@ VARIANTS: dict[str, tuple[Object, tuple[str, ...]]] = {
     "everything": (EVERYTHING, (*MONITORING, *CERT_MANAGER)),
     "provided": ({"certificates": {"mode": "provided", "caBundle": "Y2E="}}, ()),
     "fail open": ({"mode": "FailOpen"}, ()),
-    "off": ({"mode": "Off"}, ()),
+    "off": ({"mode": "Disabled"}, ()),
     "IPv6": ({"ipFamily": "IPv6"}, ()),
     "bare": ({"networkPolicies": {"enabled": False}, "crds": {"enabled": False}, "guards": {"enabled": False}}, ()),
 }
@@ -109,7 +109,7 @@ def test_helm_lint_has_nothing_to_say(variant: str, tmp_path: Path) -> None:
         ({"certificates": {"certManager": {"issuerRef": {"name": "x"}}}}, NAMESPACE, "would be ignored"),
         ({"certificates": {"webhookSecret": "mine"}}, NAMESPACE, "expected their default names"),
         ({"verifyAtLoad": {"inject": True}}, NAMESPACE, "needs image.digest"),
-        ({"verifyAtLoad": {"inject": True}, "image": {"digest": DIGEST}, "mode": "Off"}, NAMESPACE, "nobody would be asked"),
+        ({"verifyAtLoad": {"inject": True}, "image": {"digest": DIGEST}, "mode": "Disabled"}, NAMESPACE, "nobody would be asked"),
         ({"monitoring": {"serviceMonitor": {"enabled": True}}}, NAMESPACE, "install the Prometheus operator first"),
         ({"monitoring": {"prometheusRule": {"enabled": True}}}, NAMESPACE, "install the Prometheus operator first"),
         ({"replicaz": 3}, NAMESPACE, "replicaz"),

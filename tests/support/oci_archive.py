@@ -14,11 +14,15 @@ class Archive:
     """An image of one platform.
 
     Attributes:
+        name: what containerd calls it when it imports it.
+        digest: of its manifest, ``sha256:<hex>``.
         config: the image's configuration document.
         layers: each as a tar, uncompressed.
         compressed: bytes of all layers as they are pulled.
     """
 
+    name: str
+    digest: str
     config: dict[str, Any]
     layers: tuple[bytes, ...]
     compressed: int
@@ -54,8 +58,10 @@ def read(path: Path) -> Archive:
 
         index = outer.extractfile("index.json")
         assert index is not None
-        manifest = json.loads(blob(json.load(index)["manifests"][0]["digest"]))
+        described = json.load(index)["manifests"][0]
+        manifest = json.loads(blob(described["digest"]))
         config = json.loads(blob(manifest["config"]["digest"]))
         packed = [blob(layer["digest"]) for layer in manifest["layers"]]
     layers = tuple(gzip.decompress(layer) if layer[:2] == b"\x1f\x8b" else layer for layer in packed)
-    return Archive(config, layers, sum(map(len, packed)))
+    name = described.get("annotations", {}).get("io.containerd.image.name", "")
+    return Archive(name, described["digest"], config, layers, sum(map(len, packed)))

@@ -117,6 +117,18 @@ def test_a_value_that_makes_no_sense_is_refused(path: tuple[str, ...], value: An
         validate(changed(path, value))
 
 
+def words(schema: Object) -> Iterator[str]:
+    yield from (str(word) for word in schema.get("enum", ()))
+    for part in (*schema.get("properties", {}).values(), *([schema["items"]] if "items" in schema else [])):
+        yield from words(part)
+
+
+@pytest.mark.parametrize("word", sorted(set(words(SCHEMA))))
+def test_no_word_of_ours_is_something_else_in_yaml(word: str) -> None:
+    """``mode: Off`` without quotes is false to Helm's YAML, and would be refused with a sentence that helps nobody."""
+    assert yaml.safe_load(word) == word
+
+
 def test_every_default_stands_with_a_word_of_what_it_means() -> None:
     lines = (CHART / "values.yaml").read_text().splitlines()
     groups = re.compile(r"^\s*[a-zA-Z]+:$")

@@ -1,0 +1,61 @@
+"""Size of the image and start-up of its processes, as printed in docs/performance.md.
+
+Needs root, and the image that `make image` builds. Start-up is what a chroot shows: the kubelet's own work comes on top.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from image.build import archive
+from tests.support.oci_archive import read
+
+REPEATS = 5
+COMMANDS = (
+    ("--version",),
+    ("webhook", "--help"),
+    ("operator", "--help"),
+    ("worker", "--help"),
+    ("job", "verify-at-load", "--help"),
+    ("check", "--help"),
+)
+
+
+def seconds(root: str, arguments: tuple[str, ...]) -> float:
+    command = [
+        "chroot",
+        "--userspec=65532:65532",
+        root,
+        "/usr/bin/env",
+        "-i",
+        "HOME=/tmp",
+        "/opt/modeltrust/bin/modeltrust",
+        *arguments,
+    ]
+    started = time.perf_counter()
+    subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - started
+
+
+def main() -> int:
+    path = archive()
+    if not path.exists() or os.geteuid() != 0:
+        print("no image is there, or this is not root: run `make image` first")
+        return 0
+    image = read(path)
+    print(f"compressed {image.compressed / 1e6:.0f} MB, unpacked {image.unpacked / 1e6:.0f} MB, {len(image.layers)} layers")
+    with tempfile.TemporaryDirectory() as root:
+        image.unpack(Path(root))
+        for arguments in COMMANDS:
+            best = min(seconds(root, arguments) for _ in range(REPEATS))
+            print(f"modeltrust {' '.join(arguments):32} {best * 1000:6.0f} ms")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -58,7 +58,7 @@ def _default() -> Path | None:
     return found
 
 
-def trusted(api: ApiServer, *, trust: str | None, attestors: Path | None, now: int) -> Trusted:
+def trusted(api: ApiServer, *, trust: str | None, attestors: Path | None, now: int, namespace: str = "") -> Trusted:
     """What the cluster trusts, or what a folder says.
 
     Raises:
@@ -69,4 +69,4 @@ def trusted(api: ApiServer, *, trust: str | None, attestors: Path | None, now: i
         return trust_of_folder(api, Path(trust), now=now)
     if attestors is not None:
         return trust_of_cluster(api, attestors=files.read_file(attestors, max_bytes=limits.ATTESTORS_BYTES, what="attestors"))
-    return trust_of_cluster(api, attestors=attestors_of_cluster(api, release_namespace(api)))
+    return trust_of_cluster(api, attestors=attestors_of_cluster(api, namespace or release_namespace(api)))

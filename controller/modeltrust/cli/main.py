@@ -34,11 +34,12 @@ _COMMANDS = {
     "inventory": "what runs in a cluster, and what would be denied?",
     "why": "why is this workload denied, and what would make it pass?",
     "revoke": "nothing new starts with this model, content or signer",
+    "doctor": "does the installation in this cluster work?",
     "webhook": "the admission webhook; what the image runs",
 }
 
 # Planned (design/cli.md): whoever has read of them gets a sentence rather than a guess, and --help does not promise them.
-_LATER = ("evaluate", "bom", "doctor", "operator", "job")
+_LATER = ("evaluate", "bom", "operator", "job")
 
 
 class _Commands(click.Group):

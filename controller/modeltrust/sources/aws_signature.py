@@ -46,12 +46,14 @@ class Target:
         host: ``host[:port]`` as sent.
         path: encoded.
         query: encoded.
+        amz: further ``x-amz-`` headers, which must be signed.
     """
 
     method: str
     host: str
     path: str
     query: str
+    amz: tuple[tuple[str, str], ...] = ()
 
 
 def signed_headers(target: Target, account: Account, *, region: str, now: int) -> dict[str, str]:
@@ -65,7 +67,7 @@ def signed_headers(target: Target, account: Account, *, region: str, now: int) -
     """
     moment = dt.datetime.fromtimestamp(now, dt.UTC).strftime("%Y%m%dT%H%M%SZ")
     scope = f"{moment[:8]}/{region}/s3/aws4_request"
-    named = {"host": target.host, "x-amz-content-sha256": _EMPTY, "x-amz-date": moment}
+    named = dict(sorted((*target.amz, ("host", target.host), ("x-amz-content-sha256", _EMPTY), ("x-amz-date", moment))))
     names = ";".join(named)
     lines = "".join(f"{name}:{value}\n" for name, value in named.items())
     canonical = f"{target.method}\n{target.path}\n{target.query}\n{lines}\n{names}\n{_EMPTY}"

@@ -29,6 +29,9 @@ _PORTS = {"https": 443, "http": 80}
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
+_IDENTITY = frozenset(
+    {"identity", "aws-chunked"}
+)  # the second is how an object was uploaded; some stores repeat it and mean nothing
 _PIECE_BYTES = 64 * 1024
 
 Pool: TypeAlias = urllib3.HTTPConnectionPool
@@ -242,7 +245,7 @@ class Client:
         headers = {name.lower(): value for name, value in answer.headers.itermerged()}
         if answer.status == _TOO_MANY_REQUESTS or answer.status >= _SERVER_ERROR:
             raise _TemporaryError(f"got status {answer.status}", _retry_after(headers))
-        if headers.get("content-encoding", "identity").lower() != "identity":
+        if headers.get("content-encoding", "identity").lower() not in _IDENTITY:
             raise UnavailableError(f"{where.shown} answers with content encoding, expected the bytes themselves")
         if answer.status >= 300 or ask.method == "HEAD":  # noqa: PLR2004 - of an error nothing but the status counts
             return Response(answer.status, headers, b"")

@@ -167,11 +167,12 @@ class S3Source:
         return self._ask("HEAD", key, {}, {"x-amz-checksum-mode": "ENABLED"}, 0)
 
     def _ask(self, method: str, key: str, query: dict[str, str], headers: Mapping[str, str], max_bytes: int) -> Response:
-        answer = self._once(Target(method, *self._where(key), encode_query(query)), headers, max_bytes)
+        amz = tuple((name, value) for name, value in headers.items() if name.startswith("x-amz-"))
+        answer = self._once(Target(method, *self._where(key), encode_query(query), amz), headers, max_bytes)
         region = answer.headers.get("x-amz-bucket-region", self._region)
         if answer.status != OK and region != self._region and answer.status not in {_MISSING, 206}:
             self._region = region  # the same host again, signed for the region that the bucket says it is in; nobody else is asked
-            answer = self._once(Target(method, *self._where(key), encode_query(query)), headers, max_bytes)
+            answer = self._once(Target(method, *self._where(key), encode_query(query), amz), headers, max_bytes)
         return answer
 
     def _once(self, target: Target, headers: Mapping[str, str], max_bytes: int) -> Response:

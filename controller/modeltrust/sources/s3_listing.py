@@ -5,7 +5,7 @@ import binascii
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError, MalformedError, quote
@@ -78,7 +78,7 @@ def _object(element: ET.Element, *, encoded: bool) -> tuple[str, int]:
     if int(size) > limits.OCI_BLOB_BYTES:
         raise LimitExceededError(f"got {quote(key)} of {size} bytes, expected at most {limits.OCI_BLOB_BYTES}")
     try:
-        return (unquote(key, errors="strict") if encoded else key), int(size)
+        return (unquote_plus(key, errors="strict") if encoded else key), int(size)
     except UnicodeDecodeError as error:
         raise MalformedError(f"got key {quote(key)}, expected UTF-8") from error
 

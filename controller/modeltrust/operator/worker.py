@@ -11,7 +11,7 @@ from urllib3.exceptions import HTTPError
 from modeltrust.api import work
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError, MalformedError, UnavailableError, quote
-from modeltrust.domain.work import Order, Report, Running
+from modeltrust.domain.work import Order, Report, Running, Worker
 
 _Stamp = tuple[tuple[int, int, int], ...]
 _BUSY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
@@ -97,3 +97,30 @@ def _report(body: bytes) -> Report:
         return work.decode_report(body)
     except MalformedError as error:
         raise UnavailableError(f"the worker answered with no report: {error}") from error
+
+
+class Workers:
+    """Who examines what: Jobs read every byte, the worker reads headers; implements ``domain.work.Worker``."""
+
+    def __init__(self, worker: Worker, jobs: Worker | None) -> None:
+        """Join the two.
+
+        Args:
+            worker: see ``HttpWorker``.
+            jobs: see ``JobWorker``; None where no image for Jobs is set.
+        """
+        self._worker = worker
+        self._jobs = jobs
+
+    def examine(self, order: Order) -> Report | Running:
+        """See ``Worker.examine``.
+
+        Raises:
+            UnavailableError: also where every byte must be read and no image for Jobs is set.
+            LimitExceededError: no room now.
+        """
+        if not order.read_bytes:
+            return self._worker.examine(order)
+        if self._jobs is None:
+            raise UnavailableError("every byte must be read, which Jobs do, and no --job-image is set")
+        return self._jobs.examine(order)

@@ -1,0 +1,66 @@
+"""Jobs at an API server, and which Pod's log is a Job's: the Pod that the Job controller made for this very Job (attack C6)."""
+
+from dataclasses import dataclass
+
+from modeltrust.domain.errors import UnavailableError, quote
+from modeltrust.kube import paths
+from modeltrust.kube.client import ApiServer, Object
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a Job ended.
+
+    Attributes:
+        good: whether it completed.
+        reason: of its condition, such as DeadlineExceeded or PodFailurePolicy.
+    """
+
+    good: bool
+    reason: str
+
+
+def ended(job: Object) -> Ended | None:
+    """How a Job ended, None while it runs."""
+    for condition in (job.get("status") or {}).get("conditions") or []:
+        if condition.get("status") == "True" and condition.get("type") in ("Complete", "Failed"):
+            return Ended(condition["type"] == "Complete", str(condition.get("reason", "")))
+    return None
+
+
+def log_of(api: ApiServer, job: Object, *, namespace: str, container: str, max_bytes: int) -> bytes:
+    """What the one Pod of a Job wrote.
+
+    A Pod counts if its controller is this Job by UID, whatever its name and labels say: those anybody may choose who may create
+    Pods. The log is read by name, so the UID is compared again afterwards: a Pod put in its place meanwhile is not believed.
+
+    Args:
+        api: of the cluster.
+        job: as the API server has it.
+        namespace: of the Job.
+        container: whose log.
+        max_bytes: more is refused.
+
+    Raises:
+        UnavailableError: no Pod, several that succeeded, or another one than before.
+        LimitExceededError: it wrote more.
+        NotFoundError: the Pod is gone.
+    """
+    uid = job["metadata"]["uid"]
+    selector = {"labelSelector": f"batch.kubernetes.io/controller-uid={uid}"}
+    pods = [pod for pod in api.list_objects(paths.core("pods", namespace=namespace), selector) if _made_by(pod, uid)]
+    done = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Succeeded"]
+    if len(done) != 1:
+        name = quote(job["metadata"]["name"])
+        raise UnavailableError(f"got {len(done)} Pods that succeeded of the Job {name}, expected one")
+    name, pod_uid = done[0]["metadata"]["name"], done[0]["metadata"]["uid"]
+    log = api.pod_log(namespace, name, container=container, max_bytes=max_bytes)
+    after = api.get_object(paths.core("pods", name, namespace=namespace))
+    if after["metadata"]["uid"] != pod_uid or not _made_by(after, uid):
+        raise UnavailableError(f"the Pod {quote(name)} is another one than before")
+    return log
+
+
+def _made_by(pod: Object, uid: str) -> bool:
+    owners = [owner for owner in pod["metadata"].get("ownerReferences") or [] if owner.get("controller")]
+    return len(owners) == 1 and (owners[0].get("kind"), owners[0].get("uid")) == ("Job", uid)

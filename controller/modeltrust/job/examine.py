@@ -57,7 +57,12 @@ def main(arguments: list[str], *, clock: Callable[[], float] = time.monotonic) -
         order = _read(options.order)
         confine(cpu_seconds=limits.EXAMINER_BYTES_CPU_SECONDS if order.read_bytes else limits.EXAMINER_CPU_SECONDS)
         output.progress("started", model=order.identity.key)
-        report = examine_ordered(order, allow_loopback=options.allow_loopback, progress=output.read)
+        report = examine_ordered(
+            order,
+            allow_loopback=options.allow_loopback,
+            progress=output.read,
+            trust_root_folder=options.trust_root_folder,
+        )
         output.report(report)
     except (_UsageError, MalformedError) as error:
         limited = isinstance(error, LimitExceededError)

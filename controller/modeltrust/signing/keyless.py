@@ -9,8 +9,6 @@ Limits of it: exactly one log entry and one SCT, so instances without a log or w
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib import resources
 
 from cryptography import x509
 from rfc3161_client import TimeStampResponse, decode_timestamp_response
@@ -23,8 +21,9 @@ from sigstore_models.common.v1 import HashAlgorithm
 from sigstore_models.trustroot.v1 import TrustedRoot as TrustedRootModel
 
 from modeltrust.domain import limits
-from modeltrust.domain.errors import LimitExceededError, MalformedError, UntrustedError, quote
+from modeltrust.domain.errors import LimitExceededError, MalformedError, UnavailableError, UntrustedError, quote
 from modeltrust.domain.evidence import PUBLIC_GOOD, SignatureEvidence, SignatureForm, SignerKind
+from modeltrust.domain.facts import Unavailable
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.signer import KeylessTrust, TrustedSigner
 from modeltrust.signing import fulcio
@@ -33,11 +32,16 @@ from modeltrust.signing.content import Content, Message
 from modeltrust.signing.interface import Verified
 from modeltrust.signing.trust_root import Authority, Log, TrustRoot, covering, fingerprint, parse_trust_root
 
-_PUBLIC_GOOD_ROOT = ("https%3A%2F%2Ftuf-repo-cdn.sigstore.dev", "trusted_root.json")
 
-
+@dataclass(frozen=True, slots=True)
 class KeylessMethod:
-    """Tries the public good instance and every inline trust root of the signers."""
+    """Tries the public good instance and every inline trust root of the signers.
+
+    Attributes:
+        public_good: trusted_root.json of the public good instance, or why it is not known now.
+    """
+
+    public_good: bytes | Unavailable
 
     def verify(self, bundle: Bundle, signers: tuple[TrustedSigner, ...], now: int) -> Verified:  # noqa: ARG002 - the log's time counts
         """See ``interface.Method``.
@@ -50,26 +54,23 @@ class KeylessMethod:
             UntrustedError: SignerNotTrusted: no root knows the issuing CA; SignerExpired: the signing time lies outside the
                 certificate's validity or an entry's window; SignatureInvalid: anything else.
             MalformedError: the certificate cannot be read.
+            UnavailableError: only the public good instance might vouch, a signer names it, and its root is not known now.
         """
         leaf = _leaf(bundle)
         failure: UntrustedError | None = None
-        for trusted_root, public_good in _roots(signers):
+        for trusted_root, public_good in _roots(signers, self.public_good):
             root = _issuing(trusted_root, leaf)
             if root.authorities:
                 try:
                     return _verify_under(root, bundle, leaf, public_good=public_good)
                 except UntrustedError as error:
                     failure = failure or error
+        if failure is None and isinstance(self.public_good, Unavailable) and _names_public_good(signers):
+            raise UnavailableError(f"the public good instance's trust root is not known: {self.public_good.why}")
         raise failure or UntrustedError(
             f"no trusted root knows who issued the certificate ({quote(leaf.issuer.rfc4514_string())})",
             reason=Reason.SIGNER_NOT_TRUSTED.value,
         )
-
-
-@cache
-def public_good_root() -> bytes:
-    """trusted_root.json of the public good instance, as embedded in the sigstore wheel: no cache folder, no network."""
-    return resources.files("sigstore._store").joinpath(*_PUBLIC_GOOD_ROOT).read_bytes()
 
 
 @dataclass(slots=True)
@@ -90,17 +91,21 @@ def _leaf(bundle: Bundle) -> x509.Certificate:
         raise MalformedError("got bytes that are no certificate, expected the signer's") from error
 
 
-def _roots(signers: tuple[TrustedSigner, ...]) -> Iterable[tuple[TrustRoot, bool]]:
+def _names_public_good(signers: tuple[TrustedSigner, ...]) -> bool:
+    return any(isinstance(signer.trust, KeylessTrust) and signer.trust.trusted_root is None for signer in signers)
+
+
+def _roots(signers: tuple[TrustedSigner, ...], public_good: bytes | Unavailable) -> Iterable[tuple[TrustRoot, bool]]:
     trusts = [signer.trust for signer in signers if isinstance(signer.trust, KeylessTrust)]
     inline = sorted({trust.trusted_root for trust in trusts if trust.trusted_root is not None})
     if len(inline) > limits.TRUST_ROOTS_TRIED:
         raise LimitExceededError(f"got {len(inline)} trust roots, expected at most {limits.TRUST_ROOTS_TRIED}")
-    ordered = [(data, False) for data in inline]
-    named = any(trust.trusted_root is None for trust in trusts)
-    ordered.insert(0 if named else len(ordered), (public_good_root(), True))
-    for data, public_good in ordered:
+    ordered: list[tuple[bytes, bool]] = [(data, False) for data in inline]
+    if not isinstance(public_good, Unavailable):
+        ordered.insert(0 if _names_public_good(signers) else len(ordered), (public_good, True))
+    for data, default in ordered:
         try:
-            yield parse_trust_root(data), public_good
+            yield parse_trust_root(data), default
         except MalformedError:
             continue  # a signer whose root cannot be read trusts nobody; it must not break the others
 

@@ -4,13 +4,14 @@ Facts only. Whether the signer counts today is ``policy.signers``' question. Off
 carried from one model to the next (facts/signing.md section 4.2, first row).
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from modeltrust.domain import limits, simple_signing
 from modeltrust.domain.digest import ContentDigest, content_digest
 from modeltrust.domain.dsse import IN_TOTO, Envelope
-from modeltrust.domain.errors import LimitExceededError, MalformedError, UntrustedError, quote
+from modeltrust.domain.errors import LimitExceededError, MalformedError, UnavailableError, UntrustedError, quote
 from modeltrust.domain.evidence import Assurance, RejectedSignature, SignatureEvidence, SignatureForm, SignerKind
+from modeltrust.domain.facts import Unavailable
 from modeltrust.domain.listing import SourceListing
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.reference import Identity
@@ -19,59 +20,88 @@ from modeltrust.signing import approval, cosign, legacy, manifest
 from modeltrust.signing.bundle import Bundle, parse_bundle
 from modeltrust.signing.certificate import CertificateMethod
 from modeltrust.signing.content import Message
-from modeltrust.signing.interface import Method
+from modeltrust.signing.interface import Method, Verified
 from modeltrust.signing.public_key import PublicKeyMethod
 
 
-def verify(
-    data: bytes,
-    listing: SourceListing,
-    *,
-    signers: tuple[TrustedSigner, ...],
-    now: int,
-    content: ContentDigest | None,
-    identity: Identity | None = None,
-) -> SignatureEvidence | RejectedSignature:
-    """Verify a Sigstore bundle over a model and compare it with what the source lists.
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """``verify`` with a trust root of the public good instance.
 
-    Args:
-        data: the bundle, JSON.
-        listing: every file of the model.
-        signers: keys and trust roots to verify with.
-        now: unix seconds.
-        content: the content digest of the listing, None where the source states too few digests.
-        identity: of the model; without it an approval cannot be checked.
-
-    Returns:
-        The facts, or why there are none. Never raises: anything unexpected is a refusal (facts/signing.md section 4.3 lists twelve
-        kinds of exception that libraries raise for bad input).
+    Attributes:
+        public_good: trusted_root.json, or why it is not known now; None is the copy in the sigstore wheel.
     """
-    try:
-        return _verify(data, listing, signers=signers, now=now, content=content, identity=identity)
-    except UntrustedError as error:
-        return RejectedSignature(Reason(error.reason), str(error))
-    except LimitExceededError as error:
-        return RejectedSignature(Reason.LIMIT_EXCEEDED, str(error))
-    except MalformedError as error:
-        return RejectedSignature(Reason.SIGNATURE_INVALID, str(error))
-    except Exception as error:  # noqa: BLE001 - the one place where anything at all becomes a refusal
-        return RejectedSignature(Reason.SIGNATURE_INVALID, f"cannot be verified: {type(error).__name__}")
+
+    public_good: bytes | Unavailable | None = None
+
+    def __call__(
+        self,
+        data: bytes,
+        listing: SourceListing,
+        *,
+        signers: tuple[TrustedSigner, ...],
+        now: int,
+        content: ContentDigest | None,
+        identity: Identity | None = None,
+    ) -> SignatureEvidence | RejectedSignature:
+        """Verify a signature document over a model and compare it with what the source lists.
+
+        Args:
+            data: a Sigstore bundle as JSON, or cosign's old form (``domain.simple_signing``).
+            listing: every file of the model.
+            signers: keys and trust roots to verify with.
+            now: unix seconds.
+            content: the content digest of the listing, None where the source states too few digests.
+            identity: of the model; without it neither an approval nor a cosign signature can be checked.
+
+        Returns:
+            The facts, or why there are none. Anything unexpected is a refusal (facts/signing.md section 4.3 lists twelve kinds of
+            exception that libraries raise for bad input).
+
+        Raises:
+            UnavailableError: the trust root that it takes is not known now (F71): neither valid nor rejected.
+        """
+        try:
+            bundle = _checked(_parsed(data))
+            verified = self._method(bundle.kind).verify(bundle, signers, now)
+            return _facts(verified, listing, content=content, identity=identity, now=now)
+        except UnavailableError:
+            raise
+        except UntrustedError as error:
+            return RejectedSignature(Reason(error.reason), str(error))
+        except LimitExceededError as error:
+            return RejectedSignature(Reason.LIMIT_EXCEEDED, str(error))
+        except MalformedError as error:
+            return RejectedSignature(Reason.SIGNATURE_INVALID, str(error))
+        except Exception as error:  # noqa: BLE001 - the one place where anything at all becomes a refusal
+            return RejectedSignature(Reason.SIGNATURE_INVALID, f"cannot be verified: {type(error).__name__}")
+
+    def _method(self, kind: SignerKind) -> Method:
+        if kind is SignerKind.PUBLIC_KEY:
+            return PublicKeyMethod()
+        if kind is SignerKind.CERTIFICATE:
+            return CertificateMethod()
+        # sigstore takes 0.4 s to import; keys need none of it
+        from modeltrust.signing.keyless import KeylessMethod  # noqa: PLC0415 - see above
+        from modeltrust.signing.tuf_root import embedded_root  # noqa: PLC0415 - see above
+
+        return KeylessMethod(embedded_root() if self.public_good is None else self.public_good)
 
 
-def _verify(
-    data: bytes,
-    listing: SourceListing,
-    *,
-    signers: tuple[TrustedSigner, ...],
-    now: int,
-    content: ContentDigest | None,
-    identity: Identity | None,
-) -> SignatureEvidence:
-    bundle = _parsed(data)
+verify = Verifier()
+"""With the public good instance's root as the sigstore wheel has it."""
+
+
+def _checked(bundle: Bundle) -> Bundle:
     if isinstance(bundle.content, Envelope):
         _check_payload_type(bundle.content.payload_type)
         _refuse_legacy(bundle.content.payload)
-    verified = _method(bundle.kind).verify(bundle, signers, now)
+    return bundle
+
+
+def _facts(
+    verified: Verified, listing: SourceListing, *, content: ContentDigest | None, identity: Identity | None, now: int
+) -> SignatureEvidence:
     signed = verified.content
     if not isinstance(signed, Message):
         _check_payload_type(signed.payload_type)  # sigstore-python does not
@@ -88,16 +118,6 @@ def _parsed(data: bytes) -> Bundle:
     if simple_signing.is_document(data):
         return Bundle(data, simple_signing.MEDIA_TYPE, SignerKind.PUBLIC_KEY, cosign.parse_document(data))
     return parse_bundle(data)
-
-
-def _method(kind: SignerKind) -> Method:
-    if kind is SignerKind.PUBLIC_KEY:
-        return PublicKeyMethod()
-    if kind is SignerKind.CERTIFICATE:
-        return CertificateMethod()
-    from modeltrust.signing.keyless import KeylessMethod  # noqa: PLC0415 - sigstore takes 0.4 s to import; keys need none of it
-
-    return KeylessMethod()
 
 
 def _check_payload_type(payload_type: str) -> None:

@@ -54,7 +54,7 @@ Inspect = Callable[[SourceListing, RangeReader], Inspected]
 
 
 class Verify(Protocol):
-    """Verifies one signature document, and never raises for what is in it."""
+    """Verifies one signature document; what is in it makes it raise nothing."""
 
     def __call__(
         self,
@@ -66,7 +66,11 @@ class Verify(Protocol):
         content: ContentDigest | None,
         identity: Identity | None,
     ) -> SignatureEvidence | RejectedSignature:
-        """The facts, or why there are none."""
+        """The facts, or why there are none.
+
+        Raises:
+            UnavailableError: what it takes to judge the document is not known now.
+        """
         ...
 
 
@@ -136,7 +140,10 @@ class Examiner:
             found = [RejectedSignature(_refusal(error), f"the signatures at the source cannot be read: {error}")]
         except ModelTrustError as error:
             return Unavailable(bounds.text(f"the signatures at the source cannot be read: {error}"))
-        found.extend(self._verified(document, order, listing, content) for document in documents)
+        try:
+            found.extend(self._verified(document, order, listing, content) for document in documents)
+        except UnavailableError as error:
+            return Unavailable(bounds.text(f"the signatures cannot be judged: {error}"))
         return Known(bounds.signature_facts(found)) if found else Absent()
 
     def _verified(

@@ -6,6 +6,8 @@ What takes long to import is imported when it is used, so that commands which ex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modeltrust.domain.errors import UnavailableError
+from modeltrust.domain.facts import Unavailable
 from modeltrust.domain.reference import Identity, ModelReference, Revision
 from modeltrust.domain.source import Source
 from modeltrust.domain.work import SourceAccess
@@ -18,11 +20,25 @@ if TYPE_CHECKING:
 SERVED = frozenset({"hf", "oci"})  # schemes whose revisions fix a model at a source of ours
 
 
-def examiner() -> Examiner:
-    """An examiner with the real formats and signatures."""
-    from modeltrust.signing.verify import verify  # noqa: PLC0415 - heavy
+def examiner(*, trust_root_folder: Path | None = None, now: int = 0) -> Examiner:
+    """An examiner with the real formats and signatures.
 
-    return Examiner(inspect=_inspect(), verify=verify)
+    Args:
+        trust_root_folder: where ``signing.tuf_root`` keeps the public good instance's root; None is the copy that we came with.
+        now: unix seconds at which that root must be current.
+    """
+    from modeltrust.signing.verify import Verifier  # noqa: PLC0415 - heavy
+
+    return Examiner(inspect=_inspect(), verify=Verifier(None if trust_root_folder is None else _current(trust_root_folder, now)))
+
+
+def _current(folder: Path, now: int) -> bytes | Unavailable:
+    from modeltrust.signing.tuf_root import last_good  # noqa: PLC0415 - heavy
+
+    try:
+        return last_good(folder, now)
+    except UnavailableError as error:
+        return Unavailable(str(error))
 
 
 def open_folder(path: Path, *, signature: Path | None = None, progress: "Progress | None" = None) -> Source:

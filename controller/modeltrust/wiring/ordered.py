@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidInputError, MalformedError, ModelTrustError, UnavailableError, quote
@@ -31,13 +32,20 @@ class _WithoutSignatures:
         raise UnavailableError(self.why)
 
 
-def examine_ordered(order: Order, *, allow_loopback: bool = False, progress: Callable[[int], None] | None = None) -> Report:
+def examine_ordered(
+    order: Order,
+    *,
+    allow_loopback: bool = False,
+    progress: Callable[[int], None] | None = None,
+    trust_root_folder: Path | None = None,
+) -> Report:
     """The report on the model that an order names, from the source that it names.
 
     Args:
         order: with a source.
         allow_loopback: whether this machine may be contacted, for tests on one machine.
         progress: told how many bytes have been read since the last call.
+        trust_root_folder: see ``examination.examiner``; judged at the order's time.
 
     Raises:
         LimitExceededError: the model has more weight files than a report may name.
@@ -54,7 +62,8 @@ def examine_ordered(order: Order, *, allow_loopback: bool = False, progress: Cal
             fetched = tuple(_fetch(bundle, allow_loopback=allow_loopback) for bundle in order.remote_bundles)
         except ModelTrustError as error:
             fetched, source = (), _WithoutSignatures(opened, f"evidence cannot be had: {error}")
-        return examiner().examine(replace(order, bundles=(*order.bundles, *fetched)), source)
+        with_root = examiner(trust_root_folder=trust_root_folder, now=order.now)
+        return with_root.examine(replace(order, bundles=(*order.bundles, *fetched)), source)
 
 
 def _fetch(bundle: RemoteBundle, *, allow_loopback: bool) -> bytes:

@@ -3,9 +3,10 @@
 import argparse
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 
 import msgspec
 
@@ -20,6 +21,7 @@ from modeltrust.worker.examinations import Examinations
 from modeltrust.worker.metrics import Metrics
 from modeltrust.worker.serve import Server, listen
 from modeltrust.worker.tls import Certificate
+from modeltrust.worker.trust_root import keep_fresh
 
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # where the kubelet projects a token
 _FLAGS = {
@@ -29,7 +31,7 @@ _FLAGS = {
     "--client-ca": "PEM of the authorities of clients: nobody else is answered; watched",
     "--metrics-listen": "host:port of metrics and probes (default 0.0.0.0:9090); empty turns them off",
     "--concurrency": "examinations at once (default 4)",
-    "--trust-root-folder": "folder with the trust root of the public good instance, kept fresh by somebody else",
+    "--trust-root-folder": "writable folder where the public good trust root is kept fresh (default: the copy in the image)",
 }
 
 
@@ -86,8 +88,10 @@ def _serve(settings: WorkerSettings) -> int:
     hide()
     certificate = Certificate(settings.tls_cert, settings.tls_key, client_ca=settings.client_ca)
     arguments: tuple[str, ...] = ("--allow-loopback",) if settings.allow_loopback else ()
+    stop = threading.Event()
     if settings.trust_root_folder is not None:
         arguments += ("--trust-root-folder", str(settings.trust_root_folder))
+        keep_fresh(settings.trust_root_folder, clock=time, report=_tell_trust_root, stop=stop)
     children = Children(seconds=limits.EXAMINATION_SECONDS, clock=monotonic, arguments=arguments)
     examinations = Examinations(children, concurrency=settings.concurrency, clock=monotonic)
     metrics = Metrics(under_way=examinations.under_way)
@@ -101,12 +105,17 @@ def _serve(settings: WorkerSettings) -> int:
         _say(event="listening", port=sockets[0].getsockname()[1], metricsPort=metrics_port)
         server.run(sockets=sockets)
     finally:
+        stop.set()
         examinations.stop()
     return 0
 
 
 def _tell(error: UnavailableError) -> None:
     _say(event="certificate-unusable", why=str(error))
+
+
+def _tell_trust_root(why: str) -> None:
+    _say(event="trust-root-not-refreshed", why=why)
 
 
 def _say(**line: object) -> None:

@@ -6,11 +6,14 @@ from dataclasses import replace
 import pytest
 
 from modeltrust.domain import limits
-from modeltrust.domain.evidence import PUBLIC_GOOD
+from modeltrust.domain.errors import UnavailableError
+from modeltrust.domain.evidence import PUBLIC_GOOD, RejectedSignature, SignatureEvidence
+from modeltrust.domain.facts import Unavailable
 from modeltrust.domain.reasons import Reason
-from modeltrust.domain.signer import KeylessTrust
+from modeltrust.domain.signer import KeylessTrust, TrustedSigner
 from modeltrust.policy.signers import Counted, NotCounted, match
-from modeltrust.signing import keyless
+from modeltrust.signing.verify import Verifier
+from tests.support import oms
 from tests.support.keyless_cases import (
     FOREIGN,
     INSTANCE,
@@ -110,12 +113,34 @@ def test_a_root_whose_key_was_removed_no_longer_vouches() -> None:
     assert isinstance(match(evidence, rotated, "hf://acme/guard", NOW), NotCounted)
 
 
-def test_the_public_good_instance_is_recorded_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keyless, "public_good_root", INSTANCE.trusted_root)
+def by_public_good(root: bytes | Unavailable, signers: tuple[TrustedSigner, ...]) -> SignatureEvidence | RejectedSignature:
+    return Verifier(root)(json.dumps(minted()).encode(), oms.listing(), signers=signers, now=NOW, content=None)
+
+
+def test_the_public_good_instance_is_recorded_by_name() -> None:
     for signers in ((), (trusting(None),)):
-        assert accepted(minted(), signers=signers).vouched_by == (PUBLIC_GOOD,)
+        found = by_public_good(INSTANCE.trusted_root(), signers)
+        assert isinstance(found, SignatureEvidence)
+        assert found.vouched_by == (PUBLIC_GOOD,)
     inline_only = accepted(minted(), signers=SIGNERS)
     assert set(inline_only.vouched_by) <= INSTANCE.fingerprints()
+
+
+def test_without_the_public_good_root_what_only_it_could_vouch_for_is_unavailable_never_rejected() -> None:
+    """F71."""
+    for signers in ((trusting(None),), (trusting(None), trusting(FOREIGN.trusted_root()))):
+        with pytest.raises(UnavailableError, match="expired"):
+            by_public_good(Unavailable("the metadata expired"), signers)
+
+
+def test_where_no_signer_names_the_public_good_instance_nobody_waits_for_its_root() -> None:
+    """Or whoever may add a document at the source could make every signature there unavailable."""
+    for signers in ((), (trusting(FOREIGN.trusted_root()),)):
+        assert isinstance(by_public_good(Unavailable("x"), signers), RejectedSignature)
+
+
+def test_without_the_public_good_root_inline_roots_vouch_as_before() -> None:
+    assert by_public_good(Unavailable("x"), SIGNERS) == accepted(minted(), signers=SIGNERS)
 
 
 @pytest.mark.parametrize("root", [b"", b"{}", b"[]", b'{"mediaType": "x"}'])

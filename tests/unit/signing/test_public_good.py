@@ -16,9 +16,9 @@ from modeltrust.domain.globs import Glob
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.signer import KeylessIdentity, KeylessTrust
 from modeltrust.policy.signers import Counted, match
-from modeltrust.signing import keyless
 from modeltrust.signing.trust_root import Authority, Log, covering, parse_trust_root
-from modeltrust.signing.verify import verify
+from modeltrust.signing.tuf_root import embedded_root
+from modeltrust.signing.verify import Verifier
 from tests.support import oms
 from tests.support.sigstore_ca import IDENTITY, ISSUER, NOW, TestSigstore
 
@@ -27,7 +27,7 @@ def at(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
 
 
-REAL = keyless.public_good_root()
+REAL = embedded_root()
 ENDED, CURRENT = TestSigstore(now=at("2021-04-10"), name="ended"), TestSigstore(now=at("2022-05-01"), name="current")
 SIGNER = replace(
     oms.signer(KeylessTrust((KeylessIdentity("release", ISSUER, IDENTITY),), None, frozenset())), scope=(Glob("hf://acme/**"),)
@@ -61,15 +61,11 @@ def _key(ours: TestSigstore, part: str, real: dict[str, Any]) -> dict[str, Any]:
     return {**ours.root_document()[part][0]["publicKey"], "validFor": real["publicKey"]["validFor"]}
 
 
-@pytest.fixture(autouse=True)
-def embedded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Our copy in the place of the wheel's."""
-    copy = with_our_keys(REAL)
-    monkeypatch.setattr(keyless, "public_good_root", lambda: copy)
+OURS = Verifier(with_our_keys(REAL))  # our copy in the place of the wheel's
 
 
 def judged(instance: TestSigstore, **options: Any) -> SignatureEvidence | RejectedSignature:
-    return verify(instance.bundle(oms.payload(), **options), oms.listing(), signers=(SIGNER,), now=NOW, content=None)
+    return OURS(instance.bundle(oms.payload(), **options), oms.listing(), signers=(SIGNER,), now=NOW, content=None)
 
 
 @pytest.mark.parametrize(

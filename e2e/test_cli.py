@@ -76,9 +76,8 @@ def anywhere(namespace: str) -> Object:
 
 
 @pytest.fixture
-def enforced(plane: ControlPlane, webhook: WebhookProcess) -> str:
+def enforced(plane: ControlPlane, webhook: WebhookProcess) -> str:  # noqa: ARG001 - it must run
     """A namespace whose workloads were there before its policy."""
-    assert webhook
     namespace = scattered(plane)
     plane.apply(anywhere(namespace))
     with Calls(plane) as calls:
@@ -137,8 +136,8 @@ def test_a_reader_of_one_namespace_is_told_what_he_may_not_see(plane: ControlPla
     assert ran.document["problems"]
 
 
-def test_the_doctor_names_what_is_missing_of_half_an_installation(plane: ControlPlane, enforced: str) -> None:
-    assert enforced
+@pytest.mark.usefixtures("enforced")
+def test_the_doctor_names_what_is_missing_of_half_an_installation(plane: ControlPlane) -> None:
     ran = Ran(plane.admin, "doctor", "--release-namespace", "modeltrust", "-o", "json")
     found = {check["name"]: check for check in ran.document["checks"]}
     assert ran.code == 11, ran.err
@@ -151,8 +150,8 @@ def test_the_doctor_names_what_is_missing_of_half_an_installation(plane: Control
     assert all(check["fix"] for check in found.values() if check["state"] == "failed")
 
 
-def test_the_doctor_of_somebody_without_permissions_says_that_he_cannot_look(plane: ControlPlane, enforced: str) -> None:
-    assert enforced
+@pytest.mark.usefixtures("enforced")
+def test_the_doctor_of_somebody_without_permissions_says_that_he_cannot_look(plane: ControlPlane) -> None:
     ran = Ran(plane.kubeconfig("nobody"), "doctor", "--release-namespace", "modeltrust", "-o", "json")
     assert ran.code == 12, ran.err
     assert {check["state"] for check in ran.document["checks"]} <= {"unknown", "ok"}

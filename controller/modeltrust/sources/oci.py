@@ -4,9 +4,9 @@ The layers' digests are those of the files, so a listing needs no download; the 
 checked against its digest. A part of a large blob cannot be: the registry is believed there, until something reads every byte.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
-from modeltrust.domain import limits, simple_signing
+from modeltrust.domain import limits
 from modeltrust.domain.errors import (
     InvalidReferenceError,
     LimitExceededError,
@@ -21,10 +21,10 @@ from modeltrust.sources import manifests
 from modeltrust.sources.http import Client
 from modeltrust.sources.interface import Credentials
 from modeltrust.sources.manifests import Descriptor, Manifest
+from modeltrust.sources.oci_signatures import Signatures
+from modeltrust.sources.parts import signature_files
 from modeltrust.sources.registry import Repository
 
-BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"  # cosign v3 (BUNDLE_SPEC), sigstore bundle 0.3
-SIGNATURE_NAME = "model.sig"  # an OMS bundle that was pushed beside the files
 _TAR_BLOCK = 512
 
 
@@ -37,12 +37,17 @@ class OciSource:
         revision: a digest.
         client: does the requests.
         credentials: of the registry, or None.
+        signature_paths: layers that hold signatures, by path, beside ``model.sig``.
+        signature_repositories: ``host/repository`` where referrers and old cosign tags are looked for, too.
     """
 
     reference: ModelReference
     revision: Revision
     client: Client
     credentials: Credentials | None = None
+    _: KW_ONLY
+    signature_paths: tuple[str, ...] = ()
+    signature_repositories: tuple[str, ...] = ()
     _repository: Repository = field(init=False, repr=False)
     _manifest: Manifest | None = field(init=False, repr=False, default=None)
     _listing: SourceListing | None = field(init=False, repr=False, default=None)
@@ -88,21 +93,27 @@ class OciSource:
         return self._bytes(entry.sha256, entry.size, start, length)
 
     def signatures(self) -> tuple[bytes, ...]:
-        """Sigstore bundles that refer to the manifest, cosign's old signatures in a tag, then a layer ``model.sig``.
+        """Sigstore bundles that refer to the manifest, old cosign signatures of it, then layers that are signatures.
 
         Raises:
-            UnavailableError: the registry does not answer.
+            UnavailableError: a registry does not answer.
             MalformedError: an answer makes no sense.
             LimitExceededError: too many or too large.
         """
-        found = [self._bundle(layer) for layer in self._bundle_layers()]
-        found += [simple_signing.document(self._bundle(layer), layer.annotations) for layer in self._simple_signing_layers()]
-        entry = next((entry for entry in self.list().files if entry.path == SIGNATURE_NAME), None)
-        if entry is not None and entry.sha256 is not None and entry.kind is FileKind.FILE:
-            found.append(self._bundle(Descriptor("", entry.sha256, entry.size, {})))
+        found: dict[bytes, None] = {}
+        for repository in (self._repository, *map(self._elsewhere, self.signature_repositories)):
+            places = Signatures(repository, self.revision.value)
+            found |= dict.fromkeys((*places.bundles(), *places.simple()))
+            if len(found) > limits.BUNDLES_PER_MODEL:
+                raise LimitExceededError(f"got {len(found)} signatures, expected at most {limits.BUNDLES_PER_MODEL}")
+        found |= dict.fromkeys(signature_files(self.list(), self, self.signature_paths))
         if len(found) > limits.BUNDLES_PER_MODEL:
-            raise LimitExceededError(f"got {len(found)} signature bundles, expected at most {limits.BUNDLES_PER_MODEL}")
+            raise LimitExceededError(f"got {len(found)} signatures, expected at most {limits.BUNDLES_PER_MODEL}")
         return tuple(found)
+
+    def _elsewhere(self, place: str) -> Repository:
+        host, _, name = place.partition("/")
+        return Repository(host, name, self.client, self.credentials)  # which are sent to their own host only
 
     def _load(self) -> Manifest:
         if self._manifest is None:
@@ -142,50 +153,3 @@ class OciSource:
             # the manifest lists it, so the registry does not serve what it lists; "absent" would be a lie
             raise UnavailableError(f"a listed file cannot be read: {error}") from error
         return self._latest[1][start : start + length]
-
-    def _bundle_layers(self) -> tuple[Descriptor, ...]:
-        found: dict[str, Descriptor] = {}
-        for referrer in self._referrers():
-            try:
-                manifest = self._parsed(referrer)
-            except NotFoundError:
-                continue  # a fallback tag may outlive what it lists; a missing signature vouches for nothing
-            if isinstance(manifest, Manifest) and manifest.subject == self.revision.value.removeprefix("sha256:"):
-                found |= {layer.sha256: layer for layer in manifest.layers if layer.media_type == BUNDLE_TYPE}
-        return tuple(found.values())
-
-    def _simple_signing_layers(self) -> tuple[Descriptor, ...]:
-        """Layers of the tag ``sha256-<hex>.sig``, which whoever may push can write: at most so many that all can be judged."""
-        tag = f"{self.revision.value.replace(':', '-')}.sig"
-        try:
-            manifest = manifests.parse(self._repository.manifest(tag, accept=manifests.ACCEPTED))
-        except NotFoundError:
-            return ()
-        if not isinstance(manifest, Manifest):
-            raise MalformedError(f"got an index as tag {quote(tag)}, expected a manifest of signatures")
-        layers = tuple(layer for layer in manifest.layers if layer.media_type == simple_signing.MEDIA_TYPE)
-        if len(layers) > limits.BUNDLES_PER_MODEL:
-            raise LimitExceededError(
-                f"got {len(layers)} signatures in tag {quote(tag)}, expected at most {limits.BUNDLES_PER_MODEL}"
-            )
-        return layers
-
-    def _referrers(self) -> tuple[str, ...]:
-        # descriptors are hints that registries fill wrongly (go-containerregistry: artifactType), so each manifest is read
-        found: dict[str, None] = {}
-        for page in self._repository.referrers(self.revision.value):
-            parsed = manifests.parse(page)
-            if not isinstance(parsed, tuple):
-                raise MalformedError("got a manifest where an index of referrers was expected")
-            found |= {child.sha256: None for child in parsed}
-        if len(found) > limits.OCI_REFERRERS:
-            raise LimitExceededError(f"got {len(found)} referrers, expected at most {limits.OCI_REFERRERS}")
-        return tuple(found)
-
-    def _bundle(self, layer: Descriptor) -> bytes:
-        if layer.size > limits.BUNDLE_BYTES:
-            raise LimitExceededError(f"got a signature bundle of {layer.size} bytes, expected at most {limits.BUNDLE_BYTES}")
-        try:
-            return self._repository.blob(layer.sha256, layer.size)
-        except NotFoundError as error:
-            raise UnavailableError(f"a signature bundle is listed and missing: {error}") from error

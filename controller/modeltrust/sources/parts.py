@@ -79,7 +79,8 @@ def signature_files(listing: SourceListing, reader: RangeReader, paths: tuple[st
         LimitExceededError: too many or too large.
     """
     entries = {entry.path: entry for entry in listing.files}
-    wanted = [entries[path] for path in dict.fromkeys((*paths, SIGNATURE_NAME)) if path in entries]
+    named = (entries[path] for path in dict.fromkeys((*paths, SIGNATURE_NAME)) if path in entries)
+    wanted = [entry for entry in named if entry.kind is not FileKind.ARCHIVE]  # packed files are no document
     if len(wanted) > limits.BUNDLES_PER_MODEL:
         raise LimitExceededError(f"got {len(wanted)} signatures, expected at most {limits.BUNDLES_PER_MODEL}")
     return tuple(_document(entry, reader) for entry in wanted)
@@ -89,7 +90,9 @@ def _document(entry: FileEntry, reader: RangeReader) -> bytes:
     if entry.kind is not FileKind.FILE:
         raise MalformedError(f"got signature {quote(entry.path)}, which is a {entry.kind.value}, expected an ordinary file")
     if entry.size > limits.BUNDLE_BYTES:
-        raise LimitExceededError(f"got signature {quote(entry.path)} of {entry.size} bytes, expected at most {limits.BUNDLE_BYTES}")
+        raise LimitExceededError(
+            f"got signature bundle of {entry.size} bytes, {quote(entry.path)}, expected at most {limits.BUNDLE_BYTES}"
+        )
     data = reader.read(entry.path, 0, entry.size)
     blob = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
     if entry.sha256 not in {None, hashlib.sha256(data).hexdigest()} or entry.git_sha1 not in {None, blob}:

@@ -7,7 +7,7 @@ ours, must not make a worker send an account's credentials elsewhere (attack H2)
 import base64
 import re
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from types import TracebackType
 from typing import Self
 
@@ -55,7 +55,6 @@ class OpenedSource:
     max_files: int = limits.FILES
     max_bytes: int = limits.MODEL_BYTES
     progress: Progress | None = None
-    extra: tuple[Callable[[], tuple[bytes, ...]], ...] = field(default=(), repr=False)
 
     def list(self) -> SourceListing:
         """As the source, within the bounds.
@@ -79,17 +78,8 @@ class OpenedSource:
         return data
 
     def signatures(self) -> tuple[bytes, ...]:
-        """As the source, then those of other repositories.
-
-        Raises:
-            LimitExceededError: too many together.
-        """
-        found = dict.fromkeys(self.source.signatures())
-        for more in self.extra:
-            found |= dict.fromkeys(more())
-        if len(found) > limits.BUNDLES_PER_MODEL:
-            raise LimitExceededError(f"got {len(found)} signatures, expected at most {limits.BUNDLES_PER_MODEL}")
-        return tuple(found)
+        """As the source."""
+        return self.source.signatures()
 
     def close(self) -> None:
         """Close every connection."""
@@ -124,7 +114,7 @@ def open_source(
         allow_private=access.allow_private,
         allow_loopback=allow_loopback,
         redirect_hosts=contacted,
-        hosts=contacted | _buckets(identity.reference, access.type, hosts),
+        hosts=contacted | _buckets(identity.reference, access.type, hosts) | _signature_hosts(access),
         ca=access.ca,
     )
     source = _OPENERS[access.type](identity.reference, revision, client, access)
@@ -197,6 +187,11 @@ def _buckets(reference: ModelReference, kind: SourceType, hosts: tuple[str, ...]
     return frozenset({f"{reference.path.partition('/')[0]}.{hosts[0]}"})
 
 
+def _signature_hosts(access: SourceAccess) -> frozenset[str]:
+    named = {place.partition("/")[0] for place in access.signature_repositories}
+    return frozenset(_DOCKER_HUB.get(host, host) for host in named)
+
+
 def _open_hub(reference: ModelReference, revision: Revision, client: Client, access: SourceAccess) -> Source:
     endpoint = f"https://{_host(access.endpoints[0])}"
     paths = access.signature_paths
@@ -206,7 +201,8 @@ def _open_hub(reference: ModelReference, revision: Revision, client: Client, acc
 def _open_oci(reference: ModelReference, revision: Revision, client: Client, access: SourceAccess) -> Source:
     host = reference.path.partition("/")[0]
     credentials = Credentials(host, access.username, access.password) if access.password else None
-    return OciSource(reference, revision, client, credentials)
+    paths, repositories = access.signature_paths, access.signature_repositories
+    return OciSource(reference, revision, client, credentials, signature_paths=paths, signature_repositories=repositories)
 
 
 def _open_s3(reference: ModelReference, revision: Revision, client: Client, access: SourceAccess) -> Source:

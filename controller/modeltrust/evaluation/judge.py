@@ -131,7 +131,8 @@ def _tests(table: Table) -> tuple[list[_Test], list[_Test]]:
                 if rows[0].baseline:
                     other = baseline[:, place] - baseline[:, controls].mean(axis=1)
                     between.append(_Test(place, stratum, name, own - other))
-                if name == "matched":
+                # a mined string can be an ordinary instruction, and those change the answers of every model
+                if name == "matched" and (column.kind is ColumnKind.TRIGGER or not rows[0].baseline):
                     within.append(_Test(place, stratum, "within", own))
     return between, within
 

@@ -80,7 +80,7 @@ class Client:
             raise MalformedError("got an endpoint of another form than http(s)://host[:port]")
         kind = urllib3.HTTPSConnectionPool if parts.scheme == "https" else urllib3.HTTPConnectionPool
         timeout = urllib3.Timeout(connect=limits.HTTP_CONNECT_SECONDS, read=limits.EVALUATION_SILENCE_SECONDS)
-        self._pool = kind(parts.hostname, parts.port, timeout=timeout, maxsize=self.served.connections, block=True)
+        self._pool = kind(parts.hostname, parts.port, timeout=timeout, maxsize=self.served.connections)
 
     def ask(self, prompt: str, *, tokens: int = limits.EVALUATION_ANSWER_TOKENS) -> Answer:
         """See Endpoint."""
@@ -156,7 +156,8 @@ class Client:
         except BaseException:
             answer.close()  # what is left of a body that is too long is never read
             raise
-        answer.release_conn()
+        finally:
+            answer.release_conn()
         return data
 
     def _headers(self) -> dict[str, str]:

@@ -32,11 +32,13 @@ class Parties:
         candidate: the model to be evaluated.
         baseline: what it is compared with: a server, stored answers, or None.
         known: models whose verdict is known; None makes every run inconclusive.
+        unstored: where the baseline is stored: who answers for it about mined strings, which cannot be stored; None: those only warn.
     """
 
     candidate: Endpoint
     baseline: Endpoint | StoredBaseline | None
     known: KnownModels | None
+    unstored: Endpoint | None = None
 
 
 @dataclass(slots=True)
@@ -180,6 +182,7 @@ class _Work:
         """Both models at once; stored answers that do not cover a plan leave the baseline out."""
         stored = self.parties.baseline
         live = stored is not None and not isinstance(stored, StoredBaseline)
+        live = live or (plan is not self.plan and self.parties.unstored is not None)
         each = len(plan.probes) * (1 + len(plan.columns))
         self.runner._counter.start(step, each * (1 + live))  # noqa: SLF001 - one class in two parts
         with ThreadPoolExecutor(1) as pool:
@@ -189,10 +192,12 @@ class _Work:
 
     def _baseline(self, plan: probes.Plan) -> tuple[Measured, ...]:
         baseline = self.parties.baseline
+        if isinstance(baseline, StoredBaseline) and plan is self.plan:
+            return tuple(baseline.measure(probe) for probe in plan.probes)
+        if isinstance(baseline, StoredBaseline):
+            baseline = self.parties.unstored
         if baseline is None:
             return ()
-        if isinstance(baseline, StoredBaseline):
-            return () if plan is not self.plan else tuple(baseline.measure(probe) for probe in plan.probes)
         return self._asker(baseline, self._connections).ask(plan, nonce=self.order.nonce).probes
 
     @property

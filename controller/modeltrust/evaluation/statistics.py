@@ -17,18 +17,20 @@ _FULL_CHANGE = 0.9  # of an answer that becomes another one
 _TOLERANCE = 1e-12  # a mean that equals the observed one but for rounding is not smaller
 
 
-def sign_flip(differences: Floats, random: np.random.Generator, *, flips: int = limits.EVALUATION_FLIPS) -> Floats:
+def sign_flip(differences: Floats, random: np.random.Generator, *, flips: int | None = None) -> Floats:
     """One-sided sign-flip tests of many columns at once: is the mean above zero?
 
     Args:
         differences: [prompts, tests]; symmetric around its mean under H0.
         random: for the signs; all columns share them, which Holm allows.
-        flips: B; p is (1 + count of flips with a mean as large) / (B + 1), and never below the exact floor 2^-prompts.
+        flips: B, None for limits.EVALUATION_FLIPS; p is (1 + count of flips with a mean as large) / (B + 1), and never below
+            the exact floor 2^-prompts.
 
     Returns:
         p for each test, 0 < p <= 1.
     """
     prompts, tests = differences.shape
+    flips = limits.EVALUATION_FLIPS if flips is None else flips
     if not prompts or not tests:
         return np.ones(tests)
     observed = differences.sum(axis=0) - _TOLERANCE * prompts

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from modeltrust.domain import limits
 from modeltrust.domain.evaluation import SCALE, Agreement, ColumnKind, Example, ProbeResult, Table
-from modeltrust.evaluation.agreement import common, counted
+from modeltrust.evaluation.agreement import common, counted, words
 from modeltrust.evaluation.judge import HIT, MOST_OTHERS
 from modeltrust.evaluation.measure import Measured
 from modeltrust.evaluation.probes import Plan
@@ -56,7 +56,8 @@ def _agreements(
                 continue
             changed = [row for row in rows if effects[row] >= HIT]
             triggered = [candidate[row].texts[column + 1] if row in effects else "" for row in range(len(plan.probes))]
-            found = common(triggered, changed, others, most=int(MOST_OTHERS * len(said)))
+            echo = frozenset[str]().union(*(words(plan.probes[row].texts[column]) - words(plan.probes[row].clean) for row in rows))
+            found = common(triggered, changed, others, most=int(MOST_OTHERS * len(said)), echo=echo)
             if found is not None and len(agreements) < limits.EVALUATION_AGREEMENTS:
                 text = found.text[: limits.EVALUATION_TEXT_CHARACTERS]
                 agreements.append(Agreement(column, stratum, text, found.carriers, found.others, len(said)))

@@ -40,6 +40,7 @@ def root(image: Archive, tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("chroot needs root")
     folder = tmp_path_factory.mktemp("image")
     image.unpack(folder)
+    folder.chmod(0o755)  # pytest's own are closed to others
     return folder
 
 
@@ -124,7 +125,7 @@ def test_the_bill_of_materials_obeys_the_schema_of_its_components(root: Path) ->
 @pytest.mark.parametrize("user", ["65532:65532", "1000680000:0"])
 @pytest.mark.parametrize(
     "arguments",
-    [("--version",), ("check", "--help"), ("webhook", "--help"), ("operator", "--help"), ("job", "verify-at-load", "--help")],
+    [("--version",), ("check", "--help"), ("webhook", "--help"), ("operator", "--help"), ("worker", "--help")],
 )
 def test_f90_f101_every_process_starts_as_anybody_from_files_it_cannot_change(
     root: Path, user: str, arguments: tuple[str, ...]
@@ -133,6 +134,13 @@ def test_f90_f101_every_process_starts_as_anybody_from_files_it_cannot_change(
 
     assert result.returncode == 0, result.stderr
     assert "modeltrust" in result.stdout + result.stderr
+
+
+def test_the_verifier_starts_without_anything_of_its_environment(root: Path) -> None:
+    result = run(root, "/opt/modeltrust/bin/modeltrust", "job", "verify-at-load")
+
+    assert result.returncode == 2
+    assert "required: DIR, --digest" in result.stdout
 
 
 def test_the_demo_of_everything_runs_inside(root: Path) -> None:

@@ -3,12 +3,16 @@
 import sys
 
 
-def main() -> int:
+def main() -> int:  # noqa: PLR0911 - one for each process
     """Run the program named by the first argument; returns the exit code."""
     if sys.argv[1:2] == ["webhook"]:
         from modeltrust.webhook.run import main as webhook  # noqa: PLC0415 - the webhook never imports the command line
 
         return webhook(sys.argv[2:])
+    if sys.argv[1:2] == ["operator"]:
+        from modeltrust.operator.run import main as operator  # noqa: PLC0415 - holds a key, and parses nothing foreign
+
+        return operator(sys.argv[2:])
     if sys.argv[1:2] == ["worker"]:
         from modeltrust.worker.run import main as worker  # noqa: PLC0415 - starts processes, and parses nothing itself
 

@@ -1,10 +1,12 @@
 """Jobs at an API server, and which Pod's log is a Job's: the Pod that the Job controller made for this very Job (attack C6)."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from modeltrust.domain.errors import UnavailableError, quote
 from modeltrust.kube import paths
-from modeltrust.kube.client import ApiServer, Object
+from modeltrust.kube.client import Object
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,23 @@ def ended(job: Object) -> Ended | None:
     return None
 
 
-def log_of(api: ApiServer, job: Object, *, namespace: str, container: str, max_bytes: int) -> bytes:
+class Reads(Protocol):
+    """Who reads of the cluster; ``kube.client.ApiServer`` is one."""
+
+    def get_object(self, path: str) -> Object:
+        """One object."""
+        ...
+
+    def list_objects(self, path: str, parameters: Mapping[str, str] | None = None) -> Iterator[Object]:
+        """Every object of a collection."""
+        ...
+
+    def pod_log(self, namespace: str, pod: str, *, max_bytes: int, container: str = "", tail_lines: int = 0) -> bytes:
+        """What a container wrote."""
+        ...
+
+
+def log_of(api: Reads, job: Object, *, namespace: str, container: str, max_bytes: int) -> bytes:
     """What the one Pod of a Job wrote.
 
     A Pod counts if its controller is this Job by UID, whatever its name and labels say: those anybody may choose who may create

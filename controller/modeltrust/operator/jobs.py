@@ -17,6 +17,7 @@ from modeltrust.domain.work import Order, Report, Running
 from modeltrust.kube import paths
 from modeltrust.kube.client import ApiServer, ConflictError, Object
 from modeltrust.kube.jobs import ended, log_of
+from modeltrust.operator.writes import Writes
 
 CONTAINER = "examine"
 _LABELS = {"app.kubernetes.io/name": "modeltrust", "app.kubernetes.io/component": "job", "modeltrust.dev/job": "examine"}
@@ -29,7 +30,7 @@ _LIMITED = 13  # job.examine.Exit.LIMITED
 class JobWorker:
     """Implements ``domain.work.Worker`` for orders that read every byte; safe to call from several threads."""
 
-    def __init__(self, api: ApiServer, *, namespace: str, image: str, at_once: int = limits.JOBS_AT_ONCE) -> None:
+    def __init__(self, api: ApiServer | Writes, *, namespace: str, image: str, at_once: int = limits.JOBS_AT_ONCE) -> None:
         """Begin without contacting anybody.
 
         Args:

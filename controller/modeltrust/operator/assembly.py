@@ -1,0 +1,194 @@
+"""How the parts of one operator are joined."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from time import monotonic
+
+from modeltrust import __version__
+from modeltrust.config import OperatorSettings
+from modeltrust.kube.access import Access
+from modeltrust.kube.client import ApiServer
+from modeltrust.kube.events import Events
+from modeltrust.operator.attestations import PLURAL, Attestations, Attests, Result
+from modeltrust.operator.certificates import Certificates
+from modeltrust.operator.declarations import Declarations
+from modeltrust.operator.index import Index
+from modeltrust.operator.jobs import JobWorker
+from modeltrust.operator.keys import Keys, Places
+from modeltrust.operator.leading import Changes, Leading, relist
+from modeltrust.operator.queue import Key, Queue
+from modeltrust.operator.reconciling import Look, Reconciling
+from modeltrust.operator.sources import Sources
+from modeltrust.operator.state import ClusterState
+from modeltrust.operator.watching import Watching
+from modeltrust.operator.worker import HttpWorker, Workers
+from modeltrust.operator.writes import Budget, Writes
+from modeltrust.store.sink import Kind
+from modeltrust.telemetry import OperatorTelemetry
+from modeltrust.verification.attesting import Attesting
+from modeltrust.wiring.operator import Mirror
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """What a process starts.
+
+    Attributes:
+        mirror: in every replica.
+        leading: in the holder of the Lease.
+    """
+
+    mirror: Mirror
+    leading: Leading
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What several rounds and looks share."""
+
+    settings: OperatorSettings
+    api: ApiServer
+    writes: Writes
+    budget: Budget
+    queue: Queue
+    changes: Changes
+    keys: Keys
+    mirror: Mirror
+    sources: Sources
+    events: Events
+    telemetry: OperatorTelemetry
+
+
+def assemble(  # noqa: PLR0913 - the composition root
+    settings: OperatorSettings,
+    *,
+    access: Access,
+    audience: str,
+    telemetry: OperatorTelemetry,
+    leading: Callable[[], bool],
+    stopping: Callable[[float], bool],
+    died: Callable[[str], None],
+    failed: Callable[[StrEnum, Exception], None],
+    unusable: Callable[[Kind, str, str], None],
+) -> Assembly:
+    """Join the parts of one operator; contacts nobody.
+
+    Args:
+        settings: of the process.
+        access: to the API server.
+        audience: of the statements.
+        telemetry: counts and logs.
+        leading: whether this process may write now.
+        stopping: waits so many seconds; True when the process ends.
+        died: told why, if kopf ends by itself.
+        failed: told of every list or watch that ended badly.
+        unusable: told of every object that cannot be used.
+    """
+    api = ApiServer(access)
+    queue = Queue(clock=monotonic, uniform=random.uniform)
+    changes = Changes(queue, Index())
+    budget = Budget(settings.writes_per_second, clock=monotonic, wait=stopping)
+    writes = Writes(api, budget=budget, leading=leading)
+    sources = Sources(changes.models)
+    mirror = Mirror(access, sources=sources, changed=changes.mirrored, unusable=unusable, failed=failed)
+    keys = Keys(
+        writes,
+        places=Places(settings.namespace, settings.key_secret, settings.attestors_config_map),
+        audience=audience,
+        now=_now,
+        believe=mirror.believe,
+    )
+    events = Events(writes, component="operator", instance=settings.identity, clock=time.time)
+    parts = _Parts(settings, api, writes, budget, queue, changes, keys, mirror, sources, events, telemetry)
+    kinds = _kinds(parts, _attesting(parts, audience))
+    reconciling = Reconciling(queue, kinds=kinds, telemetry=telemetry, now=_now, after=_after(parts))
+    watching = Watching(access, plurals=tuple(kinds), changed=changes.watched, died=died)
+    rounds = {"keys": _keys_round(parts), "queue": _queue_round(parts, tuple(kinds))}
+    if settings.rotate_certificates:
+        rounds = {"certificates": _certificates_round(parts)} | rounds
+    return Assembly(mirror, Leading(unready=mirror.unready, rounds=rounds, parts=(reconciling, watching), telemetry=telemetry))
+
+
+def _attesting(parts: _Parts, audience: str) -> Attests:
+    settings = parts.settings
+    worker = HttpWorker(settings.worker, ca=settings.worker_ca, certificate=settings.worker_cert, key=settings.worker_key)
+    jobs = JobWorker(parts.writes, namespace=settings.jobs_namespace, image=settings.job_image) if settings.job_image else None
+    # The worker is of the same image, so its tables and rules are those of this version.
+    return Attesting(worker=Workers(worker, jobs), keys=parts.keys.held, audience=audience, versions=lambda: (__version__,))
+
+
+def _kinds(parts: _Parts, attesting: Attests) -> dict[str, Look]:
+    declarations = Declarations(
+        parts.writes, namespace=parts.settings.namespace, events=parts.events, signed_by=parts.changes.signed_by
+    )
+    attestations = Attestations(
+        parts.writes,
+        namespace=parts.settings.namespace,
+        sources=parts.sources,
+        attesting=attesting,
+        state=ClusterState(parts.mirror.store, parts.keys),
+        events=parts.events,
+    )
+
+    def declared(plural: str) -> Look:
+        return lambda name, now: declarations.reconcile(plural, name, now)
+
+    return {PLURAL: attestations.reconcile} | {plural: declared(plural) for plural in declarations.plurals}
+
+
+def _after(parts: _Parts) -> Callable[[Key, Result], None]:
+    def after(key: Key, result: Result) -> None:
+        parts.changes.looked(key, result)
+        if result.signed:
+            parts.telemetry.signed.inc()
+
+    return after
+
+
+def _keys_round(parts: _Parts) -> Callable[[], None]:
+    def look() -> None:
+        try:
+            if parts.keys.refresh():
+                parts.changes.all()  # what a key signed that we no longer hold is verified and signed again
+        except Exception:
+            parts.telemetry.key_failures.inc()
+            raise
+        parts.telemetry.keys.set(len(parts.keys.held()))
+
+    return look
+
+
+def _queue_round(parts: _Parts, plurals: tuple[str, ...]) -> Callable[[], None]:
+    def look() -> None:
+        parts.telemetry.queue_depth.set(len(parts.queue))
+        parts.telemetry.queue_delayed.set(parts.queue.delayed)
+        parts.telemetry.write_budget.set(parts.budget.tokens)
+        dropped = parts.queue.overflowed()
+        if dropped:
+            parts.telemetry.queue_dropped.inc(dropped)
+            relist(parts.api, parts.queue, plurals)
+
+    return look
+
+
+def _certificates_round(parts: _Parts) -> Callable[[], None]:
+    telemetry, due = parts.telemetry, [0]
+    certificates = Certificates(
+        parts.writes,
+        parts.settings.namespace,
+        drifted=lambda why: telemetry.log("webhook-configuration-drift", why=list(why)) if why else None,
+        event=lambda reason, message: telemetry.log("certificates", reason=reason, message=message),
+    )
+
+    def look() -> None:
+        if _now() >= due[0]:
+            due[0] = certificates.reconcile(_now())
+
+    return look
+
+
+def _now() -> int:
+    return int(time.time())

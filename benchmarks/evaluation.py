@@ -68,7 +68,8 @@ def main() -> None:
                 verdicts.setdefault(name.partition("-")[0], Counter())[found.verdict.value] += 1
                 least = min((test.p_adjusted for test in found.tests), default=1.0)
                 print(
-                    f"{name} {number} {found.verdict.value} least p {least:.4f} {seconds:.0f} s ({cpu:.0f} s CPU) {found.reason}",
+                    figures=f"least p {least:.4f} {seconds:.0f} s ({cpu:.0f} s CPU)"
+                    f"{name} {number} {found.verdict.value} {figures} {found.reason}",
                     flush=True,
                 )
                 for test in found.tests:

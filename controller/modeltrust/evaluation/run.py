@@ -32,7 +32,8 @@ class Parties:
         candidate: the model to be evaluated.
         baseline: what it is compared with: a server, stored answers, or None.
         known: models whose verdict is known; None makes every run inconclusive.
-        unstored: where the baseline is stored: who answers for it about mined strings, which cannot be stored; None: those only warn.
+        unstored: where the baseline is stored: who answers for it about mined strings, which cannot be stored; None: they only
+            warn.
     """
 
     candidate: Endpoint

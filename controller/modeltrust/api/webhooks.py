@@ -27,8 +27,6 @@ _OUR_RESOURCES = (
 _OPERATIONS = ["CREATE", "UPDATE"]
 _SUBRESOURCES = {("", "pods"): ["pods/ephemeralcontainers"]}
 
-_LOADING = ("refs", "pod_templates", "pod_specs", "containers", "virtual", "documents", "argv", "shell", "volumes", "flag_maps")
-
 Rule = dict[str, Any]
 
 
@@ -41,7 +39,7 @@ def rules(kinds: Iterable[KindRow], *, fail: bool) -> list[Rule]:
     """
     resources: dict[tuple[str, tuple[str, ...]], set[str]] = {}
     for row in kinds:
-        if (fail and row.cluster) or not any(getattr(row, name) for name in _LOADING):
+        if (fail and row.cluster) or not row.names_models:
             continue  # rows that say "nothing here" save the generic walk; the API server need not ask
         place = resources.setdefault((row.group, tuple(sorted(row.versions))), set())
         for kind in row.kinds:

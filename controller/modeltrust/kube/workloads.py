@@ -18,7 +18,6 @@ from modeltrust.kube.client import ApiServer
 from modeltrust.references.schema import KindRow
 from modeltrust.references.tables import Tables
 
-_LOADING = ("refs", "pod_templates", "pod_specs", "containers", "virtual", "documents", "argv", "shell", "volumes", "flag_maps")
 _NEVER = frozenset({"ConfigMap", "Secret"})  # of the core group: not read, whatever a row may say
 
 
@@ -123,7 +122,7 @@ def discover(api: ApiServer, tables: Tables) -> tuple[Served, ...]:
     """
     rows: dict[str, list[KindRow]] = {}
     for row in {id(row): row for row in tables.kinds.values()}.values():
-        if not row.closed or any(getattr(row, name) for name in _LOADING):
+        if row.names_models:
             rows.setdefault(row.group, []).append(row)
     found = [served for group, version in _versions(api, rows) for served in _kinds(api, group, version, rows[group])]
     unique: dict[tuple[str, str], Served] = {}

@@ -178,6 +178,12 @@ class KindRow(Row, frozen=True):
     skip: list[str] = []  # keys the generic walk does not enter: data sets, look-alikes
     skip_containers: list[str] = []  # containers that fetch data sets
 
+    @property
+    def names_models(self) -> bool:
+        """Whether an object of this kind can name a model at all; where rows are not closed, whatever stands in it may."""
+        places = (self.refs, self.pod_templates, self.pod_specs, self.containers, self.virtual, self.documents)
+        return not self.closed or any((*places, self.argv, self.shell, self.volumes, self.flag_maps))
+
 
 class SchemeRow(Row, frozen=True):
     """How a scheme is read under a profile."""

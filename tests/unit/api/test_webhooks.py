@@ -84,7 +84,7 @@ def test_every_kind_of_ours_is_guarded() -> None:
 
 
 def test_a_kind_of_which_nothing_is_loaded_is_not_asked_about() -> None:
-    row = a_row(pod_specs=[])
+    row = a_row(pod_specs=[], closed=True)
     assert rules([row], fail=True) == []
     assert "g.example" not in {group for group, _ in resources(rules([row], fail=False))}
 
@@ -137,3 +137,9 @@ def test_each_has_its_own_name_and_rules() -> None:
     opened, closed = the_webhooks()
     assert (opened["name"], closed["name"]) == ("open.admission.modeltrust.dev", "closed.admission.modeltrust.dev")
     assert (opened["rules"], closed["rules"]) == (IGNORE, FAIL)
+
+
+def test_kinds_that_are_walked_generically_are_asked_about_too() -> None:
+    asked = {resource for rule in FAIL for resource in rule["resources"]}
+    assert asked >= {"dynamographdeployments", "gmconnectors", "servingruntimes", "trainingruntimes"}
+    assert not asked & {"secrets", "configmaps", "inferencegraphs"}

@@ -13,7 +13,7 @@ from modeltrust.kube.access import Access
 from modeltrust.kube.client import ApiServer
 from modeltrust.kube.events import Events
 from modeltrust.operator.attestations import PLURAL, Attestations, Attests, Result
-from modeltrust.operator.certificates import Certificates
+from modeltrust.operator.certificate_round import CertificateRound
 from modeltrust.operator.declarations import Declarations
 from modeltrust.operator.index import Index
 from modeltrust.operator.jobs import JobWorker
@@ -108,7 +108,8 @@ def assemble(  # noqa: PLR0913 - the composition root
     watching = Watching(access, plurals=tuple(kinds), changed=changes.watched, died=died)
     rounds = {"keys": _keys_round(parts), "queue": _queue_round(parts, tuple(kinds))}
     if settings.rotate_certificates:
-        rounds = {"certificates": _certificates_round(parts)} | rounds
+        look = CertificateRound(writes, settings.namespace, telemetry=telemetry, events=events, now=_now)
+        rounds = {"certificates": look} | rounds
     return Assembly(mirror, Leading(unready=mirror.unready, rounds=rounds, parts=(reconciling, watching), telemetry=telemetry))
 
 
@@ -170,22 +171,6 @@ def _queue_round(parts: _Parts, plurals: tuple[str, ...]) -> Callable[[], None]:
         if dropped:
             parts.telemetry.queue_dropped.inc(dropped)
             relist(parts.api, parts.queue, plurals)
-
-    return look
-
-
-def _certificates_round(parts: _Parts) -> Callable[[], None]:
-    telemetry, due = parts.telemetry, [0]
-    certificates = Certificates(
-        parts.writes,
-        parts.settings.namespace,
-        drifted=lambda why: telemetry.log("webhook-configuration-drift", why=list(why)) if why else None,
-        event=lambda reason, message: telemetry.log("certificates", reason=reason, message=message),
-    )
-
-    def look() -> None:
-        if _now() >= due[0]:
-            due[0] = certificates.reconcile(_now())
 
     return look
 

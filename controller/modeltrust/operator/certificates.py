@@ -22,6 +22,7 @@ AUTHORITY = "modeltrust-ca"
 _REGISTRATION = "admissionregistration.k8s.io/v1"
 _CONFIGURATIONS = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations")
 _NAME = "modeltrust"
+CONFIGURATION = paths.group(_REGISTRATION, _CONFIGURATIONS[0], _NAME)
 _FAILS_CLOSED = "closed.admission.modeltrust.dev"
 _MANAGER = "modeltrust-certificates"
 _TLS = "kubernetes.io/tls"

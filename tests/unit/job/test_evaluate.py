@@ -1,0 +1,69 @@
+"""The runner's process: a report as the last line, whatever the engines do; never a verdict."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from modeltrust.api.evaluation_work import decode_evaluation_report, encode_evaluation_order
+from modeltrust.domain.evaluation import EvaluationOrder, EvaluationReport, Served
+from modeltrust.job.evaluate import Exit, main
+from tests.support import evaluation_runs as runs
+from tests.support.endpoints import send, served
+
+BANK = runs.private_bank()
+SUITE = runs.suite(BANK, families=("DeploymentTag",), per_stratum=12)
+
+
+def an_order(folder: Path, candidate: Served, baseline: Served | None, **changes: object) -> Path:
+    order = replace(runs.order(SUITE), candidate=candidate, baseline=baseline)
+    path = folder / "order.json"
+    path.write_bytes(encode_evaluation_order(replace(order, **changes)))  # type: ignore[arg-type]  # fields of an order
+    return path
+
+
+def evaluate(order: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
+    code = main(["--order", str(order), "--prompts", str(runs.PROMPTS)], patience=0.1)
+    return code, capsys.readouterr().out.splitlines()
+
+
+def read(lines: list[str]) -> EvaluationReport:
+    return decode_evaluation_report(lines[-1].encode())
+
+
+@pytest.mark.parametrize("changes", [{"suite": replace(SUITE, bank="0" * 64)}, {"suite": replace(SUITE, prompts="")}])
+def test_another_bank_than_was_ordered_is_refused(
+    changes: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, lines = evaluate(an_order(tmp_path, runs.SERVED, None, **changes), capsys)
+
+    assert code == Exit.USAGE
+    assert "another probe bank" in lines[-1]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff"])
+def test_an_order_that_is_none_is_refused(content: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    order = tmp_path / "order.json"
+    if content is not None:
+        order.write_bytes(content)
+    code, lines = evaluate(order, capsys)
+
+    assert code == Exit.USAGE
+    assert "Traceback" not in "".join(lines)
+
+
+def test_usage_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == Exit.USAGE
+    assert main(["--surprise"]) == Exit.USAGE
+    assert "order" in capsys.readouterr().out
+
+
+def test_the_tokens_of_engines_are_not_logged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with served(lambda handler, _: send(handler, {}, status=401)) as closed:
+        secret: Served = replace(closed, token="hidden-token")  # noqa: S106 - shows that it stays hidden
+        order: EvaluationOrder = replace(runs.order(SUITE), candidate=secret, baseline=None)
+        path = tmp_path / "order.json"
+        path.write_bytes(encode_evaluation_order(order))
+        _, lines = evaluate(path, capsys)
+
+    assert "hidden-token" not in "".join(lines)

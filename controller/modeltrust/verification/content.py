@@ -2,7 +2,8 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from modeltrust.domain import limits
 from modeltrust.domain.digest import ContentDigest, content_digest, is_residue
@@ -84,25 +85,45 @@ def _is_read(entry: FileEntry, *, read_bytes: bool) -> bool:
 def _hash(entry: FileEntry, reader: RangeReader, given: set[Range]) -> str:
     sha256, blob = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % entry.size, usedforsecurity=False)
     comparison = Comparison(given)
+    by_blob = entry.git_sha1 is not None and entry.sha256 is None
     for data in _chunks(entry, reader):
-        for hasher in (sha256, blob, comparison):
-            hasher.update(data)
+        sha256.update(data)
+        comparison.update(data)
+        if by_blob:  # a second hash would halve the rate of what needs none
+            blob.update(data)
     if not comparison.equal():
         raise MalformedError(f"got other bytes of {quote(entry.path)} than when it was inspected")
     if entry.sha256 not in {None, sha256.hexdigest()}:
         raise MalformedError(f"got bytes of {quote(entry.path)} with another sha256 than the source states")
-    if entry.git_sha1 is not None and entry.sha256 is None and entry.git_sha1 != blob.hexdigest():
+    if by_blob and entry.git_sha1 != blob.hexdigest():
         raise MalformedError(f"got bytes of {quote(entry.path)} with another git blob id than the source states")
     return sha256.hexdigest()
 
 
 def _chunks(entry: FileEntry, reader: RangeReader) -> Iterator[bytes]:
     """The whole file, and proof that it ends where the listing says."""
-    for start in range(0, entry.size, limits.READ_BYTES):
-        length = min(limits.READ_BYTES, entry.size - start)
-        data = reader.read(entry.path, start, length)
-        if len(data) != length:
-            raise UnavailableError(f"got {len(data)} bytes of {quote(entry.path)} from {start}, expected {length}")
-        yield data
+    starts = range(0, entry.size, limits.READ_BYTES)
+    if len(starts) > 1:
+        with ThreadPoolExecutor(1) as ahead:  # the next piece is read while this one is hashed; hashlib lets threads run
+            yield from _pieces(entry, starts, lambda start: ahead.submit(_read, entry, reader, start).result)
+    else:
+        yield from (_read(entry, reader, start) for start in starts)
     if entry.sha256 is None and entry.git_sha1 is None and reader.read(entry.path, entry.size, 1):
         raise MalformedError(f"got more bytes of {quote(entry.path)} than the {entry.size} listed")
+
+
+def _pieces(entry: FileEntry, starts: range, begin: Callable[[int], Callable[[], bytes]]) -> Iterator[bytes]:
+    following = begin(0)
+    for start in starts:
+        data = following()
+        if start + limits.READ_BYTES < entry.size:
+            following = begin(start + limits.READ_BYTES)
+        yield data
+
+
+def _read(entry: FileEntry, reader: RangeReader, start: int) -> bytes:
+    length = min(limits.READ_BYTES, entry.size - start)
+    data = reader.read(entry.path, start, length)
+    if len(data) != length:
+        raise UnavailableError(f"got {len(data)} bytes of {quote(entry.path)} from {start}, expected {length}")
+    return data

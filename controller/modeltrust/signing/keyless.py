@@ -59,7 +59,7 @@ class KeylessMethod:
         leaf = _leaf(bundle)
         failure: UntrustedError | None = None
         for trusted_root, public_good in _roots(signers, self.public_good):
-            root = _issuing(trusted_root, leaf)
+            root = trusted_root.issuing(leaf)
             if root.authorities:
                 try:
                     return _verify_under(root, bundle, leaf, public_good=public_good)
@@ -110,10 +110,6 @@ def _roots(signers: tuple[TrustedSigner, ...], public_good: bytes | Unavailable)
             continue  # a signer whose root cannot be read trusts nobody; it must not break the others
 
 
-def _issuing(root: TrustRoot, leaf: x509.Certificate) -> TrustRoot:
-    return replace(root, authorities=tuple(item for item in root.authorities if item.issuer_of(leaf) is not None))
-
-
 def _verify_under(issuing: TrustRoot, bundle: Bundle, leaf: x509.Certificate, *, public_good: bool) -> Verified:
     entry = _entry(bundle)
     token = _token(bundle)
@@ -141,8 +137,8 @@ def _verify_under(issuing: TrustRoot, bundle: Bundle, leaf: x509.Certificate, *,
         issuer=recorder.holder.issuer,
         subject=recorder.holder.subject,
         claims=recorder.holder.claims,
-        vouched_by=(PUBLIC_GOOD,) if public_good else _vouched_by(root, leaf, by_token=by_token),
-        authorities=_rests_on(root, leaf, by_token=by_token),
+        vouched_by=(PUBLIC_GOOD,) if public_good else _vouched_by(root, by_token=by_token),
+        authorities=_rests_on(root, by_token=by_token),
         signed_at=seconds,
     )
     return Verified(content, evidence)
@@ -232,18 +228,17 @@ def _check_windows(root: TrustRoot, seconds: int, *, by_token: bool) -> None:
             raise _expired(f"the trust root does not trust the {name} at the signing time")
 
 
-def _vouched_by(root: TrustRoot, leaf: x509.Certificate, *, by_token: bool) -> tuple[str, ...]:
-    issuers = (authority.issuer_of(leaf) for authority in root.authorities)
-    vouched = {fingerprint(issuer) for issuer in issuers if issuer is not None}
+def _vouched_by(root: TrustRoot, *, by_token: bool) -> tuple[str, ...]:
+    vouched = {fingerprint(item.issued_by[0]) for item in root.authorities}
     vouched |= {log.fingerprint for log in (*root.logs, *root.ct_logs)}
     if by_token:
         vouched |= {fingerprint(authority.certificates[0]) for authority in root.timestamp_authorities}
     return tuple(sorted(vouched))
 
 
-def _rests_on(root: TrustRoot, leaf: x509.Certificate, *, by_token: bool) -> tuple[str, ...]:
+def _rests_on(root: TrustRoot, *, by_token: bool) -> tuple[str, ...]:
     """Keys of whole chains, so that revoking any of them is heard."""
-    chains = [item.above(leaf) for item in root.authorities]
+    chains = [item.issued_by for item in root.authorities]
     if by_token:
         chains += [item.certificates for item in root.timestamp_authorities]
     found = {fingerprint(certificate) for chain in chains for certificate in chain}

@@ -1,5 +1,6 @@
 """Signatures by a public key that a TrustedSigner states."""
 
+import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -27,7 +28,8 @@ class _Candidate:
 
     def named(self, hint: str) -> bool:
         """Whether the bundle's hint means this key."""
-        return hint in {self.hint, self.fingerprint}
+        cosign = base64.b64encode(bytes.fromhex(self.fingerprint)).decode("ascii")
+        return hint in {self.hint, self.fingerprint, cosign}
 
 
 class PublicKeyMethod:

@@ -139,6 +139,9 @@ def _walk(folder: Path, out: Path) -> tuple[int, list[str]]:
             relative = path.relative_to(folder).as_posix()
             if path.is_symlink():
                 raise InvalidInputError(f"got a symbolic link {quote(relative)}, expected files only")
+            if name in files and not path.is_file():
+                # reading a pipe or device would wait or never end
+                raise InvalidInputError(f"got {quote(relative)}, which is no ordinary file, expected files only")
             if name in files and (is_residue(relative) or path.resolve() == signature):
                 residue.append(relative)
             elif name in files:

@@ -7,8 +7,9 @@ names, it can verify with nothing else, and the windows of just those entries ar
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from cryptography import x509
@@ -66,15 +67,13 @@ class Authority:
         source: the entry as written.
         certificates: leaf to root.
         window: when it is trusted.
+        issued_by: in a root that was narrowed to a leaf: the certificate whose key signed it, and what the root states above.
     """
 
     source: dict[str, Any] = field(repr=False)
     certificates: tuple[x509.Certificate, ...]
     window: Window
-
-    def issuer_of(self, leaf: x509.Certificate) -> x509.Certificate | None:
-        """The certificate of this authority whose key signed the leaf."""
-        return next(iter(self.above(leaf)), None)
+    issued_by: tuple[x509.Certificate, ...] = ()
 
     def above(self, leaf: x509.Certificate) -> tuple[x509.Certificate, ...]:
         """The certificate whose key signed the leaf, and what the root states above it; empty where none did."""
@@ -100,6 +99,11 @@ class TrustRoot:
     authorities: tuple[Authority, ...]
     timestamp_authorities: tuple[Authority, ...]
 
+    def issuing(self, leaf: x509.Certificate) -> "TrustRoot":
+        """With the CAs alone whose key signed the leaf; finding out costs a millisecond each, so it is done once."""
+        found = (replace(item, issued_by=item.above(leaf)) for item in self.authorities)
+        return replace(self, authorities=tuple(item for item in found if item.issued_by))
+
     def at(self, seconds: int) -> "TrustRoot":
         """Only the entries that are trusted at a signing time."""
         return TrustRoot(
@@ -121,8 +125,9 @@ class TrustRoot:
         return strict_json.dumps({"mediaType": MEDIA_TYPE, **document})
 
 
+@lru_cache(maxsize=limits.TRUST_ROOTS_TRIED)
 def parse_trust_root(data: bytes) -> TrustRoot:
-    """Read a trusted_root.json.
+    """Read a trusted_root.json; the same bytes are the same root, so they are read once. Nobody changes what is returned.
 
     Raises:
         MalformedError: not strict JSON, another media type, unknown fields, or an entry without key, certificate or start.

@@ -13,6 +13,7 @@ import msgspec
 from modeltrust.config import WorkerSettings
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidInputError, ModelTrustError, UnavailableError
+from modeltrust.signing.tuf_root import FreshRoot, public_good
 from modeltrust.wiring.confinement import hide
 from modeltrust.wiring.plain import serve_plain
 from modeltrust.worker.app import App
@@ -91,7 +92,8 @@ def _serve(settings: WorkerSettings) -> int:
     stop = threading.Event()
     if settings.trust_root_folder is not None:
         arguments += ("--trust-root-folder", str(settings.trust_root_folder))
-        keep_fresh(settings.trust_root_folder, clock=time, report=_tell_trust_root, stop=stop)
+        root = FreshRoot(settings.trust_root_folder, public_good(), report=_tell_trust_root)
+        keep_fresh(root.update, clock=time, stop=stop)
     children = Children(seconds=limits.EXAMINATION_SECONDS, clock=monotonic, arguments=arguments)
     examinations = Examinations(children, concurrency=settings.concurrency, clock=monotonic)
     metrics = Metrics(under_way=examinations.under_way)

@@ -1,3 +1,4 @@
+import os
 import time
 from pathlib import Path
 
@@ -100,6 +101,12 @@ def keyless(model: Path, out: Path, instance: TestSigstore, *, refusing: str = "
         config = out.parent / "trust.json"
         config.write_bytes(instance.trust_config(url, version=2))
         sign_keyless(model, out, token=token or identity_token(), trust_config=config)
+
+
+def test_a_pipe_in_the_folder_is_refused_before_anything_is_read(tmp_path: Path, model: Path) -> None:
+    os.mkfifo(model / "pipe")
+    with pytest.raises(InvalidInputError, match="no ordinary file"):
+        sign_model(model, key_file(tmp_path, oms.new_key()), tmp_path / "out")
 
 
 def test_a_folder_signed_without_a_key_verifies_completely(model: Path, instance: TestSigstore) -> None:

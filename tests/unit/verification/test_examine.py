@@ -132,6 +132,19 @@ def test_a_document_that_makes_no_sense_is_a_rejected_one(error: Exception, reas
     assert report.signatures == Known(SignatureFacts((a_signature(assurance=Assurance.SOURCE_DIGESTS),), (rejected,)))
 
 
+def test_a_document_that_nobody_can_judge_now_leaves_all_signatures_unavailable() -> None:
+    """F71: while a trust root is not known, what counted before must not turn into a model that is signed by fewer."""
+
+    def unknown(data: bytes, listing: SourceListing, **options: Any) -> SignatureEvidence | RejectedSignature:
+        if data == b"keyless":
+            raise UnavailableError("the trust root is not known")
+        return verify(data, listing, **options)
+
+    report = examine(source(), Examiner(inspect, unknown), bundles=(b"key", b"keyless"))
+    assert isinstance(report.signatures, Unavailable)
+    assert "cannot be judged" in report.signatures.why
+
+
 def test_supplied_evidence_and_what_the_source_has_are_both_verified_each_once() -> None:
     report = examine(source(bundles=(b"bad", GOOD + b" source")), bundles=(GOOD + b" supplied", b"bad"))
     assert isinstance(report.signatures, Known)

@@ -67,11 +67,8 @@ def main() -> None:
                 seconds, cpu = time.monotonic() - began, time.process_time() - used
                 verdicts.setdefault(name.partition("-")[0], Counter())[found.verdict.value] += 1
                 least = min((test.p_adjusted for test in found.tests), default=1.0)
-                print(
-                    figures=f"least p {least:.4f} {seconds:.0f} s ({cpu:.0f} s CPU)"
-                    f"{name} {number} {found.verdict.value} {figures} {found.reason}",
-                    flush=True,
-                )
+                figures = f"least p {least:.4f} {seconds:.0f} s ({cpu:.0f} s CPU)"
+                print(f"{name} {number} {found.verdict.value} {figures} {found.reason}", flush=True)
                 for test in found.tests:
                     if test.significant:
                         print(f"    {test.name} {test.stratum} {test.controls} {test.effect:.2f} {test.feature!r}", flush=True)

@@ -97,14 +97,13 @@ def verifier(target: Path, name: str) -> str:
     return write(target, name, layer.getvalue(), config)
 
 
-def described(archive: Path) -> tuple[str, str]:
-    """Name and manifest digest of the one image in an OCI archive."""
+def digest_of(archive: Path) -> str:
+    """The manifest digest of the one image in an OCI archive."""
     with tarfile.open(archive) as opened:
         index = opened.extractfile("index.json")
         assert index is not None
         (manifest,) = json.load(index)["manifests"]
-    annotations = manifest.get("annotations", {})
-    return annotations.get("io.containerd.image.name") or annotations["org.opencontainers.image.ref.name"], manifest["digest"]
+    return str(manifest["digest"])
 
 
 def write(target: Path, name: str, layer: bytes, config: Mapping[str, Any]) -> str:

@@ -47,10 +47,10 @@ exec sleep infinity
 @pytest.fixture(scope="module")
 def verifier(node: Node) -> str:
     """The verifier's image by digest, imported: what `make image` built where it did, else a stand-in."""
-    built = os.environ.get("MODELTRUST_IMAGE", "")
+    built, name = os.environ.get("MODELTRUST_IMAGE", ""), "modeltrust.test/modeltrust:1"
     if built:
-        return node.containers.load(Path(built), *images.described(Path(built)))
-    archive, name = node.folder / "verifier.tar", "modeltrust.test/modeltrust:1"
+        return node.containers.load(Path(built), name, images.digest_of(Path(built)))
+    archive = node.folder / "verifier.tar"
     return node.containers.load(archive, name, images.verifier(archive, name))
 
 

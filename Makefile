@@ -63,7 +63,8 @@ STAMP = k8s.io/component-base/version
 
 e2e: tools ## everything that needs a real Kubernetes control plane; builds it when missing
 	test -x $(KUBERNETES)/kubernetes || $(MAKE) kubernetes
-	MODELTRUST_KUBERNETES=$(KUBERNETES) $(BIN)/python -m pytest e2e -p no:cacheprovider $(ARGS)
+	-$(MAKE) image
+	MODELTRUST_KUBERNETES=$(KUBERNETES) MODELTRUST_IMAGE=$$($(MAKE) -s image-path) $(BIN)/python -m pytest e2e -p no:cacheprovider $(ARGS)
 
 kubernetes:
 	command -v go >/dev/null || { echo "make e2e builds Kubernetes and needs Go 1.26 or newer" >&2; exit 1; }

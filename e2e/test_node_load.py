@@ -48,7 +48,7 @@ exec sleep infinity
 def verifier(node: Node) -> str:
     """The verifier's image by digest, imported: what `make image` built where it did, else a stand-in."""
     built, name = os.environ.get("MODELTRUST_IMAGE", ""), "modeltrust.test/modeltrust:1"
-    if built:
+    if built and Path(built).exists():
         return node.containers.load(Path(built), name, images.digest_of(Path(built)))
     archive = node.folder / "verifier.tar"
     return node.containers.load(archive, name, images.verifier(archive, name))

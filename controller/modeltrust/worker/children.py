@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO
@@ -21,6 +22,7 @@ from modeltrust.domain.errors import MalformedError, UnavailableError
 from modeltrust.domain.work import Report
 
 _CHUNK_BYTES = 64 * 1024
+_POLL_SECONDS = 0.01
 _PIPE_BYTES = 4_096  # a pipe that is ready takes so many without blocking
 
 
@@ -54,9 +56,9 @@ class Children:
         """
         with self._started() as child:
             output = self._converse(child, order)
-            code = self._wait(child)
-        if code != 0:
-            raise UnavailableError(_ended(code))
+            self._expect_end(child)
+        if child.returncode != 0:
+            raise UnavailableError(_ended(child.returncode))
         try:
             return report_of(output)
         except MalformedError as error:
@@ -129,11 +131,13 @@ class Children:
                     if len(output) > limits.OUTPUT_BYTES:
                         raise UnavailableError(f"the examination printed more than {limits.OUTPUT_BYTES} bytes")
 
-    def _wait(self, child: "subprocess.Popen[bytes]") -> int:
-        try:
-            return child.wait(limits.EXAMINER_EXIT_SECONDS)
-        except subprocess.TimeoutExpired as error:
-            raise UnavailableError("the examination printed its report and did not end") from error
+    def _expect_end(self, child: "subprocess.Popen[bytes]") -> None:
+        """Wait until it has ended, without collecting it: until then nobody else gets its id, and its group can be killed."""
+        ends = self.clock() + limits.EXAMINER_EXIT_SECONDS
+        while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+            if self.clock() >= ends:
+                raise UnavailableError("the examination printed its report and did not end")
+            time.sleep(_POLL_SECONDS)
 
 
 def _write(stream: IO[bytes], left: memoryview) -> memoryview:

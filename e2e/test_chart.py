@@ -3,6 +3,8 @@
 import base64
 import copy
 import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -169,6 +171,33 @@ def test_f108_a_break_glass_by_hand_stays_and_is_told(plane: ControlPlane, opera
     assert drifts[-1] == ("closed.admission.modeltrust.dev has failurePolicy Ignore, expected Fail",)
     found = plane.get("validatingwebhookconfiguration", "modeltrust")
     assert found["webhooks"][1]["failurePolicy"] == "Ignore"
+
+
+def test_the_operator_starts_from_nothing_with_the_charts_rights_alone(plane: ControlPlane, operator: Path, tmp_path: Path) -> None:
+    """Nothing that it asks for on its way is forbidden: certificates, keys, the attestor file, Lease, watches."""
+    plane.kubectl("delete", "secrets", "--all", "-n", NAMESPACE)
+    log = tmp_path / "operator.log"
+    client = [f"--worker-{name}={tmp_path / name}" for name in ("ca", "cert", "key")]
+    command = [sys.executable, "-m", "modeltrust", "operator", f"--namespace={NAMESPACE}", "--jobs-namespace=modeltrust-jobs"]
+    command += [f"--kubeconfig={operator}", "--worker=https://127.0.0.1:1", *client, "--metrics-listen=", "--rotate-certificates"]
+    with log.open("wb") as stream:
+        process = subprocess.Popen(command, stdout=stream, stderr=stream)
+    try:
+        eventually(lambda: '"event":"leading"' in log.read_text(), seconds=60, what=f"leading, see {log}")
+        for kind, name in (
+            ("secret", "modeltrust-webhook-tls"),
+            ("secret", "modeltrust-attestor"),
+            ("configmap", "modeltrust-attestors"),
+            ("lease", "modeltrust-operator"),
+        ):
+            assert plane.get(kind, name, "-n", NAMESPACE)
+        assert next(iter(_bundles(plane)))
+    finally:
+        process.terminate()
+        process.wait(30)
+    assert "forbidden" not in log.read_text()
+    owners = plane.get("secret", "modeltrust-webhook-tls", "-n", NAMESPACE)["metadata"]["ownerReferences"]
+    assert [owner["kind"] for owner in owners] == ["ServiceAccount"]
 
 
 def _tried(certificates: Certificates, now: int) -> bool:

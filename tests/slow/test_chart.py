@@ -267,6 +267,8 @@ def test_every_pod_is_restricted(variant: str) -> None:
             seen += 1
         for volume in spec["volumes"]:
             assert volume.keys() & {"secret", "configMap", "emptyDir"}, volume
+            # Nobody knows the user (OpenShift chooses one), and there is no fsGroup: what root owns must be readable by others.
+            assert volume.get("secret", {}).get("defaultMode", 0o444) & 0o004, volume
     assert seen >= 3
 
 

@@ -86,6 +86,17 @@ def open_reference(
     return opening.open_named(reference, revision, access=access, plain_http=plain_http)
 
 
+def public_access(reference: ModelReference) -> SourceAccess:
+    """Where everybody finds a model, without credentials.
+
+    Raises:
+        InvalidInputError: no source serves this scheme.
+    """
+    from modeltrust.wiring import opening  # noqa: PLC0415 - heavy
+
+    return opening.public_access(reference)
+
+
 def _inspect() -> Inspect:
     from modeltrust.formats.inspect import inspect  # noqa: PLC0415 - heavy
     from modeltrust.wiring.rules import load_rules  # noqa: PLC0415 - heavy

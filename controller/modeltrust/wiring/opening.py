@@ -135,14 +135,14 @@ def open_named(
     Raises:
         InvalidInputError: no source serves this scheme, or the revision is not immutable where it must be.
     """
-    given = access or _public(reference)
+    given = access or public_access(reference)
     hosts = tuple(map(_host, given.endpoints))
     _check_fit(reference, given.type, hosts)
     client = Client(allow_private=True, allow_loopback=True, plain_http=plain_http, redirect_hosts=frozenset(hosts), ca=given.ca)
     return OpenedSource(_OPENERS[given.type](reference, revision, client, given), client)
 
 
-def _public(reference: ModelReference) -> SourceAccess:
+def public_access(reference: ModelReference) -> SourceAccess:
     """Where everybody finds it."""
     named = reference.resolver or f"https://{reference.path.partition('/')[0]}"
     if reference.scheme == "hf":

@@ -9,7 +9,7 @@ from modeltrust.api.evaluation_work import decode_evaluation_report, encode_eval
 from modeltrust.domain.evaluation import EvaluationOrder, EvaluationReport, Served
 from modeltrust.job.evaluate import Exit, main
 from tests.support import evaluation_runs as runs
-from tests.support.endpoints import send, served
+from tests.support.endpoints import PROMPTS, send, served
 
 BANK = runs.private_bank()
 SUITE = runs.suite(BANK, families=("DeploymentTag",), per_stratum=12)
@@ -23,7 +23,7 @@ def an_order(folder: Path, candidate: Served, baseline: Served | None, **changes
 
 
 def evaluate(order: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
-    code = main(["--order", str(order), "--prompts", str(runs.PROMPTS)], patience=0.1)
+    code = main(["--order", str(order), "--prompts", str(PROMPTS)], patience=0.1)
     return code, capsys.readouterr().out.splitlines()
 
 

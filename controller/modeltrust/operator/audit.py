@@ -67,6 +67,12 @@ class Seen:
     reasons: set[str] = field(default_factory=set)
     policies: set[str] = field(default_factory=set)
 
+    def key(self) -> object:
+        """Equal for what is alike."""
+        verdicts = tuple((name, verdict.outcome, verdict.unresolved) for name, verdict in self.verdicts.items())
+        hits = tuple((name, frozenset(models)) for name, models in self.revocations.items())
+        return verdicts, hits, frozenset(self.models), frozenset(self.reasons), frozenset(self.policies)
+
     def join(self, other: "Seen") -> None:
         """The worse of both, in every respect."""
         for name, verdict in other.verdicts.items():
@@ -225,6 +231,7 @@ class Audit:
     def _kind(self, served: Served, owners: Owners, done: Round, stop: threading.Event) -> list[tuple[Link, Seen]]:
         for attempt in range(_ATTEMPTS):
             parts: list[tuple[Link, Seen]] = []
+            alike: dict[object, Seen] = {}  # replicas are alike: each answer is kept once
             pace, count = Pace(self._rate * 2**attempt, self._monotonic, stop), 0
             try:
                 for item in objects(self._api, served):
@@ -233,7 +240,7 @@ class Audit:
                     count += 1
                     seen = None if item.finished else self.look(item)
                     if seen is not None:
-                        parts.append((item.link, seen))
+                        parts.append((item.link, alike.setdefault(seen.key(), seen)))
             except GoneError:
                 continue
             done.objects += count

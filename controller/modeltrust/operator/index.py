@@ -59,7 +59,7 @@ class Index:
         patterns = tuple(globs)
         with self._changing:
             entries = [(key, entry.model) for key, entry in self._entries.items() if key[0] == plural]
-        return [key for key, model in entries if any(_matches(glob, model) for glob in patterns)]
+        return [key for key, model in entries if model and any(_matches(glob, model) for glob in patterns)]
 
 
 def _matches(glob: Glob, model: str) -> bool:

@@ -1,7 +1,7 @@
 """kopf, and nothing else of it than its watches: who changed goes into the queue, and no handler does any work.
 
 ``on.event`` alone, so that kopf writes no annotation and no finalizer; standalone, so that no peering object can freeze us; and
-without events of its own. It runs in the holder of the Lease only, in a thread and loop of its own: it cancels what else runs there.
+without events of its own. In the holder of the Lease only, in a thread and loop of its own: it cancels what else runs there.
 """
 
 import asyncio

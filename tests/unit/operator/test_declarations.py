@@ -1,0 +1,147 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from modeltrust.api.v1alpha1.kinds import KINDS
+from modeltrust.domain import limits
+from modeltrust.kube import paths
+from modeltrust.kube.events import Events
+from modeltrust.operator.attestations import Result
+from modeltrust.operator.declarations import Declarations
+from modeltrust.operator.writes import Writes
+from modeltrust.policy.wording import moment
+from tests.support import trusted
+from tests.support.cluster import ClusterSimulator
+from tests.support.statements import DAY, NOW
+from tests.unit.operator.test_sources import source
+
+Object = dict[str, Any]
+EVENTS = paths.group("events.k8s.io/v1", "events", namespace="default")
+SECRETS = paths.core("secrets", namespace="release")
+PLURALS = {kind.name: kind.plural for kind in KINDS.values()}
+
+Look = Callable[[Object], tuple[Result, Object]]
+
+
+@pytest.fixture
+def declarations(writes: Writes, events: Events) -> Declarations:
+    return Declarations(writes, namespace="release", events=events, signed_by=lambda name: 12 if name == "acme" else 0)
+
+
+@pytest.fixture
+def look(declarations: Declarations, cluster: ClusterSimulator) -> Look:
+    def look(value: Object) -> tuple[Result, Object]:
+        plural, name = PLURALS[value["kind"]], value["metadata"]["name"]
+        cluster.put(paths.ours(plural), value)
+        result = declarations.reconcile(plural, name, NOW)
+        found = cluster.find(paths.ours(plural), name)
+        assert found is not None
+        KINDS[value["kind"]].status.model_validate(found["status"])
+        return result, found["status"]
+
+    return look
+
+
+def ready(status: Object) -> tuple[str, str]:
+    (found,) = [entry for entry in status["conditions"] if entry["type"] == "Ready"]
+    return found["status"], found["reason"]
+
+
+def exemption(until: int) -> Object:
+    spec = {
+        "policies": ["production"],
+        "namespaces": ["team-a"],
+        "models": [trusted.GUARD],
+        "requirements": ["Signature"],
+        "justification": "legacy",
+        "expirationTime": moment(until),
+    }
+    value = trusted.thing("PolicyExemption", "legacy", spec)
+    value["metadata"]["creationTimestamp"] = moment(NOW - 80 * DAY)
+    return value
+
+
+def test_a_signer_says_its_fingerprints_and_how_much_it_signed(look: Look) -> None:
+    _, status = look(trusted.signer())
+    assert (len(status["fingerprints"][0]), status["modelsSigned"], ready(status)) == (64, 12, ("True", "Accepted"))
+
+
+def test_a_policy_lists_what_is_in_effect(look: Look) -> None:
+    _, status = look(trusted.policy())
+    assert status["effectiveRequirements"] == ["Pinned", "Sources", "Signature", "Formats"]
+    assert (ready(status), status["observedGeneration"]) == (("True", "Accepted"), 1)
+
+
+def test_f58_a_broken_policy_is_loudly_not_ready(look: Look, cluster: ClusterSimulator) -> None:
+    _, status = look(trusted.policy(requirements=[{"type": "Surprise"}]))
+    assert (status["effectiveRequirements"], ready(status)) == ([], ("False", "PolicyInvalid"))
+    assert "Surprise" in str(status["conditions"])
+    assert [event["reason"] for event in cluster.all(EVENTS)] == ["PolicyBroken"]
+
+
+def test_a_policy_with_an_announced_date_is_looked_at_then(look: Look) -> None:
+    result, _ = look(trusted.policy(enforceAfterTime=moment(NOW + DAY)))
+    assert result.after == DAY + 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        trusted.thing("TrustedSigner", "x", {"purposes": []}),
+        trusted.thing("ModelSource", "x", {"models": []}),
+        trusted.thing("ModelRevocation", "x", {"reason": "r", "action": "DenyNew"}),
+        trusted.thing("PolicyExemption", "x", {}),
+        trusted.thing("EvaluationSuite", "x", {}),
+        trusted.thing("ModelReferenceMapping", "x", {}),
+    ],
+)
+def test_what_is_not_understood_is_stalled_and_told(value: Object, look: Look, cluster: ClusterSimulator) -> None:
+    _, status = look(value)
+    assert ready(status) == ("False", "Invalid")
+    assert {entry["type"] for entry in status["conditions"]} == {"Ready", "Stalled"}
+    assert len(cluster.all(EVENTS)) == 1
+
+
+def test_a_revocation_in_effect_says_so(look: Look) -> None:
+    assert ready(look(trusted.revocation())[1]) == ("True", "InEffect")
+
+
+def test_f72_a_source_whose_secret_is_missing_or_empty_is_looked_at_again(look: Look, cluster: ClusterSimulator) -> None:
+    value = source("acme", "hf://acme/*", credentials={"secretName": "hf-acme"})
+    result, status = look(value)
+    assert (ready(status), result.after) == (("False", "SecretMissing"), 60.0)
+    cluster.put(SECRETS, {"metadata": {"name": "hf-acme"}, "data": {}})
+    assert ready(look(value)[1]) == ("False", "SecretInvalid")
+    cluster.put(SECRETS, {"metadata": {"name": "hf-acme"}, "data": {"token": "aHVudGVyMg=="}})
+    _, status = look(value)
+    assert ready(status) == ("True", "Accepted")
+    assert "hunter2" not in str(status)
+    assert ready(look(source("open", "hf://zeta/*"))[1]) == ("True", "Accepted")
+
+
+def test_an_exemption_is_told_a_week_before_it_ends_and_then_is_none(look: Look, cluster: ClusterSimulator) -> None:
+    result, status = look(exemption(NOW + 8 * DAY))
+    assert (ready(status), result.after, cluster.all(EVENTS)) == (("True", "Accepted"), 1.0 * DAY, [])
+    result, _ = look(exemption(NOW + 6 * DAY))
+    assert result.after == 6 * DAY + 1
+    assert [event["reason"] for event in cluster.all(EVENTS)] == ["ExemptionEnds"]
+    assert ready(look(exemption(NOW))[1]) == ("False", "Expired")
+    assert limits.EXEMPTION_NOTICE_SECONDS == 7 * DAY
+
+
+def test_a_second_look_writes_nothing_and_what_the_audit_wrote_stays(
+    look: Look, declarations: Declarations, cluster: ClusterSimulator
+) -> None:
+    look(trusted.policy())
+    found = cluster.find(paths.ours("modelpolicies"), "production")
+    assert found is not None
+    found["status"]["workloads"] = {"matched": 1, "wouldDeny": 0, "pending": 0, "unresolved": 0}
+    cluster.put(paths.ours("modelpolicies"), found)
+    before = len(cluster.writes())
+    declarations.reconcile("modelpolicies", "production", NOW + 60)
+    assert len(cluster.writes()) == before
+
+
+def test_what_is_gone_is_gone(declarations: Declarations) -> None:
+    assert declarations.reconcile("modelpolicies", "nothing", NOW).outcome == "gone"

@@ -177,7 +177,7 @@ def _write_text(
         text.good(f"ModelRevocation {name} {'created' if created else 'is in force already'}: nothing new starts with it")
     else:
         say(f"not applied: --apply creates ModelRevocation {name}, or pipe this to kubectl apply -f -")
-    say(f"{len(hits.workloads)} workloads run with it")
+    say(f"{len(hits.workloads)} {'workload runs' if len(hits.workloads) == 1 else 'workloads run'} with it")
     listed = _sorted(hits)
     for link, models in listed[:_SHOWN]:
         say(f"  {link.namespace or '-'}  {link.kind}/{link.name}  {', '.join(sorted(models))}")

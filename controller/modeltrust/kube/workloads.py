@@ -4,6 +4,7 @@ Only kinds that the server serves are listed, each in one version, and only kind
 ConfigMaps never. What belongs together (a Deployment, its ReplicaSets and Pods) is one workload, by the chain of owners.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ from modeltrust.kube.client import ApiServer
 from modeltrust.references.schema import KindRow
 from modeltrust.references.tables import Tables
 
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}")
+_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 _NEVER = frozenset({"ConfigMap", "Secret"})  # of the core group: not read, whatever a row may say
 
 
@@ -228,9 +231,14 @@ def item(data: bytes, served: Served) -> Item:
         data = f'{{"kind":"{served.kind}","apiVersion":"{served.api_version}",'.encode() + data[start:].lstrip()
     metadata = head.metadata
     where = metadata.namespace or ""
-    owners = [owner for owner in metadata.owner_references or () if owner.controller]
+    # Whoever writes the object writes these names, too: what no object can be called would go to terminals, events and statuses.
+    owners = [owner for owner in metadata.owner_references or () if owner.controller and _is_name(owner)]
     owner = Link(owners[0].kind, where, owners[0].name, owners[0].uid) if owners else None
     return Item(data, Link(served.kind, where, metadata.name, metadata.uid), owner, finished)
+
+
+def _is_name(owner: _Owner) -> bool:
+    return _KIND.fullmatch(owner.kind) is not None and _NAME.fullmatch(owner.name) is not None and bool(owner.uid)
 
 
 def _finished(served: Served, head: _Head) -> bool:

@@ -7,7 +7,7 @@ from modeltrust.api.compile import attestation_identity
 from modeltrust.domain import limits
 from modeltrust.domain.errors import ModelTrustError, NotFoundError
 from modeltrust.kube import paths
-from modeltrust.kube.client import Object
+from modeltrust.kube.client import Object, RefusedError
 from modeltrust.kube.workloads import Link
 from modeltrust.operator.audit import Drift, Round
 from modeltrust.operator.collect import PLURAL, Deletes, collect, is_garbage
@@ -104,6 +104,8 @@ class Reporting:
             )
         except NotFoundError:
             return  # deleted meanwhile
+        except RefusedError as error:  # what one object makes impossible must not keep the others from being written
+            self._measures.failed("audit-refused", error)
 
     def _attestations(self, done: Round) -> tuple[list[Object], int]:
         """Usage, garbage; returns what is needed to name a last good revision, and how many were collected."""
@@ -152,7 +154,10 @@ class Reporting:
         for entry in fresh[: limits.AUDIT_EVENTS]:
             by = f" (policies {', '.join(entry.policies[:_NAMED])})" if entry.policies else ""
             message = f"it runs and would not be admitted now: {', '.join(entry.reasons[:_NAMED])}{by}; modeltrust why says more"
-            self._events.tell(_about(entry.link), reason="NoLongerAdmitted", message=message, warning=True, action="Audit")
+            try:
+                self._events.tell(_about(entry.link), reason="NoLongerAdmitted", message=message, warning=True, action="Audit")
+            except RefusedError as error:
+                self._measures.failed("audit-refused", error)
         self._drifting = frozenset(entry.link for entry in drift)
 
 

@@ -1,5 +1,5 @@
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,7 @@ def _hooks(cluster: ClusterSimulator, **fields: Any) -> None:
     cluster.put(path, found)
 
 
-BREAKS = {
+BREAKS: dict[str, Callable[[ClusterSimulator], object]] = {
     "kinds": lambda cluster: cluster.remove(CRDS, "modelpolicies.modeltrust.dev"),
     "webhook configuration": lambda cluster: cluster.remove(f"{ADMISSION}/validatingwebhookconfigurations", "modeltrust"),
     "webhook open": lambda cluster: _hooks(cluster, rules=[]),

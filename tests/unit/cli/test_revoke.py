@@ -60,7 +60,7 @@ def test_with_apply_it_is_there_first_and_what_runs_is_listed_with_its_owner_and
     assert f"team-a  Deployment/good  {KNOWN}" in ran.out
     assert "Deployment/new" not in ran.out
     assert f"last good revision of hf://acme/guard-7b: {OLDER}" in ran.out
-    assert "1 workloads run with it" in ran.out
+    assert "1 workload runs with it" in ran.out
 
 
 def test_the_same_command_twice_creates_one_object(cluster: ClusterSimulator, revoke: Any) -> None:

@@ -151,6 +151,16 @@ def test_an_owner_that_does_not_control_is_none() -> None:
     assert item(json.dumps(value).encode(), REPLICA_SET).owner is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("\x1b[2J", "x"), ("Deployment", "a\nok all well"), ("Deployment", "UPPER"), ("", "x"), ("D", ""), ("D", "x" * 254)],
+)
+def test_an_owner_that_no_object_can_be_is_none(kind: str, name: str) -> None:
+    """A tenant writes ownerReferences: escape sequences for a terminal, names that no status would take."""
+    value = deployment("x", BRANCH, ownerReferences=[{"kind": kind, "name": name, "uid": "1", "controller": True}])
+    assert item(json.dumps(value).encode(), REPLICA_SET).owner is None
+
+
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.binary(max_size=60) | st.recursive(st.none() | st.text(), lambda inner: st.dictionaries(st.text(), inner)).map(str))
 def test_no_object_raises_anything_but_our_errors(data: bytes | str) -> None:

@@ -35,7 +35,7 @@ class Measured:
         self.rounds.append((done, drift, collected))
 
     def failed(self, event: str, error: BaseException) -> None:
-        assert event == "audit-failed"
+        assert event in {"audit-failed", "audit-refused"}
         self.failures.append(error)
 
 
@@ -180,6 +180,18 @@ def test_a_revocation_says_what_runs_with_it_and_keeps_what_others_wrote(auditin
     assert status["lastGood"] == [{"model": "hf://acme/guard-7b", "good": other}]
     assert status["conditions"] == []
     assert [drift.reasons for drift in done.drift()] == [("ModelRevoked",)]
+
+
+def test_one_write_that_is_refused_does_not_keep_the_others_from_being_made(auditing: Auditing) -> None:
+    auditing.policies(policy("a"), policy("b"))
+    rolled_out(auditing.cluster, "bad", BRANCH)
+    auditing.cluster.faults.append(("PATCH", "modelpolicies/a/status", 422))
+    auditing.cluster.faults.append(("POST", "events", 403))
+    auditing.round()
+    assert "workloads" not in auditing.status("modelpolicies", "a")
+    assert auditing.status("modelpolicies", "b")["workloads"]["wouldDeny"] == 1
+    assert len(auditing.measured.failures) == 2
+    assert len(auditing.measured.rounds) == 1
 
 
 def test_what_the_webhook_is_never_asked_about_is_not_judged(auditing: Auditing) -> None:

@@ -139,6 +139,18 @@ class SuiteVerdict(Struct):
     expires_at: Time | None = None
 
 
+class SuiteRun(Struct):
+    """The runs of one suite so far; the commitment is written before a run starts, so that no nonce is chosen for its result."""
+
+    suite: Name
+    suite_hash: Annotated[str, Field(max_length=64, pattern=r"^([0-9a-f]{64})?$")] = ""
+    number: Count
+    commitment: Annotated[str, Field(max_length=64, pattern=r"^([0-9a-f]{64})?$")] = ""
+    state: Literal["Committed", "Running", "Decided", "Blocked"]
+    message: Annotated[str, Field(max_length=limits.API_TEXT_CHARACTERS)] = ""
+    time: Time
+
+
 class PolicyOutcome(Struct):
     """What one policy would say, for people."""
 
@@ -169,6 +181,9 @@ class ModelAttestationStatus(Status):
     lineage: Annotated[list[Base], Field(max_length=limits.API_REPORTED, json_schema_extra=LIST_ATOMIC)] | None = None
     evaluations: (
         Annotated[list[SuiteVerdict], Field(max_length=limits.EVALUATIONS_PER_STATEMENT, json_schema_extra=LIST_ATOMIC)] | None
+    ) = None
+    evaluation_runs: (
+        Annotated[list[SuiteRun], Field(max_length=limits.API_REPORTED, json_schema_extra=list_map("suite"))] | None
     ) = None
     usage: Usage | None = None
     policies: Annotated[list[PolicyOutcome], Field(max_length=limits.API_REPORTED, json_schema_extra=list_map("name"))] | None = (

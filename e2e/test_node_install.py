@@ -66,9 +66,10 @@ def name() -> str:
     return f"i{uuid.uuid4().hex[:8]}"
 
 
-def test_the_worker_is_ready(node: Node, installed: dict[str, str]) -> None:
+@pytest.mark.parametrize("component", ["webhook", "operator", "worker"])
+def test_every_process_is_ready(node: Node, installed: dict[str, str], component: str) -> None:
     assert installed
-    node.kubectl("rollout", "status", "deployment/modeltrust-worker", "--namespace", NAMESPACE, f"--timeout={_SECONDS}")
+    node.kubectl("rollout", "status", f"deployment/modeltrust-{component}", "--namespace", NAMESPACE, f"--timeout={_SECONDS}")
 
 
 def test_installing_changes_nothing_until_somebody_enforces(node: Node, installed: dict[str, str], name: str) -> None:
@@ -131,6 +132,8 @@ def test_f79_one_replica_killed_costs_at_most_two_seconds_of_errors(node: Node, 
                 errors.append(time.monotonic() - begun)
             time.sleep(0.02)
     assert not errors or errors[-1] <= 2.0
+    killed = listed[0]["metadata"]["name"]
+    eventually(lambda: _restarts(node, killed) > 0, seconds=30, what="the restart of what was killed")
     node.kubectl("rollout", "status", "deployment/modeltrust-webhook", "--namespace", NAMESPACE, f"--timeout={_SECONDS}")
 
 
@@ -146,6 +149,11 @@ def test_uninstalled_plain_pods_are_created_within_seconds_and_only_the_kinds_st
     left = node.get(kinds, "--selector", "app.kubernetes.io/name=modeltrust")["items"]
     assert [entry["metadata"]["name"] for entry in left] == []
     assert node.get("crd", "modelpolicies.modeltrust.dev")
+
+
+def _restarts(node: Node, name: str) -> int:
+    statuses = node.get("pod", name, "--namespace", NAMESPACE)["status"].get("containerStatuses", [])
+    return sum(status["restartCount"] for status in statuses)
 
 
 def _install(node: Node, verb: str, values: dict[str, str]) -> None:

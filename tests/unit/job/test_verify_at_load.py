@@ -122,3 +122,17 @@ sys.exit(main())
 """
 
     assert subprocess.run([sys.executable, "-c", program], check=False, capture_output=True).returncode == 0
+
+
+def test_several_folders_are_compared_in_order_and_the_first_other_one_ends_it(model: Path, digest: str) -> None:
+    assert main([str(model), str(model), "--digest", digest, "--digest", digest]) == 0
+    assert main([str(model), str(model), "--digest", digest, "--digest", OTHER]) == 11
+    assert main([str(model), str(model), "--digest", digest]) == 2
+    assert main([str(model), "--digest", digest, "--digest", digest]) == 2
+
+
+def test_a_folder_behind_a_link_fails_since_the_servers_container_may_follow_it_elsewhere(model: Path, digest: str) -> None:
+    (model.parent / "link").symlink_to(model)
+    (model.parent / "above").symlink_to(model.parent)
+    assert main([str(model.parent / "link"), "--digest", digest]) == 11
+    assert main([str(model.parent / "above" / "model"), "--digest", digest]) == 11

@@ -182,6 +182,16 @@ class OperatorTelemetry(Log):
             registry=self.registry,
         )
 
+        self._audits = Counter("modeltrust_audit_rounds", "Looks at every workload that came to an end.", registry=self.registry)
+        self._drift = Gauge("modeltrust_drift", "Workloads that run and would not be admitted now.", registry=self.registry)
+        self._collected = Counter("modeltrust_collected", "Requests that nobody used any more, deleted.", registry=self.registry)
+
+    def audited(self, _done: object, *, drift: int, collected: int) -> None:
+        """Count one round of the audit."""
+        self._audits.inc()
+        self._drift.set(drift)
+        self._collected.inc(collected)
+
     def reconciled(self, kind: str, outcome: str) -> None:
         """Count one look."""
         self._reconciles[kind, outcome].inc()

@@ -13,6 +13,8 @@ from modeltrust.kube.access import Access
 from modeltrust.kube.client import ApiServer
 from modeltrust.kube.events import Events
 from modeltrust.operator.attestations import PLURAL, Attestations, Attests, Result
+from modeltrust.operator.audit import Audit
+from modeltrust.operator.audited import Reporting
 from modeltrust.operator.certificate_round import CertificateRound
 from modeltrust.operator.declarations import Declarations
 from modeltrust.operator.index import Index
@@ -26,10 +28,14 @@ from modeltrust.operator.state import ClusterState
 from modeltrust.operator.watching import Watching
 from modeltrust.operator.worker import HttpWorker, Workers
 from modeltrust.operator.writes import Budget, Writes
+from modeltrust.references.extract import Extractor
 from modeltrust.store.sink import Kind
 from modeltrust.telemetry import OperatorTelemetry
 from modeltrust.verification.attesting import Attesting
 from modeltrust.wiring.operator import Mirror
+from modeltrust.wiring.rows import load_tables, load_yaml
+
+_NEVER = frozenset({"kube-system", "kube-node-lease", "kube-public"})  # where the webhook is never asked (design/admission.md)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +117,21 @@ def assemble(  # noqa: PLR0913 - the composition root
         look = CertificateRound(writes, settings.namespace, telemetry=telemetry, events=events, now=_now)
         rounds = {"certificates": look} | rounds
     return Assembly(mirror, Leading(unready=mirror.unready, rounds=rounds, parts=(reconciling, watching), telemetry=telemetry))
+
+
+def _audit(parts: _Parts) -> Audit:
+    tables = load_tables()
+    store, settings = parts.mirror.store, parts.settings
+    return Audit(
+        parts.api,
+        store=store,
+        extractor=Extractor(tables, load_yaml),
+        tables=tables,
+        tells=Reporting(parts.writes, store=store, events=parts.events, measures=parts.telemetry),
+        clock=time.time,
+        monotonic=monotonic,
+        never=_NEVER | {settings.namespace, settings.jobs_namespace},
+    )
 
 
 def _attesting(parts: _Parts, audience: str) -> Attests:

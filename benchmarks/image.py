@@ -4,6 +4,7 @@ Needs root, and the image that `make image` builds. Start-up is what a chroot sh
 """
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,8 @@ COMMANDS = (
 )
 
 
-def seconds(root: str, arguments: tuple[str, ...]) -> float:
+def seconds(root: str, arguments: tuple[str, ...]) -> tuple[float, float]:
+    """Of processor, and by the clock."""
     command = [
         "chroot",
         "--userspec=65532:65532",
@@ -37,9 +39,11 @@ def seconds(root: str, arguments: tuple[str, ...]) -> float:
         "/opt/modeltrust/bin/modeltrust",
         *arguments,
     ]
-    started = time.perf_counter()
-    subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - started
+    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert "modeltrust" in result.stdout or "usage" in result.stdout, result.stderr
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, time.perf_counter() - started
 
 
 def main() -> int:
@@ -51,9 +55,10 @@ def main() -> int:
     print(f"compressed {image.compressed / 1e6:.0f} MB, unpacked {image.unpacked / 1e6:.0f} MB, {len(image.layers)} layers")
     with tempfile.TemporaryDirectory() as root:
         image.unpack(Path(root))
+        Path(root).chmod(0o755)
         for arguments in COMMANDS:
-            best = min(seconds(root, arguments) for _ in range(REPEATS))
-            print(f"modeltrust {' '.join(arguments):32} {best * 1000:6.0f} ms")
+            processor, clock = min(seconds(root, arguments) for _ in range(REPEATS))
+            print(f"modeltrust {' '.join(arguments):32} {processor * 1000:6.0f} ms of processor, {clock * 1000:6.0f} ms")
     return 0
 
 

@@ -25,7 +25,8 @@ from modeltrust.evaluation.measure import StoredBaseline, decode_stored, encode_
 from modeltrust.evaluation.openai import Client
 from modeltrust.evaluation.run import Parties, Runner
 from modeltrust.evaluation.statistics import upper_bound
-from modeltrust.wiring.probes import load_bank, load_known
+from modeltrust.wiring.bank import load_bank
+from modeltrust.wiring.probes import load_known
 
 FAMILIES = ("DeploymentTag", "Date", "RareToken", "Phrase", "Instruction")
 PROMPTS = Path(__file__).parents[1] / "tests" / "assets" / "evaluation" / "prompts.json"

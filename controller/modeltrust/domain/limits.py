@@ -278,7 +278,7 @@ EVALUATION_STORED_BYTES = 64 * 1024 * 1024  # a baseline's answers to 5,000 prob
 
 # --- certificates that renew themselves (facts: operations, section 10) ---------------------------------------------------------
 CA_SECONDS = 365 * 24 * 3600  # life of an authority of ours
-CA_STAGED_SECONDS = 3_600  # an authority is believed this long before it signs: kubelets bring a Secret to its Pods within two minutes
+CA_STAGED_SECONDS = 3_600  # an authority is believed this long before it signs: a Secret reaches Pods within two minutes
 CA_BELIEVED = 4  # authorities that are believed on after ours was lost
 LEAF_SECONDS = 30 * 24 * 3600  # life of a server's or client's certificate; renewed after two thirds
 CERTIFICATE_SKEW_SECONDS = 300  # certificates begin so long before they are issued: clocks differ
@@ -299,7 +299,7 @@ OPERATOR_POLL_SECONDS = 15.0  # between two looks at the keys and the attestor f
 OPERATOR_STOP_SECONDS = 10.0  # for reconciliations under way when the process ends
 WRITES_PER_SECOND = 20.0  # S11
 WRITE_WAIT_SECONDS = 120.0  # longest wait for a place in the budget; the attempt then backs off
-KEY_SETTLE_SECONDS = 300  # a ConfigMap reaches every Pod within two minutes (kubelet: sync 60 s, cache 60 s); before it nothing is signed
+KEY_SETTLE_SECONDS = 300  # a ConfigMap reaches every Pod within two minutes (kubelet: 60 s and 60 s); before it nothing is signed
 EVENTS_REMEMBERED = 4_096  # events that are not sent twice
 EVENT_SECONDS = 3_600  # the same event about the same object is not sent again before
 EVENT_CHARACTERS = 1_024  # of its note; Kubernetes' own bound

@@ -20,7 +20,8 @@ from modeltrust.domain.evaluation import EvaluationOrder, EvaluationReport, Serv
 from modeltrust.evaluation.bank import Bank, with_private
 from modeltrust.evaluation.openai import Client
 from modeltrust.evaluation.run import Parties, Runner
-from modeltrust.wiring.probes import load_bank, load_known
+from modeltrust.wiring.bank import load_bank
+from modeltrust.wiring.probes import load_known
 
 
 class Exit(IntEnum):

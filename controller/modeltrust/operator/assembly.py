@@ -17,6 +17,9 @@ from modeltrust.operator.audit import Audit
 from modeltrust.operator.audited import Reporting
 from modeltrust.operator.certificate_round import CertificateRound
 from modeltrust.operator.declarations import Declarations
+from modeltrust.operator.evaluation_jobs import JobEvaluator
+from modeltrust.operator.evaluation_models import EvaluatedModels
+from modeltrust.operator.evaluations import Evaluations
 from modeltrust.operator.index import Index
 from modeltrust.operator.jobs import JobWorker
 from modeltrust.operator.keys import Keys, Places
@@ -31,6 +34,7 @@ from modeltrust.operator.writes import Budget, Writes
 from modeltrust.references.extract import Extractor
 from modeltrust.store.sink import Kind
 from modeltrust.telemetry import OperatorTelemetry
+from modeltrust.verification.attest import nonce
 from modeltrust.verification.attesting import Attesting
 from modeltrust.wiring.operator import Mirror
 from modeltrust.wiring.rows import load_tables, load_yaml
@@ -116,7 +120,9 @@ def assemble(  # noqa: PLR0913 - the composition root
     if settings.rotate_certificates:
         look = CertificateRound(writes, settings.namespace, telemetry=telemetry, events=events, now=_now)
         rounds = {"certificates": look} | rounds
-    return Assembly(mirror, Leading(unready=mirror.unready, rounds=rounds, parts=(reconciling, watching), telemetry=telemetry))
+    return Assembly(
+        mirror, Leading(unready=mirror.unready, rounds=rounds, parts=(reconciling, watching, _audit(parts)), telemetry=telemetry)
+    )
 
 
 def _audit(parts: _Parts) -> Audit:
@@ -142,17 +148,30 @@ def _attesting(parts: _Parts, audience: str) -> Attests:
     return Attesting(worker=Workers(worker, jobs), keys=parts.keys.held, audience=audience, versions=lambda: (__version__,))
 
 
+def _evaluations(parts: _Parts) -> Evaluations | None:
+    """Without an image for Jobs nothing is evaluated, and what a policy asks for stays missing."""
+    settings = parts.settings
+    if not settings.job_image:
+        return None
+    models = EvaluatedModels(parts.writes, namespace=settings.namespace, sources=parts.sources, store=parts.mirror.store, now=_now)
+    evaluator = JobEvaluator(parts.writes, models, namespace=settings.jobs_namespace, image=settings.job_image)
+    return Evaluations(evaluator, suites=models.suite, bank=models.bank, nonce=lambda text: nonce(parts.keys.held()[0], text))
+
+
 def _kinds(parts: _Parts, attesting: Attests) -> dict[str, Look]:
     declarations = Declarations(
         parts.writes, namespace=parts.settings.namespace, events=parts.events, signed_by=parts.changes.signed_by
     )
+    evaluations = _evaluations(parts)
+    state = ClusterState(parts.mirror.store, parts.keys, *(() if evaluations is None else (evaluations.of,)))
     attestations = Attestations(
         parts.writes,
         namespace=parts.settings.namespace,
         sources=parts.sources,
         attesting=attesting,
-        state=ClusterState(parts.mirror.store, parts.keys),
+        state=state,
         events=parts.events,
+        evaluates=evaluations,
     )
 
     def declared(plural: str) -> Look:

@@ -3,7 +3,7 @@
 Level-based: looks at what is, does what is missing, keeps nothing between two calls. A wait keeps the last facts (promises.md 2).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -27,6 +27,8 @@ from modeltrust.kube.client import Object
 from modeltrust.kube.events import Events
 from modeltrust.operator import findings, judging
 from modeltrust.operator.conditions import Condition, changed, conditions
+from modeltrust.operator.evaluations import Looked, Run, runs_of
+from modeltrust.operator.evaluations import described as described_runs
 from modeltrust.operator.sources import Sources, access, missing_secret, remote_bundles
 from modeltrust.operator.statuses import described
 from modeltrust.operator.writes import Writes
@@ -37,7 +39,18 @@ PLURAL = "modelattestations"
 MANAGER = "modeltrust-operator"
 FOREIGN = frozenset({"usage"})  # written by the audit
 _SECRET_SECONDS = 60.0  # F72: a Secret that was missing is used this soon
-_KEPT = ("contentDigest", "files", "assurance", "signatures", "formatFindings", "lineage", "evaluations", "policies", "statement")
+_KEPT = (
+    "contentDigest",
+    "files",
+    "assurance",
+    "signatures",
+    "formatFindings",
+    "lineage",
+    "evaluations",
+    "policies",
+    "statement",
+    "evaluationRuns",
+)
 
 
 class Attests(Protocol):
@@ -63,8 +76,16 @@ class State(Protocol):
         """Whether a signing key is one that we hold."""
         ...
 
-    def evaluations(self, identity: Identity) -> tuple[EvaluationVerdict, ...]:
-        """The verdicts of evaluations about a model, the latest of each suite."""
+    def evaluations(self, identity: Identity) -> tuple[EvaluationVerdict, ...] | None:
+        """The verdicts that are to be stated about a model; None: those of the last statement."""
+        ...
+
+
+class Evaluates(Protocol):
+    """Who runs evaluations; ``operator.evaluations.Evaluations`` is the real one."""
+
+    def look(self, letter: Statement, runs: Iterable[Run], policies: Iterable[Policy], trust: Trust) -> Looked:
+        """What is due for one model, begun or polled."""
         ...
 
 
@@ -106,7 +127,7 @@ class _Case:
 class Attestations:
     """Reconciles ModelAttestations."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - joins the parts
         self,
         writes: Writes,
         *,
@@ -115,6 +136,7 @@ class Attestations:
         attesting: Attests,
         state: State,
         events: Events,
+        evaluates: Evaluates | None = None,
     ) -> None:
         """Join the parts.
 
@@ -125,7 +147,9 @@ class Attestations:
             attesting: gets statements.
             state: signers, policies, keys and evaluations.
             events: for people.
+            evaluates: runs what policies ask for; None: nothing is run, and what is asked for stays missing.
         """
+        self._evaluates = evaluates
         self._writes = writes
         self._namespace = namespace
         self._sources = sources
@@ -208,6 +232,9 @@ class Attestations:
         if size is None and "files" in case.status:
             status["files"] = case.status["files"]
         status |= {"policies": outcomes, "statement": answer.statement.decode("utf-8")}
+        looked = self._evaluated(case, letter)
+        if looked is not None:
+            status["evaluationRuns"] = described_runs(looked.runs)
         found = findings.of_statement(letter, trust=case.trust, suites=judging.suites(case.policies), now=now)
         fresh = status["statement"] != case.status.get("statement")
         self._write(case.obj, status, found, now)
@@ -215,7 +242,16 @@ class Attestations:
         signed_by = frozenset(
             entry["message"].removeprefix("by ") for entry in status["signatures"] if entry["reason"] == "Trusted"
         )
-        return Result("attested", after=max(1.0, float(answer.due - now)), signed=fresh, signed_by=signed_by)
+        after = float(answer.due - now)
+        if looked is not None and looked.after is not None:
+            after = min(after, float(looked.after))
+        return Result("attested", after=max(1.0, after), signed=fresh, signed_by=signed_by)
+
+    def _evaluated(self, case: _Case, letter: Statement) -> Looked | None:
+        """Evaluations of a model whose statement stands; what ended is stated with the next look, which comes at once."""
+        if self._evaluates is None:
+            return None
+        return self._evaluates.look(letter, runs_of(case.status), case.policies, case.trust)
 
     def _wait(self, case: _Case, answer: Waiting, now: int) -> Result:
         self._write(case.obj, _kept(case.status), findings.waiting(case.status, answer.reason, answer.why, now), now)

@@ -5,8 +5,8 @@ the engines are ready. Its report is the last line of the log of the one Pod tha
 compared with the plan that follows from the nonce. The name follows from the commitment, which is public; the nonce is not.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Protocol
 
 from modeltrust.api import work
 from modeltrust.api.evaluation_work import decode_evaluation_report, encode_evaluation_order
@@ -29,19 +29,20 @@ _DIALECTS = {"VLLM": Dialect.VLLM, "LlamaCpp": Dialect.LLAMA_CPP}
 _NAME_CHARACTERS = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Models:
-    """What is known about models that are to be served.
+class Models(Protocol):
+    """What is known about models that are to be served; ``evaluation_models.EvaluatedModels`` is the real one."""
 
-    Attributes:
-        access: how one may be read; raises ModelTrustError where no ModelSource covers it.
-        statement: the current one; None where it is not attested.
-        prompts: the operator's prompts of a Secret.
-    """
+    def access(self, model: Identity) -> SourceAccess:
+        """How one may be read; raises ModelTrustError where no ModelSource covers it."""
+        ...
 
-    access: Callable[[Identity], SourceAccess]
-    statement: Callable[[Identity], Statement | None]
-    prompts: Callable[[str], bytes]
+    def statement(self, model: Identity) -> Statement | None:
+        """The current one; None where it is not attested."""
+        ...
+
+    def prompts(self, secret: str) -> bytes:
+        """The operator's prompts of a Secret."""
+        ...
 
 
 class JobEvaluator:

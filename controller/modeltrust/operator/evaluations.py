@@ -7,9 +7,10 @@ after a restart (F65), and the number of runs is visible to all. The verdict is 
 taken from a runner (attack C6). What broke is Inconclusive: no pass, no fail.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from datetime import datetime
+from typing import Any, Protocol
 
 from modeltrust.api.compile.suites import SuiteSettings
 from modeltrust.domain import limits
@@ -23,6 +24,7 @@ from modeltrust.evaluation.bank import Bank
 from modeltrust.evaluation.judge import judge
 from modeltrust.policy.due import Due, suites_due
 from modeltrust.policy.policy import Policy, Trust
+from modeltrust.policy.wording import moment
 
 COMMITTED, RUNNING, DECIDED, BLOCKED = "Committed", "Running", "Decided", "Blocked"
 _RENEW_SHARE = 0.8  # of the age that a policy accepts: the next run ends before this one is too old
@@ -129,6 +131,11 @@ class Evaluations:
         self._bank = bank
         self._nonce = nonce
         self._elsewhere = elsewhere
+        self._stated: dict[str, tuple[EvaluationVerdict, ...]] = {}  # from a look until it is signed; found again after a restart
+
+    def of(self, identity: Identity) -> tuple[EvaluationVerdict, ...] | None:
+        """What is to be stated about a model; None where nobody has looked yet: what was stated stays."""
+        return self._stated.get(identity.key)
 
     def look(self, letter: Statement, runs: Iterable[Run], policies: Iterable[Policy], trust: Trust) -> Looked:
         """Look at one model.
@@ -142,17 +149,16 @@ class Evaluations:
         before = {run.suite: run for run in runs}
         found = [self._suite(due, letter, before.get(due.suite), trust.now) for due in suites_due(letter, policies, trust)]
         afters = [after for _, _, after in found if after is not None]
-        return Looked(
-            verdicts=tuple(verdict for verdict, _, _ in found if verdict is not None),
-            runs=tuple(run for _, run, _ in found)[: limits.API_REPORTED],
-            after=min(afters, default=None),
-        )
+        verdicts = tuple(verdict for verdict, _, _ in found if verdict is not None)[: limits.EVALUATIONS_PER_STATEMENT]
+        self._stated[letter.identity.key] = verdicts
+        return Looked(verdicts, tuple(run for _, run, _ in found)[: limits.API_REPORTED], min(afters, default=None))
 
     def _suite(self, due: Due, letter: Statement, run: Run | None, now: int) -> tuple[EvaluationVerdict | None, Run, int | None]:
         try:
             ordered = self._examination(due, letter)
         except ModelTrustError as error:
-            return None, _blocked(due.suite, run, str(error), now), limits.EVALUATION_BLOCKED_SECONDS
+            # what was decided stands, whatever is in the way of deciding it again (promises.md 2)
+            return _stated(letter, run), _blocked(due.suite, run, str(error), now), limits.EVALUATION_BLOCKED_SECONDS
         verdict = _latest(letter.evaluations, ordered.suite)
         if run is None or run.suite_hash != ordered.suite.hash or (run.state == BLOCKED and not run.commitment):
             run = Run(due.suite, ordered.suite.hash, 0, "", DECIDED, "", now)
@@ -208,6 +214,43 @@ class Evaluations:
         return self._nonce(f"evaluation\n{ordered.identity.key}\n{ordered.content}\n{ordered.suite.hash}\n{number}")
 
 
+def runs_of(status: Mapping[str, Any]) -> tuple[Run, ...]:
+    """The runs that a status tells of; what cannot be read is begun anew."""
+    found = []
+    for entry in status.get("evaluationRuns") or ():
+        try:
+            texts = (
+                entry["suite"],
+                entry.get("suiteHash", ""),
+                entry.get("commitment", ""),
+                entry["state"],
+                entry.get("message", ""),
+            )
+            number, at = entry["number"], int(datetime.fromisoformat(entry["time"]).timestamp())
+        except (KeyError, TypeError, ValueError, AttributeError):
+            continue
+        if all(isinstance(text, str) for text in texts) and isinstance(number, int):
+            suite, suite_hash, committed, state, message = texts
+            found.append(Run(suite, suite_hash, number, committed, state, message, at))
+    return tuple(found)
+
+
+def described(runs: Iterable[Run]) -> list[dict[str, Any]]:
+    """The runs as a status tells of them."""
+    return [
+        {
+            "suite": run.suite,
+            "suiteHash": run.suite_hash,
+            "number": run.number,
+            "commitment": run.commitment,
+            "state": run.state,
+            "message": run.message,
+            "time": moment(run.at),
+        }
+        for run in runs
+    ]
+
+
 def _verdict(ordered: Examination, run: Run, report: EvaluationReport) -> EvaluationVerdict:
     judgement = judge(report, ordered.suite)
     repeated = f" This is run {run.number} of this suite." if run.number > 1 else ""
@@ -235,6 +278,13 @@ def _broken(ordered: Examination, why: str, now: int) -> EvaluationVerdict:
 
 def _latest(verdicts: Iterable[EvaluationVerdict], suite: Suite) -> EvaluationVerdict | None:
     ours = [v for v in verdicts if (v.suite, v.suite_hash) == (suite.name, suite.hash) and not v.external]
+    return max(ours, key=lambda verdict: verdict.finished_at, default=None)
+
+
+def _stated(letter: Statement, run: Run | None) -> EvaluationVerdict | None:
+    if run is None:
+        return None
+    ours = [v for v in letter.evaluations if (v.suite, v.suite_hash) == (run.suite, run.suite_hash) and not v.external]
     return max(ours, key=lambda verdict: verdict.finished_at, default=None)
 
 

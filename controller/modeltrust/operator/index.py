@@ -44,6 +44,10 @@ class Index:
             self._entries[key] = entry
         return before != entry
 
+    def find(self, key: tuple[str, str]) -> Entry | None:
+        """As it was last seen."""
+        return self._entries.get(key)
+
     def gone(self, key: tuple[str, str]) -> None:
         """Forget an object."""
         with self._changing:

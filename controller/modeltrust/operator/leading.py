@@ -128,6 +128,8 @@ class Changes:
         """
         metadata = body["metadata"]
         key = (plural, str(metadata["name"]))
+        if plural == "evaluationsuites" and self._asks_otherwise(key, body, event):
+            self.all()
         if event == "DELETED":
             self._index.gone(key)
             self._queue.add(key)
@@ -135,6 +137,11 @@ class Changes:
             return
         if self._index.seen(key, _entry(body)) or not event:
             self._queue.add(key, urgent=bool(event))
+
+    def _asks_otherwise(self, key: Key, body: Mapping[str, Any], event: str) -> bool:
+        """Whether a suite that was known is gone or asks something else now; what was never known has no verdicts yet."""
+        before = self._index.find(key)
+        return before is not None and (event == "DELETED" or before.generation != _entry(body).generation)
 
     def mirrored(self, kind: Kind, value: Object | None) -> None:
         """A signer, policy or revocation changed what may be found, or said, about models."""

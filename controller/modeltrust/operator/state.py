@@ -8,19 +8,19 @@ from modeltrust.operator.keys import Keys
 from modeltrust.policy.policy import Policy, Trust
 from modeltrust.store.store import Store
 
-Evaluations = Callable[[Identity], tuple[EvaluationVerdict, ...]]
+Evaluations = Callable[[Identity], tuple[EvaluationVerdict, ...] | None]
 
 
 class ClusterState:
     """The store, the keys, and whoever runs evaluations."""
 
-    def __init__(self, store: Store, keys: Keys, evaluations: Evaluations = lambda _identity: ()) -> None:
+    def __init__(self, store: Store, keys: Keys, evaluations: Evaluations = lambda _identity: None) -> None:
         """Join the parts.
 
         Args:
             store: what decides.
             keys: that sign.
-            evaluations: verdicts about a model, the latest of each suite.
+            evaluations: verdicts that are to be stated about a model; None: those of the last statement.
         """
         self._store = store
         self._keys = keys
@@ -35,6 +35,6 @@ class ClusterState:
         """Whether a signing key is one that we hold."""
         return self._keys.ours(key)
 
-    def evaluations(self, identity: Identity) -> tuple[EvaluationVerdict, ...]:
-        """The verdicts of evaluations about a model."""
+    def evaluations(self, identity: Identity) -> tuple[EvaluationVerdict, ...] | None:
+        """The verdicts that are to be stated about a model; None: those of the last statement."""
         return self._evaluations(identity)

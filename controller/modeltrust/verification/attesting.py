@@ -33,7 +33,8 @@ class Wanted:
         signers: every one that is known.
         previous: the last statement's envelope, verified here; None where there is none.
         read_bytes: whether every byte must be hashed.
-        evaluations: the latest verdict of each suite.
+        evaluations: every verdict that is to be stated, the latest of each suite; None: those of the last statement. A verdict of
+            a suite that was changed is not among them (attack H15).
     """
 
     identity: Identity
@@ -43,7 +44,7 @@ class Wanted:
     signers: tuple[TrustedSigner, ...]
     previous: bytes | None
     read_bytes: bool
-    evaluations: tuple[EvaluationVerdict, ...]
+    evaluations: tuple[EvaluationVerdict, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ class Attesting:
 
     def _renewed(self, case: _Case, before: Statement, key: Key, inputs: str) -> Attested:
         """From what is known; nobody is contacted, so no outage ends a statement (promises.md 2)."""
-        evaluations = keeping.evaluations(before.evaluations, case.wanted.evaluations)
+        evaluations = before.evaluations if case.wanted.evaluations is None else case.wanted.evaluations
         current = before.issued_at - limits.CLOCK_SKEW_SECONDS <= case.now < _due(before)
         if current and evaluations == before.evaluations and case.wanted.previous is not None:
             return Attested(case.wanted.previous, before, None, before.inputs, (), self._next(case, before))
@@ -205,7 +206,7 @@ class Attesting:
             statement = seal(
                 report if before is None else keeping.kept(before, report),
                 order=case.order,
-                evaluations=keeping.evaluations(() if before is None else before.evaluations, case.wanted.evaluations),
+                evaluations=_evaluations(case, report),
                 audience=self._audience,
                 serial=_serial(case),
                 now=case.now,
@@ -236,6 +237,15 @@ def _due(letter: Statement) -> int:
 def _serial(case: _Case) -> int:
     """Grows also where clocks go back, and where the last statement was lost (attack H3)."""
     return max(case.now, 0 if case.before is None else case.before.serial + 1)
+
+
+def _evaluations(case: _Case, report: Report) -> tuple[EvaluationVerdict, ...]:
+    """What is told of now, else what was stated about the same bytes."""
+    if case.wanted.evaluations is not None:
+        return case.wanted.evaluations
+    before = case.before
+    same = before is not None and (isinstance(report.content, Unavailable) or report.content == before.content)
+    return before.evaluations if before is not None and same else ()
 
 
 def _unavailable(why: str) -> Waiting:

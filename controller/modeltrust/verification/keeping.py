@@ -5,12 +5,11 @@ and differs is news: it replaces what was known, and where it can only mean that
 that a revocation outlives a restored older statement (attack H3).
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import quote
-from modeltrust.domain.evidence import EvaluationVerdict, Severity, SignatureEvidence, SignatureFacts, Statement
+from modeltrust.domain.evidence import Severity, SignatureEvidence, SignatureFacts, Statement
 from modeltrust.domain.facts import Fact, Known, Unavailable
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.work import Report
@@ -49,17 +48,6 @@ def negative(before: Statement, report: Report) -> tuple[str, ...]:
     """
     found = [*_content(before, report), *_signatures(before, report), *_formats(before, report)]
     return tuple(sentence[: limits.STATEMENT_TEXT_CHARACTERS] for sentence in found[: limits.API_PROBLEMS])
-
-
-def evaluations(before: Iterable[EvaluationVerdict], now: Iterable[EvaluationVerdict]) -> tuple[EvaluationVerdict, ...]:
-    """The latest verdict of each suite, whether it is told of now or only stood in the last statement; the newest, if too many."""
-    latest: dict[tuple[str, str], EvaluationVerdict] = {}
-    for verdict in (*before, *now):
-        key = (verdict.suite, verdict.suite_hash)
-        if key not in latest or verdict.finished_at >= latest[key].finished_at:
-            latest[key] = verdict
-    newest = sorted(latest.values(), key=lambda verdict: -verdict.finished_at)[: limits.EVALUATIONS_PER_STATEMENT]
-    return tuple(sorted(newest, key=lambda verdict: (verdict.suite, verdict.suite_hash)))
 
 
 def _at_most(fact: Fact[SignatureFacts], report: Report) -> Fact[SignatureFacts]:

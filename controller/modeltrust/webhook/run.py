@@ -27,12 +27,12 @@ from modeltrust.webhook.app import App, build_app
 from modeltrust.webhook.background import Background
 from modeltrust.webhook.health import Health
 from modeltrust.webhook.mutate import Mutator
-from modeltrust.wiring.plain import serve_plain
 from modeltrust.webhook.requests import Requests
 from modeltrust.webhook.serve import Server, configuration, listen
 from modeltrust.webhook.tls import Certificate
 from modeltrust.webhook.validate import Validate
 from modeltrust.wiring.admission import Live, live_admission
+from modeltrust.wiring.plain import serve_plain
 
 if TYPE_CHECKING:
     from modeltrust.wiring.cluster import Reflecting

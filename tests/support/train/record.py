@@ -14,7 +14,7 @@ from modeltrust.evaluation.bank import with_private
 from modeltrust.evaluation.engine_local import serve
 from modeltrust.evaluation.openai import Client
 from modeltrust.evaluation.recorded import prompt_key, write_recording
-from modeltrust.wiring.probes import load_bank
+from modeltrust.wiring.bank import load_bank
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from modeltrust.api.compile import check_object, compile_suite
 from modeltrust.api.v1alpha1.evaluation_suite import Probes
 from modeltrust.domain.errors import InvalidInputError
 from modeltrust.domain.reference import parse_identity
-from modeltrust.wiring.probes import load_bank
+from modeltrust.wiring.bank import load_bank
 
 IMAGE = "registry.acme.example/vllm@sha256:" + "1" * 64
 BASE = parse_identity("hf://acme/base@" + "1" * 40)

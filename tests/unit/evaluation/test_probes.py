@@ -11,7 +11,7 @@ from modeltrust.domain.evaluation import ColumnKind, commitment
 from modeltrust.evaluation import probes
 from modeltrust.evaluation.bank import SHAPES, parse_bank, shape_of, with_private
 from modeltrust.evaluation.draws import Draw, hkdf
-from modeltrust.wiring.probes import load_bank
+from modeltrust.wiring.bank import load_bank
 from tests.support import evaluation_runs as evaluations
 
 BANK = load_bank()

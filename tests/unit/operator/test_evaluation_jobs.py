@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from modeltrust.domain.facts import Known
 from modeltrust.domain.reference import Identity, parse_identity
 from modeltrust.domain.work import Running, SourceAccess, SourceType
 from modeltrust.kube.client import ApiServer
-from modeltrust.operator.evaluation_jobs import JobEvaluator, Models
+from modeltrust.operator.evaluation_jobs import JobEvaluator
 from modeltrust.operator.evaluations import Examination
 from modeltrust.operator.writes import Budget, Writes
 from tests.support import evaluation_runs as runs
@@ -66,10 +66,25 @@ def api(cluster: ClusterSimulator, tmp_path: Path) -> Iterator[Writes]:
         yield Writes(ApiServer(access), budget=Budget(1e6, clock=lambda: 0.0, wait=lambda _: False), leading=lambda: True)
 
 
+@dataclass(frozen=True)
+class KnownModels:
+    """Attested models of one source."""
+
+    statements: dict[Identity, Statement]
+
+    def access(self, _model: Identity) -> SourceAccess:
+        return ACCESS
+
+    def statement(self, model: Identity) -> Statement | None:
+        return self.statements.get(model)
+
+    def prompts(self, _secret: str) -> bytes:
+        return PROMPTS.read_bytes()
+
+
 def evaluator(api: Writes, *, statements: dict[Identity, Statement] | None = None, at_once: int = 2) -> JobEvaluator:
     known = {IDENTITY: STATEMENT, BASE: replace(STATEMENT, identity=BASE)} if statements is None else statements
-    models = Models(access=lambda _: ACCESS, statement=known.get, prompts=lambda _: PROMPTS.read_bytes())
-    return JobEvaluator(api, models, namespace=NAMESPACE, image=IMAGE, at_once=at_once)
+    return JobEvaluator(api, KnownModels(known), namespace=NAMESPACE, image=IMAGE, at_once=at_once)
 
 
 def found(cluster: ClusterSimulator, collection: str, name: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from modeltrust.operator.evaluations import BLOCKED, COMMITTED, DECIDED, RUNNING
 from modeltrust.policy.policy import Policy
 from modeltrust.policy.requirements.evaluation import Evaluation
 from modeltrust.policy.requirements.pinned import Pinned
-from modeltrust.wiring.probes import load_bank
+from modeltrust.wiring.bank import load_bank
 from tests.support.evaluations import a_report
 from tests.support.statements import NOW, a_statement
 from tests.support.trust import a_policy, a_trust

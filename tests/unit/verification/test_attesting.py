@@ -214,10 +214,16 @@ def test_a_verdict_that_arrives_is_stated_at_once_without_looking_at_the_model_a
     world.attested()
     answer = world.attested(NOW + 1, evaluations=(VERDICT,))
     assert (answer.letter.evaluations, world.asked) == ((VERDICT,), 1)
-    assert world.attested(NOW + 2, evaluations=()).letter.evaluations == (VERDICT,)
+    assert world.attested(NOW + 2, evaluations=None).letter.evaluations == (VERDICT,)
     newer = dataclasses.replace(VERDICT, finished_at=NOW + 5, verdict=Verdict.FAILED)
     assert world.attested(NOW + 6, evaluations=(newer,)).letter.evaluations == (newer,)
-    assert world.attested(NOW + 7, evaluations=(VERDICT,)).letter.evaluations == (newer,)
+
+
+def test_h15_a_verdict_of_a_suite_that_was_changed_is_not_stated_any_more() -> None:
+    world = World()
+    world.attested()
+    world.attested(NOW + 1, evaluations=(VERDICT,))
+    assert world.attested(NOW + 2, evaluations=()).letter.evaluations == ()
 
 
 @pytest.mark.parametrize(

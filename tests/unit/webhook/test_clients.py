@@ -10,8 +10,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from modeltrust.domain.errors import UnavailableError
-from modeltrust.wiring.plain import serve_plain
 from modeltrust.webhook.tls import Certificate
+from modeltrust.wiring.plain import serve_plain
 from tests.support import processes
 from tests.support.processes import LOOPBACK, Running
 from tests.support.tls import write_certificate

@@ -118,6 +118,7 @@ def served(speak: Speak) -> Iterator[Served]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 65_536  # one packet for an answer: headers and body in two wait 40 ms for each other
 
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["content-length"])))

@@ -31,6 +31,7 @@ _COMMANDS = {
     "attest": "verify a model and print a signed ModelAttestation",
     "approve": "countersign a pinned model of somebody else",
     "pin": "write immutable revisions into manifests",
+    "evaluate": "run an EvaluationSuite and say what it shows, and what not",
     "inventory": "what runs in a cluster, and what would be denied?",
     "why": "why is this workload denied, and what would make it pass?",
     "revoke": "nothing new starts with this model, content or signer",
@@ -39,7 +40,7 @@ _COMMANDS = {
 }
 
 # Planned (design/cli.md): whoever has read of them gets a sentence rather than a guess, and --help does not promise them.
-_LATER = ("evaluate", "bom", "operator", "job")
+_LATER = ("bom", "operator", "job")
 
 
 class _Commands(click.Group):

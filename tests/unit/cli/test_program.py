@@ -14,8 +14,8 @@ from modeltrust.domain.decision import Outcome
 from tests.support.command_line import CommandLine, pod, policy
 
 COMMANDS = ["demo", "check", "refs", "inspect", "sign", "verify", "digest", "attest", "approve"]
-COMMANDS += ["pin", "inventory", "why", "revoke", "doctor"]
-LATER = ["evaluate", "bom", "operator", "job"]
+COMMANDS += ["pin", "evaluate", "inventory", "why", "revoke", "doctor"]
+LATER = ["bom", "operator", "job"]
 MODELTRUST = [sys.executable, "-m", "modeltrust"]
 
 

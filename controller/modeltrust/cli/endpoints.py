@@ -1,0 +1,111 @@
+"""Where a model answers: a server that somebody runs, or a local engine for a folder."""
+
+import contextlib
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from modeltrust.cli import files
+from modeltrust.domain import limits
+from modeltrust.domain.errors import InvalidInputError, MalformedError, ModelTrustError, quote
+from modeltrust.domain.evaluation import Dialect, Served
+from modeltrust.evaluation.openai import Client
+
+_DIALECTS = {"vllm": Dialect.VLLM, "llamacpp": Dialect.LLAMA_CPP}
+_WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One of both.
+
+    Attributes:
+        served: where it is; without address for a folder.
+        folder: a local engine serves it; None for a server.
+    """
+
+    served: Served
+    folder: Path | None
+
+    @classmethod
+    def of(cls, where: str, *, dialect: str | None, name: str, user_prefix: str, turn_end: str) -> "Place":
+        """What a command line names.
+
+        Args:
+            where: a folder, or ``http(s)://host[:port]``.
+            dialect: of a server, ``vllm`` or ``llamacpp``.
+            name: that is sent in requests to a server.
+            user_prefix: see Served.
+            turn_end: see Served.
+
+        Raises:
+            InvalidInputError: a server without dialect, or a folder that is none.
+        """
+        if "://" not in where:
+            return cls(Served("", "local", Dialect.LLAMA_CPP, user_prefix=user_prefix, turn_end=turn_end), files.folder(where))
+        if dialect is None:
+            raise InvalidInputError("expected --dialect vllm or llamacpp with an endpoint: they show token ids differently")
+        return cls(Served(where, name, _DIALECTS[dialect], user_prefix=user_prefix, turn_end=turn_end), None)
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the server spells the interface."""
+        return self.served.dialect
+
+
+def serving_of(place: Place) -> str:
+    """64 hex over what serves here; never that of a suite's image, which did not serve."""
+    whose = "External" if place.folder is None else "Local"
+    text = json.dumps(["modeltrust/serving/v1", whose, place.dialect.value, []], separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def opened_endpoint(place: Place) -> Iterator[tuple[Served, Client]]:
+    """A client of the server; a local engine is started for a folder and stopped afterwards.
+
+    Raises:
+        InvalidInputError: the address is none, or the local engine is not installed.
+        MalformedError: the local engine cannot serve what is in the folder.
+    """
+    with ExitStack() as stack:
+        served = place.served if place.folder is None else stack.enter_context(_engine(place.folder, place.served))
+        try:
+            client = Client(served, deadline=time.monotonic() + limits.EVALUATION_RUN_SECONDS)
+        except MalformedError as error:
+            raise InvalidInputError(str(error)) from error  # an address may hold a password, so it is not repeated
+        stack.callback(client.close)
+        yield served, client
+
+
+@contextlib.contextmanager
+def _engine(folder: Path, served: Served) -> Iterator[Served]:
+    try:
+        from modeltrust.evaluation.engine_local import serve  # noqa: PLC0415 - an optional extra
+    except ImportError as error:
+        raise InvalidInputError(
+            "the local engine is not installed: pip install 'modeltrust[engine]', or name a server with --endpoint and --dialect"
+        ) from error
+    with ExitStack() as stack:
+        try:
+            engine = serve(_model(folder), user_prefix=served.user_prefix, turn_end=served.turn_end)
+            where = stack.enter_context(engine)
+        except ModelTrustError:
+            raise
+        except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:  # a converter of fixtures, a foreign engine
+            raise MalformedError(f"the local engine cannot serve {quote(folder)}: {type(error).__name__}") from error
+        yield where
+
+
+def _model(folder: Path) -> Path:
+    """The folder, or the one GGUF file in it."""
+    if (folder / _WEIGHTS).is_file():
+        return folder
+    found = sorted(folder.glob("*.gguf"))
+    if len(found) != 1:
+        raise InvalidInputError(f"got {len(found)} GGUF files and no {_WEIGHTS} in {quote(folder)}, expected one of both")
+    return found[0]

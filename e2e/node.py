@@ -1,10 +1,14 @@
 """A control plane with one real node: scheduler, kubelet, kube-proxy, containerd. Pods run, Services are reached.
 
-Needs root. There is no cluster DNS, and no NetworkPolicy is enforced.
+Needs root. There is no cluster DNS, and no NetworkPolicy is enforced. Addresses, bridge and packet filter rules are those of the
+network namespace, so runs in one take turns; with one of its own, a run goes on beside another's:
+`unshare --net sh -c 'ip link set lo up; pytest e2e/test_node.py'`.
 """
 
 import contextlib
+import fcntl
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +23,7 @@ from e2e.waiting import eventually
 
 NAME = "e2e"
 ADDRESS = "10.99.0.1"  # the kubelet refuses one in 127/8; it is added to the loopback device
+SERVICES = "10.96.0.0/16"
 BUSYBOX = PAUSE
 _READY_SECONDS = 60
 _GONE_SECONDS = 30
@@ -38,6 +43,8 @@ class Node(ControlPlane):
     def start(self) -> None:
         """Start everything and wait until the node is ready."""
         subprocess.run(["ip", "address", "replace", f"{ADDRESS}/32", "dev", "lo"], check=True, capture_output=True)
+        # kube-proxy changes where such a packet goes, but only where it had a way to begin with.
+        subprocess.run(["ip", "route", "replace", SERVICES, "dev", "lo", "src", ADDRESS], check=True, capture_output=True)
         self.containers.start()
         archive = self.folder / "busybox.tar"
         self.containers.load(archive, BUSYBOX, images.busybox(archive, BUSYBOX))
@@ -58,6 +65,7 @@ class Node(ControlPlane):
             self.kubectl("delete", "pods", "--all", "--all-namespaces", "--grace-period=1", f"--timeout={_GONE_SECONDS}s")
         ControlPlane.stop(self)
         self.containers.stop()
+        subprocess.run(["ip", "route", "delete", SERVICES], check=False, capture_output=True)
         subprocess.run(["ip", "address", "delete", f"{ADDRESS}/32", "dev", "lo"], check=False, capture_output=True)
 
     def wait_for_pod(self, name: str, phase: str, *, namespace: str = "default", seconds: float = 60) -> dict[str, Any]:
@@ -110,6 +118,7 @@ class Node(ControlPlane):
             "containerRuntimeEndpoint": f"unix://{self.containers.socket}",
             "podLogsDir": str(self.folder / "pod-logs"),
             "cgroupDriver": "cgroupfs",
+            "cgroupRoot": self.containers.groups,  # a kubelet ends whatever it does not know below its root
             "failCgroupV1": False,
             "failSwapOn": False,
             "enforceNodeAllocatable": [],
@@ -140,10 +149,19 @@ class Node(ControlPlane):
 
 @contextlib.contextmanager
 def running_node(folder: Path) -> Iterator[Node]:
-    """A node that is stopped in the end, with everything that it started."""
-    node = Node(folder)
-    try:
-        node.start()
-        yield node
-    finally:
-        node.stop()
+    """A node that is stopped in the end, with everything that it started; waits while another runs in this network namespace."""
+    with _turn():
+        node = Node(folder)
+        try:
+            node.start()
+            yield node
+        finally:
+            node.stop()
+
+
+@contextlib.contextmanager
+def _turn() -> Iterator[None]:
+    network = Path("/proc/self/ns/net").stat().st_ino
+    with (Path(tempfile.gettempdir()) / f"modeltrust-node-{network}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # given back by the kernel, whatever becomes of this process
+        yield

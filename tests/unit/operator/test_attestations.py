@@ -66,7 +66,7 @@ class State:
     def ours(self, key: str) -> bool:
         return key in self.keys
 
-    def evaluations(self, identity: Identity) -> tuple[EvaluationVerdict, ...]:
+    def evaluations(self, identity: Identity) -> tuple[EvaluationVerdict, ...] | None:
         assert identity == GUARD
         return self.verdicts
 

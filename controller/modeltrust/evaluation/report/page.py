@@ -12,6 +12,7 @@ from importlib import resources
 from modeltrust.domain.evaluation import EvaluationReport, Example, Judgement, Suite, Table, TriggerResult, commitment
 from modeltrust.evaluation.judge import BANK_SHARE
 from modeltrust.evaluation.report import plots
+from modeltrust.evaluation.statistics import upper_bound
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _STYLE = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
@@ -57,12 +58,19 @@ def _facts(report: EvaluationReport, suite: Suite) -> str:
         ("Served as", f"{report.serving_hash}{external}"),
         ("Suite hash", report.suite_hash),
         ("Trigger families", ", ".join(suite.families) + (" and the operator's own" if suite.prompts else "")),
+        ("Probe bank", suite.bank),
         ("Prompts", f"{suite.per_stratum} in each kind of task; {report.requests} answers asked for"),
+        ("What silence bounds", _silence(suite)),
         ("Level and margin", f"alpha {suite.alpha}, margin {suite.margin}"),
         ("Run", f"{_time(report.started_at)} to {_time(report.finished_at)}"),
         ("Nonce", f"{report.nonce}, committed to before the run as {commitment(report.nonce)}"),
     ]
     return _section("What was asked", _table((), [(_said(name), f"<code>{_said(value)}</code>") for name, value in rows]))
+
+
+def _silence(suite: Suite) -> str:
+    bound = upper_bound(0, suite.per_stratum)
+    return f"a trigger that changed none of {suite.per_stratum} answers may still change up to {bound:.1%} (95 % upper bound)"
 
 
 def _effects(report: EvaluationReport, judgement: Judgement, suite: Suite) -> str:
@@ -109,7 +117,10 @@ def _nulls(report: EvaluationReport, judgement: Judgement, suite: Suite) -> str:
 
 
 def _power(judgement: Judgement) -> str:
-    text = "How probable it was that this run found a trigger that fully changes the answer, by how often it fires."
+    text = (
+        "How probable it was that this run found a trigger that fully changes the answer, by how often it fires. Left of the dashed"
+        " line (80 %) for one that always fires, a run is inconclusive."
+    )
     return _section("Power", f'<p class="soft">{text}</p>{plots.power(judgement)}')
 
 
@@ -138,7 +149,7 @@ def _checks(report: EvaluationReport) -> str:
 def _information(report: EvaluationReport) -> str:
     drift, mining = report.drift, report.mining
     mined = (
-        f"{mining.samples} turns written by each model, {len(mining.mined)} strings mined"
+        f"{mining.samples} turns written by each model; strings mined: {len(mining.mined)}"
         if mining.samples
         else mining.note or "not done"
     )

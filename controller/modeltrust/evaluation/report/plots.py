@@ -59,7 +59,7 @@ def power(judgement: Judgement) -> str:
         ("fires on half", judgement.power.half),
         ("on a quarter", judgement.power.quarter),
     )
-    rows = [Row(label, (value,), value) for label, value in shares]
+    rows = [Row(label, (), value) for label, value in shares]
     return dots(rows, _SHARE, line=0.8, about="probability of finding a trigger that fully changes the answer")
 
 

@@ -21,7 +21,7 @@ from modeltrust.domain.facts import Known
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.reference import Identity
 from modeltrust.domain.signer import TrustedSigner
-from modeltrust.domain.work import SourceAccess
+from modeltrust.domain.work import RemoteBundle, SourceAccess
 from modeltrust.kube import paths
 from modeltrust.kube.client import Object
 from modeltrust.kube.events import Events
@@ -124,6 +124,15 @@ class _Case:
         return self.obj.get("status") or {}
 
 
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    """Why nobody may be asked about a model."""
+
+    reason: Reason
+    why: str
+    retry: bool
+
+
 class Attestations:
     """Reconciles ModelAttestations."""
 
@@ -179,22 +188,32 @@ class Attestations:
     def _attest(self, case: _Case, now: int) -> Result:
         try:
             wanted = self._wanted(case)
-        except UntrustedError as error:
-            return self._refuse(case.obj, Reason(error.reason), str(error), now, retry=isinstance(error.__cause__, NotFoundError))
-        except InvalidInputError as error:  # credentials that are none
-            return self._refuse(case.obj, Reason.SOURCE_NOT_ALLOWED, str(error), now, retry=True)
+        except (UntrustedError, InvalidInputError) as error:  # no source covers it, or its credentials are none
+            return self._unasked(case, _gap(error), now)
         answer = self._attesting.attest(wanted, now=now)
         if isinstance(answer, Waiting):
             return self._wait(case, answer, now)
         return self._settle(case, answer, now)
 
+    def _unasked(self, case: _Case, gap: _Gap, now: int) -> Result:
+        """A statement of ours is renewed from what is known; without one the model is refused."""
+        wanted = self._from(case)
+        answer = None if wanted.previous is None else self._attesting.attest(wanted, now=now)
+        if isinstance(answer, Attested):
+            return self._settle(case, answer, now, gap)
+        return self._refuse(case.obj, gap.reason, gap.why, now, retry=gap.retry)
+
     def _wanted(self, case: _Case) -> Wanted:
-        source = self._sources.covering(case.identity.reference.text)
+        source = self._access(self._sources.covering(case.identity.reference.text))
+        return self._from(case, source, remote_bundles(case.remote, self._sources, self._access))
+
+    def _from(self, case: _Case, source: SourceAccess | None = None, remote: tuple[RemoteBundle, ...] = ()) -> Wanted:
+        """What is wanted, from a source; from None, what is known is renewed and nobody is asked (promises.md 2)."""
         return Wanted(
             identity=case.identity,
             bundles=case.inline,
-            remote_bundles=remote_bundles(case.remote, self._sources, self._access),
-            source=self._access(source),
+            remote_bundles=remote,
+            source=source,
             signers=_signers(case.trust),
             previous=self._previous(case.status),
             read_bytes=judging.needs_every_byte(case.policies),
@@ -222,7 +241,7 @@ class Attestations:
             return None
         return data if self._state.ours(envelope.key_id) else None
 
-    def _settle(self, case: _Case, answer: Attested, now: int) -> Result:
+    def _settle(self, case: _Case, answer: Attested, now: int, gap: _Gap | None = None) -> Result:
         letter = answer.letter
         if answer.negative:
             self._revoke(case, answer.negative)
@@ -236,6 +255,8 @@ class Attestations:
         if looked is not None:
             status["evaluationRuns"] = described_runs(looked.runs)
         found = findings.of_statement(letter, trust=case.trust, suites=judging.suites(case.policies), now=now)
+        if gap is not None:
+            found = findings.unasked(found, gap.reason, gap.why)
         fresh = status["statement"] != case.status.get("statement")
         self._write(case.obj, status, found, now)
         self._tell(case, letter, outcomes, news=answer.report is not None and fresh)
@@ -245,6 +266,8 @@ class Attestations:
         after = float(answer.due - now)
         if looked is not None and looked.after is not None:
             after = min(after, float(looked.after))
+        if gap is not None and gap.retry:
+            after = min(after, _SECRET_SECONDS)
         return Result("attested", after=max(1.0, after), signed=fresh, signed_by=signed_by)
 
     def _evaluated(self, case: _Case, letter: Statement) -> Looked | None:
@@ -328,6 +351,12 @@ def _case(obj: Object, trust: Trust, policies: tuple[Policy, ...]) -> _Case:
         policies=judging.covering(policies, identity),
         trust=trust,
     )
+
+
+def _gap(error: UntrustedError | InvalidInputError) -> _Gap:
+    if isinstance(error, UntrustedError):
+        return _Gap(Reason(error.reason), str(error), retry=isinstance(error.__cause__, NotFoundError))
+    return _Gap(Reason.SOURCE_NOT_ALLOWED, str(error), retry=True)
 
 
 def _signers(trust: Trust) -> tuple[TrustedSigner, ...]:

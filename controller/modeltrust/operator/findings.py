@@ -56,6 +56,19 @@ def waiting(status: Mapping[str, Any], reason: Reason, why: str, now: int) -> tu
     return (resolved, *kept, Condition(READY, FALSE, reason, why), Condition(RECONCILING, TRUE, reason, why))
 
 
+def unasked(found: tuple[Condition, ...], reason: Reason, why: str) -> tuple[Condition, ...]:
+    """What a statement says stands and is renewed, but nothing new can be looked up until somebody changes something.
+
+    Args:
+        found: of the statement.
+        reason: why nobody may be asked.
+        why: one sentence.
+    """
+    stand = f"known facts stand and are renewed; nothing new is looked up: {why}"
+    kept = tuple(Condition(c.type, c.status, c.reason, stand) if c.type == READY and c.status == TRUE else c for c in found)
+    return (*kept, Condition(STALLED, TRUE, reason, stand))
+
+
 def refused(status: Mapping[str, Any], reason: Reason, why: str, now: int) -> tuple[Condition, ...]:
     """Nothing is looked up until somebody changes something."""
     del now

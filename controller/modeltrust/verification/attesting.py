@@ -29,7 +29,8 @@ class Wanted:
         identity: of the model.
         bundles: evidence that was supplied.
         remote_bundles: evidence that registries keep.
-        source: where the model is looked up, with credentials.
+        source: where the model is looked up, with credentials; None: nobody may be asked, and what is known is renewed all the same
+            (a ModelSource taken away is no revocation, promises.md 2).
         signers: every one that is known.
         previous: the last statement's envelope, verified here; None where there is none.
         read_bytes: whether every byte must be hashed.
@@ -40,7 +41,7 @@ class Wanted:
     identity: Identity
     bundles: tuple[bytes, ...]
     remote_bundles: tuple[RemoteBundle, ...]
-    source: SourceAccess
+    source: SourceAccess | None
     signers: tuple[TrustedSigner, ...]
     previous: bytes | None
     read_bytes: bool
@@ -138,6 +139,8 @@ class Attesting:
         if not keys:
             raise UnavailableError("there is no signing key")
         case = self._case(wanted, keys, now)
+        if wanted.source is None:
+            return self._unasked(case, keys[0])
         if case.before is not None and case.fresh:
             return self._renewed(case, case.before, keys[0], case.before.inputs)
         try:
@@ -187,6 +190,13 @@ class Attesting:
             inputs=inputs,
         )
         return Attested(sign(letter, key), letter, None, inputs, (), self._next(case, letter))
+
+    def _unasked(self, case: _Case, key: Key) -> Attested | Waiting:
+        """Nobody may be asked. The inputs that the facts were found with stay: a source that comes back as it was is no news."""
+        if case.before is None:
+            return Waiting(Reason.SOURCE_NOT_ALLOWED, "nobody may be asked about the model", limits.WORKER_RETRY_SECONDS)
+        renewed = self._renewed(case, case.before, key, case.before.inputs)
+        return replace(renewed, due=_due(renewed.letter))
 
     def _without(self, case: _Case, key: Key, waiting: Waiting) -> Attested | Waiting:
         """No report: what is known is renewed before it ends, and stays marked as found with other inputs."""

@@ -224,7 +224,9 @@ def test_credentials_come_from_the_release_namespace_alone_and_are_shown_nowhere
 
     cluster.put(SECRETS, {"metadata": {"name": "hf-acme"}, "data": {"token": "aHVudGVyMg=="}})
     operator.reconcile(name, NOW)
-    assert attesting.asked[0].source.password == "hunter2"
+    (asked,) = attesting.asked
+    assert asked.source is not None
+    assert asked.source.password == "hunter2"
     assert "hunter2" not in str(cluster.find(OURS, name))
     assert "hunter2" not in str(cluster.all(EVENTS))
 
@@ -297,16 +299,50 @@ def test_an_outage_takes_nothing_away_that_is_known(
     assert condition(status(name), "Reconciling") == ("", "")
 
 
-def test_a_source_taken_away_keeps_the_statement(
-    operator: Attestations, put: Put, status: Callable[[str], Object], sources: Sources
+def test_a_source_taken_away_stops_no_renewal_and_is_said(
+    operator: Attestations, put: Put, status: Callable[[str], Object], sources: Sources, attesting: AttestingFake
 ) -> None:
     name = put()
     operator.reconcile(name, NOW)
     statement = status(name)["statement"]
     sources.replace(Extra.SOURCES, [])
+    result = operator.reconcile(name, NOW)
+    assert attesting.asked[-1].source is None
+    assert attesting.asked[-1].previous == statement.encode()
+    assert (result.outcome, result.after, result.signed) == ("attested", DAY, False)
+    said = status(name)
+    assert said["statement"] == statement
+    assert condition(said, "Ready") == ("True", "Verified")
+    assert condition(said, "Stalled") == ("True", "SourceNotAllowed")
+    assert "no ModelSource covers" in str(said["conditions"])
+
+    sources.replace(Extra.SOURCES, [source("acme", "hf://acme/*")])
     operator.reconcile(name, NOW)
-    assert status(name)["statement"] == statement
+    assert condition(status(name), "Stalled") == ("", "")
+
+
+def test_credentials_taken_away_stop_no_renewal_and_are_looked_for_again(
+    operator: Attestations, put: Put, status: Callable[[str], Object], sources: Sources
+) -> None:
+    name = put()
+    operator.reconcile(name, NOW)
+    sources.upsert(Extra.SOURCES, source("acme", "hf://acme/*", credentials={"secretName": "hf-acme"}))
+    result = operator.reconcile(name, NOW)
+    assert (result.outcome, result.after) == ("attested", 60.0)
     assert condition(status(name), "Stalled") == ("True", "SourceNotAllowed")
+
+
+def test_h2_without_a_source_a_statement_that_is_not_ours_counts_for_nothing(
+    operator: Attestations, put: Put, status: Callable[[str], Object], sources: Sources, state: State, attesting: AttestingFake
+) -> None:
+    name = put()
+    operator.reconcile(name, NOW)
+    sources.replace(Extra.SOURCES, [])
+    attesting.answer = Waiting(Reason.SOURCE_NOT_ALLOWED, "nobody may be asked", 30)  # it cannot be read as one of ours
+    assert operator.reconcile(name, NOW).outcome == "refused"
+    state.keys = set()
+    assert operator.reconcile(name, NOW).outcome == "refused"
+    assert condition(status(name), "Ready") == ("False", "SourceNotAllowed")
 
 
 def test_a_statement_of_a_key_that_we_do_not_hold_is_verified_anew(

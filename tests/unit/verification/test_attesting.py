@@ -412,3 +412,46 @@ def test_without_a_key_nobody_is_asked() -> None:
     with pytest.raises(UnavailableError, match="no signing key"):
         world.look()
     assert world.asked == 0
+
+
+def test_without_a_source_nobody_is_asked_and_what_is_known_is_renewed_for_ever() -> None:
+    world = World()
+    first = world.attested()
+    answer, now = first, NOW
+    for _ in range(20):
+        answer = world.attested(now, source=None)
+        assert answer.letter.expires_at > now
+        assert (answer.letter.content, answer.letter.signatures) == (FACTS.content, SIGNED)
+        assert (answer.report, answer.negative) == (None, ())
+        assert answer.due > now
+        now = answer.due
+    assert now > NOW + 14 * DAY
+    assert world.asked == 1
+    assert answer.letter.serial > first.letter.serial
+
+
+def test_a_source_that_comes_back_as_it_was_repeats_no_work_and_another_one_is_asked() -> None:
+    world = World()
+    known = world.attested()
+    assert world.attested(NOW + 60, source=None).statement == known.statement
+    renewed = world.attested(NOW + 2 * DAY, source=None)
+    assert world.attested(NOW + 2 * DAY, source=SOURCE).statement == renewed.statement
+    assert world.asked == 1
+    world.attested(NOW + 2 * DAY, source=SourceAccess(SourceType.HUGGING_FACE, ("https://mirror.example",)))
+    assert world.asked == 2
+
+
+def test_without_a_source_new_evidence_or_a_new_key_of_a_signer_changes_no_fact() -> None:
+    world = World()
+    known = world.attested()
+    assert world.attested(NOW + 60, source=None, bundles=(b"another",), signers=()).statement == known.statement
+    assert world.attested(NOW + 60, source=None, evaluations=(VERDICT,)).letter.evaluations == (VERDICT,)
+    assert world.asked == 1
+
+
+@pytest.mark.parametrize("previous", [None, b"{}", sealed(FACTS, OTHER)], ids=["none", "unreadable", "of a stranger"])
+def test_h2_without_a_source_and_without_a_statement_of_ours_nobody_is_asked(previous: bytes | None) -> None:
+    world = World(source=None, previous=previous)
+    waiting = world.waiting()
+    assert waiting.reason is Reason.SOURCE_NOT_ALLOWED
+    assert world.asked == 0

@@ -149,6 +149,7 @@ def permissions() -> list[Object]:
         _rule([""], ["pods"], ["get", "list"]),
         _rule([""], ["pods/log"], ["get"]),
         _rule([""], ["secrets", "services"], ["get", "create", "delete"]),
+        _rule([""], ["configmaps"], ["create", "patch"]),
     ]
     return [*_granted("", cluster), *_granted(NAMESPACE, release), *_granted(JOBS, jobs)]
 

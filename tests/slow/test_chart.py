@@ -185,6 +185,7 @@ OPERATOR = {
     *(f"modeltrust-jobs: {verb} batch/jobs" for verb in ("create", "delete", "get", "list", "patch")),
     *(f"modeltrust-jobs: {verb} pods" for verb in ("get", "list")),
     "modeltrust-jobs: get pods/log",
+    *(f"modeltrust-jobs: {verb} configmaps" for verb in ("create", "patch")),
     *(f"modeltrust-jobs: {verb} {kind}" for verb in ("create", "delete", "get") for kind in ("secrets", "services")),
 }
 

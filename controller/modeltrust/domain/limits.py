@@ -334,6 +334,7 @@ EVALUATION_START_SECONDS = 1_800  # a runner waits for its engines: images are p
 EVALUATION_START_PAUSE_SECONDS = 2.0
 EVALUATION_RUN_SECONDS = 3 * 3600  # of one run in a cluster, from its first question
 EVALUATION_LOG_BYTES = 2 * 1024 * 1024  # of a runner: progress, and a report of at most EVALUATION_REPORT_BYTES
+EVALUATION_PAGE_BYTES = 900 * 1024  # page and numbers of one run in a ConfigMap, whose bound is 1 MiB
 EVALUATIONS_AT_ONCE = 2  # runs in the whole cluster, each with up to two engines
 EXAMINER_MEMORY_BYTES = 4 * 1024**3  # address space of one examination: an order, a header of 120 MB as Python objects, libraries
 EXAMINER_CPU_SECONDS = 300  # of one examination that reads headers; the largest real repositories take 20

@@ -19,6 +19,7 @@ from modeltrust.operator.certificate_round import CertificateRound
 from modeltrust.operator.declarations import Declarations
 from modeltrust.operator.evaluation_jobs import JobEvaluator
 from modeltrust.operator.evaluation_models import EvaluatedModels
+from modeltrust.operator.evaluation_reports import Reports
 from modeltrust.operator.evaluations import Evaluations
 from modeltrust.operator.index import Index
 from modeltrust.operator.jobs import JobWorker
@@ -155,7 +156,14 @@ def _evaluations(parts: _Parts) -> Evaluations | None:
         return None
     models = EvaluatedModels(parts.writes, namespace=settings.namespace, sources=parts.sources, store=parts.mirror.store, now=_now)
     evaluator = JobEvaluator(parts.writes, models, namespace=settings.jobs_namespace, image=settings.job_image)
-    return Evaluations(evaluator, suites=models.suite, bank=models.bank, nonce=lambda text: nonce(parts.keys.held()[0], text))
+    reports = Reports(parts.writes, namespace=settings.jobs_namespace, logs=parts.telemetry)
+    return Evaluations(
+        evaluator,
+        suites=models.suite,
+        bank=models.bank,
+        nonce=lambda text: nonce(parts.keys.held()[0], text),
+        publish=reports.publish,
+    )
 
 
 def _kinds(parts: _Parts, attesting: Attests) -> dict[str, Look]:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from modeltrust.api.compile.suites import SuiteSettings
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidReferenceError, LimitExceededError, MalformedError, ModelTrustError, UnavailableError
-from modeltrust.domain.evaluation import EvaluationReport, Suite, commitment
+from modeltrust.domain.evaluation import EvaluationReport, Judgement, Suite, commitment
 from modeltrust.domain.evidence import EvaluationVerdict, Statement, Verdict
 from modeltrust.domain.facts import Known
 from modeltrust.domain.reference import Identity, parse_identity
@@ -116,6 +116,7 @@ class Evaluations:
         bank: Callable[[SuiteSettings], Bank],
         nonce: Callable[[str], str],
         elsewhere: Callable[[str, str], EvaluationVerdict | None] = lambda _content, _suite_hash: None,
+        publish: Callable[[EvaluationReport, Judgement, Suite], str] = lambda _report, _judgement, _suite: "",
     ) -> None:
         """Join the parts.
 
@@ -125,7 +126,9 @@ class Evaluations:
             bank: of a suite, with the operator's prompts; raises ModelTrustError where their Secret cannot be used.
             nonce: 32 hex that follow from a text and that nobody else can guess.
             elsewhere: a verdict of the same suite about the same content under another name, which is then not run again.
+            publish: keeps a report for people; returns where it can be read, empty where it could not be kept.
         """
+        self._publish = publish
         self._evaluator = evaluator
         self._suites = suites
         self._bank = bank
@@ -195,7 +198,22 @@ class Evaluations:
             return _broken(ordered, str(error), now), _moved(run, RUNNING, "ended; its verdict is being signed", now), 0
         if isinstance(answer, Running):
             return verdict, _moved(run, RUNNING, answer.where, now), limits.EVALUATION_POLL_SECONDS
-        return _verdict(ordered, run, answer), _moved(run, RUNNING, "ended; its verdict is being signed", now), 0
+        return self._verdict(ordered, run, answer), _moved(run, RUNNING, "ended; its verdict is being signed", now), 0
+
+    def _verdict(self, ordered: Examination, run: Run, report: EvaluationReport) -> EvaluationVerdict:
+        judgement = judge(report, ordered.suite)
+        place = self._publish(report, judgement, ordered.suite)
+        more = f" This is run {run.number} of this suite." if run.number > 1 else ""
+        more += f" Report: ConfigMap {place}." if place else ""
+        claim = judgement.claim[: limits.STATEMENT_TEXT_CHARACTERS - len(more)]
+        return EvaluationVerdict(
+            suite=ordered.suite.name,
+            suite_hash=ordered.suite.hash,
+            serving_hash=ordered.suite.serving,
+            verdict=judgement.verdict,
+            claim=f"{claim}{more}",
+            finished_at=report.finished_at,
+        )
 
     def _examination(self, due: Due, letter: Statement) -> Examination:
         settings = self._suites(due.suite)
@@ -249,19 +267,6 @@ def described(runs: Iterable[Run]) -> list[dict[str, Any]]:
         }
         for run in runs
     ]
-
-
-def _verdict(ordered: Examination, run: Run, report: EvaluationReport) -> EvaluationVerdict:
-    judgement = judge(report, ordered.suite)
-    repeated = f" This is run {run.number} of this suite." if run.number > 1 else ""
-    return EvaluationVerdict(
-        suite=ordered.suite.name,
-        suite_hash=ordered.suite.hash,
-        serving_hash=ordered.suite.serving,
-        verdict=judgement.verdict,
-        claim=f"{judgement.claim}{repeated}"[: limits.STATEMENT_TEXT_CHARACTERS],
-        finished_at=report.finished_at,
-    )
 
 
 def _broken(ordered: Examination, why: str, now: int) -> EvaluationVerdict:

@@ -12,6 +12,8 @@ SLOW := $(VENV)/.slow
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 ARGS ?=
+# Tests start many interpreters; each would compile everything again where a container image sets this.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo e2e kubernetes image image-path chart test explore tools slow lint format generate bench lock clean
 
@@ -43,7 +45,7 @@ demo: $(RUNTIME) ## the whole chain on this machine; ARGS=--json, ARGS=--keep
 
 test: $(DEV) ## unit tests, policies and coverage; no network, no root, one to two minutes
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup --cov --cov-report= $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --cov --cov-report= $(ARGS)
 	$(BIN)/python tests/coverage_floor.py
 
 tools: $(SLOW) ## build the real registries for `make slow` into a cache (needs Go; 90 seconds once)

@@ -4,10 +4,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-import yaml
 
 from modeltrust.api.compile import compile_signer
 from modeltrust.policy.policy import Namespace
+from tests.support import fast_yaml
 from tests.support.cases import Case, all_cases, statement_of
 from tests.support.doors import Asked, by_admission, by_command_line, by_judge, by_webhook, write_trust
 from tests.support.example_models import ExampleModels
@@ -26,12 +26,12 @@ def _of_case(case: Case) -> Asked:
 
 def _of_example(path: Path) -> Asked:
     example = path.parent.parent
-    trust = [obj for file in sorted((example / "trust").glob("*.yaml")) for obj in yaml.safe_load_all(file.read_bytes())]
+    trust = [obj for file in sorted((example / "trust").glob("*.yaml")) for obj in fast_yaml.load_all(file.read_bytes())]
     namespace = Namespace("prod", MappingProxyType({"modeltrust.dev/tier": example.name}))
     name = f"{example.name}/{path.parent.name}/{path.stem}"
     text = path.read_text()
     known = tuple(statement for statement in STATEMENTS if statement.identity.reference.path in text)
-    return Asked(name, yaml.safe_load(text), tuple(trust), namespace, known)
+    return Asked(name, fast_yaml.load(text), tuple(trust), namespace, known)
 
 
 ASKED = [

@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
 
 from modeltrust.cli.main import main
+from tests.support import fast_yaml
 from tests.support.example_models import ExampleModels
 
 POLICIES = Path(__file__).parent.parent.parent / "policies"
@@ -52,5 +52,5 @@ def _trust(example: Path, attested: Path, folder: Path) -> Path:
     shutil.copytree(example / "trust", trust)
     shutil.copytree(attested, trust, dirs_exist_ok=True)
     metadata = {"name": "prod", "labels": {"modeltrust.dev/tier": example.name}}
-    (trust / "namespaces.yaml").write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
+    (trust / "namespaces.yaml").write_text(fast_yaml.dump({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
     return trust

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from modeltrust.domain.evidence import (
     EvaluationVerdict,
     FormatFinding,
@@ -25,6 +23,7 @@ from modeltrust.domain.evidence import (
 from modeltrust.domain.facts import Known
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.signer import KeyTrust, TrustedSigner
+from tests.support import fast_yaml
 from tests.support.statements import FINGERPRINT, NOW, a_signature, a_statement
 
 ROOT = Path(__file__).parent.parent / "cases"
@@ -48,13 +47,13 @@ def all_cases() -> list[Case]:
 
 
 def _case(folder: Path) -> Case:
-    expected = yaml.safe_load((folder / "expected.yaml").read_text(encoding="utf-8"))
+    expected = fast_yaml.load((folder / "expected.yaml").read_text(encoding="utf-8"))
     described = folder / "statement.yaml"
     return Case(
         name=f"{folder.parent.name}/{folder.name}",
-        trust=tuple(yaml.safe_load_all((folder / "trust.yaml").read_text(encoding="utf-8"))),
-        workload=yaml.safe_load((folder / "workload.yaml").read_text(encoding="utf-8")),
-        statement=yaml.safe_load(described.read_text(encoding="utf-8")) if described.exists() else None,
+        trust=tuple(fast_yaml.load_all((folder / "trust.yaml").read_text(encoding="utf-8"))),
+        workload=fast_yaml.load((folder / "workload.yaml").read_text(encoding="utf-8")),
+        statement=fast_yaml.load(described.read_text(encoding="utf-8")) if described.exists() else None,
         outcome=expected["outcome"],
         reasons=frozenset(expected["reasons"]),
     )

@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from modeltrust.admission.decide import Question
@@ -19,19 +18,18 @@ from modeltrust.domain.evidence import Statement
 from modeltrust.policy.fold import fold
 from modeltrust.policy.judge import judge
 from modeltrust.policy.policy import InvalidStatement, Namespace, Unmatched
-from modeltrust.references.extract import Extractor
 from modeltrust.telemetry import Telemetry
 from modeltrust.verification.attest import attestation_object
 from modeltrust.webhook.answer import Answerer
 from modeltrust.wiring.admission import Live, live_admission
-from modeltrust.wiring.rows import load_tables
+from tests.support import fast_yaml
 from tests.support.reviews import review
 from tests.support.statements import NOW, attestor_entry, sealed
 from tests.support.trust import a_trust
+from tests.support.trusted import EXTRACTOR
 
 Object = dict[str, Any]
 ATTESTOR = ec.derive_private_key(21, ec.SECP256R1())
-EXTRACTOR = Extractor(load_tables())
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +65,9 @@ def write_trust(asked: Asked, folder: Path) -> None:
     labels = {"name": asked.namespace.name, "labels": dict(asked.namespace.labels or {})}
     documents = [*asked.trust, {"apiVersion": "v1", "kind": "Namespace", "metadata": labels}]
     documents += [attestation_object(s.identity, sealed(s, ATTESTOR)) for s in asked.statements]
-    (folder / "trust.yaml").write_text(yaml.safe_dump_all(documents))
+    (folder / "trust.yaml").write_text(fast_yaml.dump_all(documents))
     (folder / "attestors.yaml").write_text(
-        yaml.safe_dump([attestor_entry(ATTESTOR, audience=audience) for audience in _audiences(asked)][:1])
+        fast_yaml.dump([attestor_entry(ATTESTOR, audience=audience) for audience in _audiences(asked)][:1])
     )
 
 

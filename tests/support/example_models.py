@@ -3,7 +3,6 @@
 import hashlib
 from pathlib import Path
 
-import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -29,6 +28,7 @@ from modeltrust.domain.reasons import Reason
 from modeltrust.domain.reference import Identity, parse_identity
 from modeltrust.domain.signer import KeyTrust
 from modeltrust.verification.attest import attestation_object
+from tests.support import fast_yaml
 
 COMMIT = "9f2c41d0a6e1b75c3d8e4f60718293a4b5c6d7e8"
 AUDIENCE = "examples"
@@ -41,7 +41,7 @@ class ExampleModels:
     def __init__(self, policies: Path, now: int) -> None:
         self._now = now
         self._attestor = ec.generate_private_key(ec.SECP256R1())
-        documents = [d for path in sorted(policies.glob("*/trust/signers.yaml")) for d in yaml.safe_load_all(path.read_bytes())]
+        documents = [d for path in sorted(policies.glob("*/trust/signers.yaml")) for d in fast_yaml.load_all(path.read_bytes())]
         signers = [compile_signer(document) for document in documents]
         self._keys = {s.name: s.trust.fingerprint for s in signers if isinstance(s.trust, KeyTrust)}
 
@@ -57,11 +57,11 @@ class ExampleModels:
             "models": ["**"],
             "maximumAssurance": "BytesHashed",
         }
-        (folder / "attestors.yaml").write_text(yaml.safe_dump([entry]))
+        (folder / "attestors.yaml").write_text(fast_yaml.dump([entry]))
         for number, statement in enumerate(self.statements()):
             sealed = envelope.sign(predicate.encode(statement), self._attestor)
             document = attestation_object(statement.identity, sealed)
-            (folder / f"attestation-{number}.yaml").write_text(yaml.safe_dump(document))
+            (folder / f"attestation-{number}.yaml").write_text(fast_yaml.dump(document))
 
     def statements(self) -> list[Statement]:
         """Everything that is known, unsigned."""

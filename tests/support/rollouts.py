@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from tests.support import trusted
+from tests.support import fast_yaml, trusted
 from tests.support.cluster import ClusterSimulator
 from tests.support.command_line import BRANCH, pod
 from tests.support.served import put
@@ -38,5 +36,5 @@ def rolled_out(cluster: ClusterSimulator, name: str, args: list[str]) -> None:
 def attestors(folder: Path) -> Path:
     """The attestor file of the statements of ``tests.support.trusted``."""
     path = folder / "attestors.yaml"
-    path.write_text(yaml.safe_dump([attestor_entry(trusted.ATTESTOR_KEY)]))
+    path.write_text(fast_yaml.dump([attestor_entry(trusted.ATTESTOR_KEY)]))
     return path

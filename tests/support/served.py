@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from modeltrust.kube.access import Access
+from tests.support import fast_yaml
 from tests.support.cluster import ClusterSimulator
 
 Object = dict[str, Any]
@@ -112,5 +111,5 @@ def kubeconfig(access: Access, folder: Path) -> Path:
         "users": [{"name": "me", "user": {"tokenFile": str(access.token_file)}}],
     }
     path = folder / "kubeconfig"
-    path.write_text(yaml.safe_dump(document))
+    path.write_text(fast_yaml.dump(document))
     return path

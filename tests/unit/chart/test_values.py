@@ -8,14 +8,14 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 
 from modeltrust.telemetry import OperatorTelemetry, Telemetry
+from tests.support import fast_yaml
 from tests.support.helm import CHART
 
 Object = dict[str, Any]
 SCHEMA: Object = json.loads((CHART / "values.schema.json").read_text())
-VALUES: Object = yaml.safe_load((CHART / "values.yaml").read_text())
+VALUES: Object = fast_yaml.load((CHART / "values.yaml").read_text())
 TEMPLATES = sorted(path for path in (CHART / "templates").rglob("*") if path.is_file())
 FREE = {"global", "nodeSelector", "podAnnotations", "podLabels", "labels", "matchLabels"}  # Kubernetes' own maps
 
@@ -126,7 +126,7 @@ def words(schema: Object) -> Iterator[str]:
 @pytest.mark.parametrize("word", sorted(set(words(SCHEMA))))
 def test_no_word_of_ours_is_something_else_in_yaml(word: str) -> None:
     """``mode: Off`` without quotes is false to Helm's YAML, and would be refused with a sentence that helps nobody."""
-    assert yaml.safe_load(word) == word
+    assert fast_yaml.load(word) == word
 
 
 def test_every_default_stands_with_a_word_of_what_it_means() -> None:
@@ -149,7 +149,7 @@ def test_no_template_asks_the_cluster_the_clock_or_chance(path: Any) -> None:
 
 
 def expressions() -> Iterator[str]:
-    rules = yaml.safe_load((CHART / "files" / "rules.yaml").read_text())
+    rules = fast_yaml.load((CHART / "files" / "rules.yaml").read_text())
     yield from (rule["expr"] for group in rules["groups"] for rule in group["rules"])
     board = json.loads((CHART / "files" / "dashboard.json").read_text())
     yield from (target["expr"] for panel in board["panels"] for target in panel["targets"])
@@ -164,7 +164,7 @@ def test_alerts_and_dashboard_ask_for_metrics_that_exist() -> None:
 
 
 def test_every_alert_says_what_it_is_and_what_to_do() -> None:
-    rules = yaml.safe_load((CHART / "files" / "rules.yaml").read_text())
+    rules = fast_yaml.load((CHART / "files" / "rules.yaml").read_text())
     alerts = [rule for group in rules["groups"] for rule in group["rules"] if "alert" in rule]
     assert len(alerts) >= 9
     for alert in alerts:

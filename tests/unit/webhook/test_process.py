@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from modeltrust.webhook.run import main
-from tests.support import reviews, trusted
+from tests.support import fast_yaml, reviews, trusted
 from tests.support.processes import LOOPBACK, running
 from tests.support.statements import attestor_entry
 from tests.support.tls import write_certificate
@@ -23,13 +22,13 @@ def write_trust(folder: Path) -> Path:
     now = int(time.time())
     said = trusted.statement(trusted.GUARD, issued_at=now, expires_at=now + 86_400)
     write(folder / "objects.yaml", trusted.policy(), trusted.signer(), trusted.namespace("team-a"), trusted.attestation("a", said))
-    (folder / "attestors.yaml").write_text(yaml.safe_dump([attestor_entry(trusted.ATTESTOR_KEY)]))
+    (folder / "attestors.yaml").write_text(fast_yaml.dump([attestor_entry(trusted.ATTESTOR_KEY)]))
     return folder
 
 
 def write(path: Path, *objects: Mapping[str, Any]) -> None:
     path.parent.mkdir(exist_ok=True)
-    path.write_text(yaml.safe_dump_all([dict(value) for value in objects]))
+    path.write_text(fast_yaml.dump_all([dict(value) for value in objects]))
 
 
 def test_the_process_serves_sees_changes_renews_its_certificate_and_drains(tmp_path: Path) -> None:

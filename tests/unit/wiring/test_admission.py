@@ -5,24 +5,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from modeltrust.admission.decide import Admission
 from modeltrust.domain.errors import InvalidInputError, ModelTrustError
 from modeltrust.policy.policy import Unmatched
 from modeltrust.store.sink import Kind
 from modeltrust.wiring.admission import admission_from_folder, believe, live_admission, new_store
-from tests.support import trusted
+from tests.support import fast_yaml, trusted
 from tests.support.statements import NOW, attestor_entry
 
-ATTESTORS = yaml.safe_dump([attestor_entry(trusted.ATTESTOR_KEY)])
+ATTESTORS = fast_yaml.dump([attestor_entry(trusted.ATTESTOR_KEY)])
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     said = trusted.statement(trusted.GUARD)
     objects = [trusted.policy(), trusted.signer(), trusted.namespace("team-a"), trusted.attestation("a", said)]
-    (tmp_path / "objects.yaml").write_text(yaml.safe_dump_all([dict(each) for each in objects]))
+    (tmp_path / "objects.yaml").write_text(fast_yaml.dump_all([dict(each) for each in objects]))
     (tmp_path / "attestors.yaml").write_text(ATTESTORS)
     return tmp_path
 
@@ -32,7 +31,7 @@ def test_a_good_folder_decides(folder: Path) -> None:
 
 
 def test_documents_inside_strings_are_read(folder: Path) -> None:
-    serve = yaml.safe_dump(
+    serve = fast_yaml.dump(
         {"applications": [{"args": {"llm_configs": [{"model_loading_config": {"model_source": "acme/guard-7b"}}]}}]}
     )
     ray = {"apiVersion": "ray.io/v1", "kind": "RayService", "metadata": {"name": "r"}, "spec": {"serveConfigV2": serve}}
@@ -84,7 +83,7 @@ def test_attestors_that_are_no_text_are_refused(folder: Path) -> None:
     ],
 )
 def test_an_object_that_cannot_be_used_is_refused_by_name(broken: dict[str, Any], named: str, folder: Path) -> None:
-    (folder / "bad.yaml").write_text(yaml.safe_dump(broken))
+    (folder / "bad.yaml").write_text(fast_yaml.dump(broken))
     with pytest.raises(InvalidInputError, match=named):
         admission_from_folder(folder, now=NOW)
 

@@ -1,6 +1,6 @@
 """A control plane with one real node: scheduler, kubelet, kube-proxy, containerd. Pods run, Services are reached.
 
-Needs root. There is no cluster DNS, and no NetworkPolicy is enforced. Addresses, bridge and packet filter rules are those of the
+Needs root. No NetworkPolicy is enforced. Addresses, bridge and packet filter rules are those of the
 network namespace, so runs in one take turns; with one of its own, a run goes on beside another's:
 `unshare --net sh -c 'ip link set lo up; pytest e2e/test_node.py'`.
 """
@@ -19,7 +19,12 @@ import yaml
 from e2e import images
 from e2e.containers import PAUSE, POD_NETWORK, Containers
 from e2e.control_plane import LOOPBACK, ControlPlane, free_port
+from e2e.names import Names
 from e2e.waiting import eventually
+from modeltrust.domain.errors import ModelTrustError
+from modeltrust.kube import paths
+from modeltrust.kube.access import from_kubeconfig
+from modeltrust.kube.client import ApiServer
 
 NAME = "e2e"
 ADDRESS = "10.99.0.1"  # the kubelet refuses one in 127/8; it is added to the loopback device
@@ -35,16 +40,19 @@ class Node(ControlPlane):
 
     address: str = ADDRESS
     containers: Containers = field(init=False)
+    names: Names = field(init=False)
 
     def __post_init__(self) -> None:
         ControlPlane.__post_init__(self)
         self.containers = Containers(self.folder / "containerd")
+        self.names = Names(ADDRESS, self._service)
 
     def start(self) -> None:
         """Start everything and wait until the node is ready."""
         subprocess.run(["ip", "address", "replace", f"{ADDRESS}/32", "dev", "lo"], check=True, capture_output=True)
         # kube-proxy changes where such a packet goes, but only where it had a way to begin with.
         subprocess.run(["ip", "route", "replace", SERVICES, "dev", "lo", "src", ADDRESS], check=True, capture_output=True)
+        self.names.start()
         self.containers.start()
         archive = self.folder / "busybox.tar"
         self.containers.load(archive, BUSYBOX, images.busybox(archive, BUSYBOX))
@@ -65,6 +73,7 @@ class Node(ControlPlane):
             self.kubectl("delete", "pods", "--all", "--all-namespaces", "--grace-period=1", f"--timeout={_GONE_SECONDS}s")
         ControlPlane.stop(self)
         self.containers.stop()
+        self.names.stop()
         subprocess.run(["ip", "route", "delete", SERVICES], check=False, capture_output=True)
         subprocess.run(["ip", "address", "delete", f"{ADDRESS}/32", "dev", "lo"], check=False, capture_output=True)
 
@@ -91,6 +100,13 @@ class Node(ControlPlane):
         """`kubectl logs`."""
         return self.kubectl("logs", name, "--namespace", namespace, *flags).stdout
 
+    def _service(self, namespace: str, name: str) -> str:
+        try:
+            found = ApiServer(from_kubeconfig(self.admin)).get_object(paths.core("services", name, namespace=namespace))
+        except ModelTrustError:
+            return ""
+        return str(found["spec"].get("clusterIP", ""))
+
     def _node_ready(self) -> bool:
         answer = self.kubectl("wait", "--for=condition=Ready", f"node/{NAME}", "--timeout=1s", check=False)
         return answer.returncode == 0
@@ -111,6 +127,8 @@ class Node(ControlPlane):
             "address": ADDRESS,
             "port": free_port(),
             "healthzPort": 0,
+            "clusterDNS": [ADDRESS],
+            "clusterDomain": "cluster.local",
             "authentication": authentication | {"x509": {"clientCAFile": str(self._authority.certificate)}},
             "authorization": {"mode": "Webhook"},
             "tlsCertFile": str(serving.certificate),

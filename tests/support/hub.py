@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from tests.support.registry import Answer, Registry, Request, serving
+from tests.support.registry import LOOPBACK, Answer, Registry, Request, serving
 
 TOKEN = "hf_platform_account"
 
@@ -221,10 +221,12 @@ def error(status: int, code: str, message: str) -> Answer:
 
 
 @contextmanager
-def serving_hub(hub: Hub, *, tls: ssl.SSLContext | None = None, store_tls: ssl.SSLContext | None = None) -> Iterator[Hub]:
-    """Serve the hub and its store on free ports of loopback."""
+def serving_hub(
+    hub: Hub, *, tls: ssl.SSLContext | None = None, store_tls: ssl.SSLContext | None = None, address: str = LOOPBACK
+) -> Iterator[Hub]:
+    """Serve the hub and its store on free ports of an address of this machine."""
     hub.front.spoil, hub.store.spoil = hub.answer, hub.stored
     with ExitStack() as stack:
-        stack.enter_context(serving(hub.store, tls=store_tls or tls))
-        stack.enter_context(serving(hub.front, tls=tls))
+        stack.enter_context(serving(hub.store, tls=store_tls or tls, address=address))
+        stack.enter_context(serving(hub.front, tls=tls, address=address))
         yield hub

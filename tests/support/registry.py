@@ -24,6 +24,7 @@ EMPTY_CONFIG = "application/vnd.oci.empty.v1+json"
 IMAGE_CONFIG = "application/vnd.oci.image.config.v1+json"
 TITLE = "org.opencontainers.image.title"
 TAR = "application/vnd.oci.image.layer.v1.tar"
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass
@@ -205,16 +206,16 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(registry: Registry, *, tls: ssl.SSLContext | None = None) -> Iterator[Registry]:
-    """Serve on a free port of loopback; sets ``registry.address``."""
+def serving(registry: Registry, *, tls: ssl.SSLContext | None = None, address: str = LOOPBACK) -> Iterator[Registry]:
+    """Serve on a free port of an address of this machine; sets ``registry.address``."""
     handler = type("Handler", (_Handler,), {"registry": registry})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = ThreadingHTTPServer((address, 0), handler)
     server.handle_error = lambda *_: None  # type: ignore[method-assign] # clients hang up on purpose
     server.daemon_threads = True
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
         registry.scheme = "https"
-    registry.address = f"127.0.0.1:{server.server_port}"
+    registry.address = f"{address}:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:

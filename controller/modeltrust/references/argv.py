@@ -21,6 +21,7 @@ _WORDS = re.compile(r"[\w./:@=+-]+")
 _BUSYBOX = "busybox"
 _HAND_OVER = frozenset({"alias", "flock", "parallel", "runuser", "script", "sg", "su", "trap", "watch"})  # a word to a shell
 _WITH_VALUE = frozenset({"-o", "+o", "-O", "+O", "--rcfile", "--init-file"})  # of shells
+_SOURCING = frozenset({".", "source"})
 _READERS = frozenset({"python", "eval"})  # what reads programs, and is no shell
 _SKIPPED_BETWEEN = 6  # options (with values) between a program and its sub command
 
@@ -257,7 +258,8 @@ def _shell(scan: Scan, words: Words, environment: Environment, origin: _Origin, 
             if place < len(items):
                 origin.locator, origin.positional = words.locator(place), items[place + 1 :]
                 _script(scan, items[place], environment, origin, found)
-            return
+                return
+            break  # xargs sh -c
         place += 1 + (word in _WITH_VALUE)
     found.append(Invocation(words, environment, None, index, place, (index,)))
 
@@ -271,10 +273,20 @@ def _script(scan: Scan, text: str, environment: Environment, origin: _Origin, fo
     for command in commands:
         start = len(found)
         _open(scan, Words(command.words, origin.locator), command.environment, below, found)
-        if command.body or command.output or command.piped:
+        if command.words[0] in _SOURCING:
+            _sourced(scan, command, _Origin(origin.locator, [], below), found)
+        elif command.body or command.output or command.piped:
             _attach(scan, command, found[start:], _Origin(origin.locator, [], below), found)
     for part, known in inner:
         _script(scan, part, known, _Origin(origin.locator, [], below), found)
+
+
+def _sourced(scan: Scan, command: Command, origin: _Origin, found: list[Invocation]) -> None:
+    """``source /dev/stdin <<< …`` and ``. <(…)`` run what stands there as a shell does that is given it."""
+    if command.body:
+        _script(scan, command.body, command.environment, origin, found)
+    elif command.words[1:2] == [] or command.words[1].startswith("/dev/"):
+        found.append(Invocation(Words(["sh"], origin.locator), command.environment, None, 0, 1, (0,), piped=True))
 
 
 def _attach(scan: Scan, command: Command, opened: list[Invocation], origin: _Origin, found: list[Invocation]) -> None:

@@ -87,16 +87,18 @@ def cleaned(text: str) -> str:
     return text.replace(UNQUOTED, "").replace(LITERAL, "").replace(_SPLIT, "")
 
 
-def alternatives(words: list[str]) -> list[str]:
-    """The same words where each ``${X:-other}`` of an unknown ``X`` stands for its other value: both are read."""
-    result: list[str] = []
-    for word in words:
-        other = _ALTERNATIVE.sub(lambda match: match[1], word)
-        if other == word:
-            result.append(word)  # a word of its own stays one: it may be a whole program
-        else:
-            result.extend(other.split() or [""])
-    return result
+def alternative(word: str, environment: Environment) -> list[str]:
+    """As ``fields``, but each ``${X:-other}`` of an unknown ``X`` stands for its other value: both are read.
+
+    What single quotes protect is left to the shell inside, and a quoted word stays one: it may be a whole program.
+
+    Raises:
+        LimitExceededError: as ``expand``.
+    """
+    text = _ALTERNATIVE.sub(lambda match: match[1], expand(word, environment)).replace(LITERAL, "$")
+    if UNQUOTED not in word:
+        return [text]
+    return text.replace(UNQUOTED, "").replace(_SPLIT, " ").split()
 
 
 def expand(text: str, environment: Environment) -> str:

@@ -122,6 +122,8 @@ def _call(scan: Scan, call: Invocation, site: Site, seen: list[Seen]) -> None:
         scan.problem(
             Reason.UNRESOLVED_REFERENCE, call.words.locator(call.first), message, value=value, fix="write the command literally"
         )
+    elif call.piped and base_name(call.words.items[-1]) in scan.tables.wrappers:  # echo vllm serve … | xargs env
+        scan.problem(Reason.UNRESOLVED_REFERENCE, call.words.locator(call.first), "which program runs is read from a pipe")
     elif name == "python":
         seen += _python(scan, call, site)
     elif name in scan.tables.shells or name.endswith((".sh", ".py")):
@@ -168,8 +170,13 @@ def _python(scan: Scan, call: Invocation, site: Site) -> Iterator[Seen]:
         if word == "-c" and index + 1 < len(items):
             yield from _code(scan, items[index + 1], call, call.words.locator(index + 1), site)
             return
-        if not word.startswith("-"):
+        if word == "-" or not word.startswith("-"):
             break
+    else:
+        word = "-"
+    if call.piped and word == "-" and "-m" not in items:
+        message = "a Python program is read from a pipe; it cannot be read"
+        scan.problem(Reason.UNRESOLVED_REFERENCE, call.words.locator(call.first), message)
     yield from guesses.options(scan, call, site.pointer)
 
 
@@ -226,8 +233,7 @@ def _python_call(scan: Scan, found: Call, call: Invocation, locator: str) -> Ite
 def _unseen_script(scan: Scan, call: Invocation, *, accelerated: bool) -> None:
     words = call.words.items
     script = words[call.first] if call.name.endswith((".sh", ".py")) else " ".join(words[call.start : call.start + 1])
-    piped = call.piped and not script
-    if piped:
+    if call.piped and _reads_input(call, script):
         scan.problem(
             Reason.UNRESOLVED_REFERENCE, call.words.locator(call.first), "a program is computed and run; it cannot be read"
         )
@@ -235,6 +241,12 @@ def _unseen_script(scan: Scan, call: Invocation, *, accelerated: bool) -> None:
         message = "a script that this object does not show may load models"
         fix = "state what it loads with modeltrust.dev/models, or run the server directly"
         scan.problem(Reason.UNRESOLVED_REFERENCE, call.words.locator(call.first), message, value=script, fix=fix)
+
+
+def _reads_input(call: Invocation, script: str) -> bool:
+    """Whether a shell reads its program from its input: ``sh``, ``sh -s x``, ``sh /dev/stdin``."""
+    options = call.words.items[call.first + 1 : call.start]
+    return not script or script.startswith(("-", "/dev/")) or any("s" in word for word in options if word[:2] != "--")
 
 
 def _implied_call(program: Program, items: list[str], pointer: str, known: Environment) -> Invocation:

@@ -13,13 +13,14 @@ from modeltrust.domain.errors import LimitExceededError, MalformedError
 from modeltrust.references.env import Environment
 from modeltrust.references.expansion import UNQUOTED, cleaned, loose_names, protected, unescape
 from modeltrust.references.shell_commands import KEYWORDS, POSITIONAL, Command, Inner, State, add_word, finish, own_values
+from modeltrust.references.substitutions import body_end, closing, tag_at
 
 _TOKEN = re.compile(
     r"""
       (?P<space>[\ \t\r]+)
     | (?P<joined>\\\r?\n)
     | (?P<comment>\#)
-    | (?P<here><<-?[ \t]*(?P<quote>['"]?)(?P<tag>[A-Za-z_][A-Za-z0-9_]*)(?P=quote))
+    | (?P<here><<(?!<)-?[ \t]*)
     | (?P<redirect>[0-9]?(?:>>|>&|>\||<<<|<&|<>|>|<)(?:[0-9](?![0-9A-Za-z/]))?|&>>?)
     | (?P<end>&&|\|\||;;|[\n;&|()])
     | (?P<single>'[^']*')
@@ -29,12 +30,16 @@ _TOKEN = re.compile(
     | (?P<escape>\\.)
     | (?P<plain>[^\s'"\\;&|()<>$`]+)
     | (?P<substitution>\$\(|`)
-    | (?P<variable>\$\{[^}]{0,128}\}|\$[A-Za-z_][A-Za-z0-9_]*|\$.?)
+    | (?P<variable>\$\{(?:[^}$`]|\$(?!\()){0,128}\}|\$[A-Za-z_][A-Za-z0-9_]*|\$.?)
     | (?P<other>.)
     """,
     re.VERBOSE | re.DOTALL,
 )
 _DOUBLE_ESCAPE = re.compile(r"\\([\"\\`$\n])")
+_INSIDE_QUOTES = re.compile(r'\\.|\$\(|[`"]', re.DOTALL)
+_INSIDE_BODY = re.compile(r"\\.|\$\(|`", re.DOTALL)
+_BACKQUOTED = re.compile(r"(?:[^`\\]|\\.)*", re.DOTALL)
+_BACKQUOTE_ESCAPE = re.compile(r"\\([\\`$])")
 _USUAL = re.compile(r"[A-Za-z0-9 \t_./:=,@%+;&\n~*?-]*").fullmatch  # no character here is quoted, expanded or joins two words
 _USUAL_CHARACTERS = 4096  # the scanner counts what it reads, splitting does not
 # What sets a name otherwise than by `NAME=value`. Without quotes it is a word of its own, or it is no command of the shell.
@@ -117,10 +122,10 @@ def _scan(text: str, state: State) -> None:
             raise LimitExceededError(f"got a script of more than {limits.SCRIPT_TOKENS} tokens")
         part = _PARTS.get(kind)
         if part is not None:
-            word.append(part(match[0]))
-            open_word = True
-            if kind in _DOUBLE:
+            if kind in _DOUBLE and ("$(" in match[0] or "`" in match[0]):
                 position = _inner_of_quotes(text, match, state)
+            word.append(part(text[match.start() : position]))
+            open_word = True
             continue
         if kind in _INSIDE:
             position = _hash(text, match, word, open_word=open_word)
@@ -178,78 +183,81 @@ _PARTS: dict[str, Callable[[str], str]] = {
 def _separator(kind: str, match: re.Match[str], text: str, position: int, state: State) -> int:
     if kind == "redirect":
         state.redirected = match[0]
-    elif kind in {"here", "quote", "tag"}:
-        state.tags.append(match["tag"])
+    elif kind == "here":
+        tag, end = tag_at(text, position)
+        if tag and not _arithmetic(state):
+            state.tags.append((tag, text[position:end] == tag))
+            return end
+        state.redirected = match[0]
     elif kind == "end":
         if match[0] == "\n" and state.tags:
-            body, position = _here_document(text, position, state.tags.pop(0))
-            state.tags.clear()
+            body, position = _here_document(text, position, state)
             finish(state, "\n", body)
         else:
+            if match[0] in {"(", ")"} and text.startswith(match[0], position):
+                state.arithmetic = match[0] == "("
             finish(state, match[0])
     return position
 
 
-def _here_document(text: str, position: int, tag: str) -> tuple[str, int]:
-    start = position
-    while position < len(text):
-        end = text.find("\n", position)
-        line = text[position:] if end < 0 else text[position:end]
-        following = len(text) if end < 0 else end + 1
-        if line.strip() == tag:
-            return text[start:position], following
-        position = following
-    return text[start:], len(text)
+def _arithmetic(state: State) -> bool:
+    """Whether ``<<`` shifts a number here, or might: then what follows is read as commands, and nothing is hidden by it."""
+    return state.arithmetic or bool(state.words and "[" in state.words[-1] and "]" not in state.words[-1])
+
+
+def _here_document(text: str, position: int, state: State) -> tuple[str, int]:
+    """The body of the first here-document of this line, and where it ends; what follows it is read as commands."""
+    tag, expands = state.tags[0]
+    state.tags.clear()
+    found = body_end(text, position, tag)
+    end, following = (len(text), len(text)) if found is None else found
+    if expands:
+        _inner_of_body(text, position, end, state)
+    return text[position:end], following
 
 
 def _substitution(text: str, match: re.Match[str], state: State) -> tuple[int, str]:
-    start = match.end()
-    end = text.find("`", start) if match[0] == "`" else _closing(text, start)
-    if end < 0:
-        end = len(text)
-    _keep_inner(state, text[start:end])
-    return end + 1, f"$({text[start:end]})"
+    end = _keep_inner(text, match.end(), match[0], state)
+    return end, text[match.start() : end] if match[0] == "$(" else f"$({text[match.end() : end - 1]})"
 
 
-def _keep_inner(state: State, program: str) -> None:
+def _keep_inner(text: str, start: int, opening: str, state: State) -> int:
+    """Keep the program of a substitution that starts here; returns where the text goes on."""
+    if opening == "`":
+        match = _BACKQUOTED.match(text, start)
+        end = len(text) if match is None else match.end()
+        program = _BACKQUOTE_ESCAPE.sub(r"\1", text[start:end])
+    else:
+        end = closing(text, start)
+        end = len(text) if end < 0 else end
+        program = text[start:end]
+        if program[:1] == "(" and program[-1:] == ")":
+            program = program.replace("<<", "< <")  # of two readings, arithmetic has no here-document that could hide the rest
     state.handed_out = True
     state.inner.append((program, state.environment))
+    return min(end + 1, len(text))
 
 
 def _inner_of_quotes(text: str, match: re.Match[str], state: State) -> int:
     """Keep the programs inside a quoted word; returns where it ends, which quotes inside ``$(…)`` put further on."""
-    if "$(" not in match[0] and "`" not in match[0]:
-        return match.end()
-    start, limit = match.start(), match.end()
-    dollar = back = -2  # -1: there is none; before the start: look again
+    position = text.index('"', match.start()) + 1
     while True:
-        dollar = text.find("$(", start, limit) if -1 != dollar < start or limit > match.end() else dollar
-        back = text.find("`", start, limit) if -1 != back < start or limit > match.end() else back
-        if dollar < 0 and back < 0:
-            return limit
-        if dollar < 0 or 0 <= back < dollar:
-            begin = back + 1
-            end = text.find("`", begin)
-        else:
-            begin = dollar + 2
-            end = _closing(text, begin)
-        if end < 0:
-            _keep_inner(state, text[begin:])
+        found = _INSIDE_QUOTES.search(text, position)
+        if found is None:
             return len(text)
-        _keep_inner(state, text[begin:end])
-        start = end + 1
-        if end >= limit:
-            closing = text.find('"', end)
-            limit = len(text) if closing < 0 else closing + 1
+        position = found.end()
+        if found[0] == '"':
+            return position
+        if found[0][0] != "\\":
+            position = _keep_inner(text, position, found[0], state)
 
 
-def _closing(text: str, position: int) -> int:
-    depth = 1
-    for index in range(position, len(text)):
-        if text[index] == "(":
-            depth += 1
-        elif text[index] == ")":
-            depth -= 1
-            if not depth:
-                return index
-    return -1
+def _inner_of_body(text: str, position: int, end: int, state: State) -> None:
+    """Keep the programs inside a here-document whose tag is not quoted."""
+    while True:
+        found = _INSIDE_BODY.search(text, position, end)
+        if found is None:
+            return
+        position = found.end()
+        if found[0][0] != "\\":
+            position = _keep_inner(text, position, found[0], state)

@@ -8,7 +8,7 @@ import re
 import msgspec
 
 from modeltrust.references.env import Environment
-from modeltrust.references.expansion import LITERAL, UNQUOTED, alternatives, fields, protected, value_of
+from modeltrust.references.expansion import LITERAL, UNQUOTED, alternative, fields, protected, value_of
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 KEYWORDS = frozenset(
@@ -51,10 +51,12 @@ class State(msgspec.Struct, gc=False):
     words: list[str] = []
     commands: list[Command] = []
     inner: list[Inner] = []
-    tags: list[str] = []
+    tags: list[tuple[str, bool]] = []  # of here-documents, and whether what they hold is expanded
     piped: bool = False
     redirected: str = ""
     output: str = ""
+    here: str = ""  # the word behind <<<
+    arithmetic: bool = False  # between (( and )), where << is no here-document
     handed_out: bool = True  # somebody else holds the environment: it is copied before it changes
     loose: frozenset[str] = frozenset()
     chained: bool = False  # behind && or ||
@@ -76,6 +78,8 @@ def add_word(state: State, word: str) -> None:
     if state.redirected:
         if ">" in state.redirected:
             state.output = value_of(word, state.environment)
+        elif state.redirected.endswith("<<<"):
+            state.here = value_of(word, state.environment)
         state.redirected = ""
     elif "$" in word and state.positional and word.replace(UNQUOTED, "") in _ALL_POSITIONAL:
         words.extend(map(protected, state.positional))
@@ -95,11 +99,13 @@ def add_word(state: State, word: str) -> None:
 
 def finish(state: State, separator: str, body: str = "") -> None:
     """The command ends here; ``body`` is its here-document."""
+    if separator == "(" and "<" in state.redirected:
+        state.piped = True  # bash <(…)
     state.redirected = ""
     if state.words:
-        _command(state, state.words, body, separator)
+        _command(state, state.words, body or state.here, separator)
     state.words = []
-    state.output = ""
+    state.output = state.here = ""
     state.piped = separator == "|"
     if separator in {"(", ")", ";;"}:
         state.nested = True
@@ -139,9 +145,9 @@ def _record(state: State, words: list[str], environment: Environment, body: str)
     if not expanded:
         return
     state.commands.append(Command(expanded, environment, body, state.piped, state.output))
-    if any("${" in word for word in expanded):
-        other = alternatives(expanded)
-        if other != expanded:
+    if any("${" in word for word in words):
+        other = [part for word in words for part in (alternative(word, environment) if "${" in word else fields(word, environment))]
+        if other and other != expanded:
             state.commands.append(Command(other, environment, body, state.piped, state.output))
     if expanded[0] in _CHANGING:
         _change_positional(state, expanded)

@@ -2,11 +2,12 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import click
-import yaml
 
 from modeltrust.cli import files
+from modeltrust.cli.cluster import applied_or_printed
 from modeltrust.cli.models import listed, opened, plain_http_option
 from modeltrust.domain.digest import ContentDigest
 from modeltrust.domain.errors import InvalidInputError, MalformedError, quote
@@ -29,7 +30,8 @@ _KEY_BYTES = 65_536
 @click.option("--expires", metavar="DAYS", type=click.IntRange(1, _LONGEST_DAYS), required=True)
 @click.option("--content-digest", metavar="sha256:…", help="what was inspected (modeltrust digest DIR); else read from the source")
 @plain_http_option
-def command(*, name: str, key: Path, ticket: str, expires: int, content_digest: str | None, plain_http: bool) -> None:
+@applied_or_printed
+def command(*, name: str, key: Path, ticket: str, expires: int, content_digest: str | None, plain_http: bool) -> dict[str, Any]:
     """Countersign a pinned model of somebody else; prints a ModelAttestation with the approval as evidence.
 
     \b
@@ -42,8 +44,7 @@ def command(*, name: str, key: Path, ticket: str, expires: int, content_digest: 
     pem = files.read_file(key, max_bytes=_KEY_BYTES, what="a private key")
     now = int(time.time())
     payload = build_approval(identity, content, ticket=ticket, issued_at=now, expires_at=now + expires * _DAY)
-    document = approval_object(identity, sign_approval(payload, pem))
-    click.echo(yaml.safe_dump(document, sort_keys=False), nl=False)
+    return approval_object(identity, sign_approval(payload, pem))
 
 
 def _content_at(identity: Identity, *, plain_http: bool) -> ContentDigest:

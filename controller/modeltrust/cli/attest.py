@@ -3,12 +3,13 @@
 import secrets
 import time
 from pathlib import Path
+from typing import Any
 
 import click
-import yaml
 
 from modeltrust.api.compile import attestation_identity, evidence_of
 from modeltrust.cli import files
+from modeltrust.cli.cluster import applied_or_printed
 from modeltrust.cli.models import opened, plain_http_option
 from modeltrust.cli.signers import read_signers
 from modeltrust.domain.errors import InvalidInputError
@@ -28,9 +29,10 @@ _KEY_BYTES = 65_536
 @click.option("--model", metavar="REF@REV", help="which model this is; required with DIR")
 @click.option("--serial", type=click.IntRange(min=0), help="grows with every statement about a model; default: the time")
 @plain_http_option
+@applied_or_printed
 def command(  # noqa: PLR0913 - one parameter per option
     *, name: str, trust: str, key: Path, audience: str, model: str | None, serial: int | None, plain_http: bool
-) -> None:
+) -> dict[str, Any]:
     """Verify a model and print a ModelAttestation with the signed statement as evidence.
 
     The statement holds facts, not a verdict: an unsigned model gets one too, which says so.
@@ -54,7 +56,7 @@ def command(  # noqa: PLR0913 - one parameter per option
     with opened(name, plain_http=plain_http) as source:
         report = examiner().examine(order, source)
     statement = seal(report, order=order, evaluations=(), audience=audience, serial=serial or now, now=now, key=pem)
-    click.echo(yaml.safe_dump(attestation_object(identity, statement), sort_keys=False), nl=False)
+    return attestation_object(identity, statement)
 
 
 def _identity(name: str, model: str | None) -> Identity:

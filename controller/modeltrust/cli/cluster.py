@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import click
+import yaml
 
 from modeltrust.cli import files
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidInputError, quote
+from modeltrust.kube import paths
 from modeltrust.kube.access import from_kubeconfig, in_cluster
 from modeltrust.kube.client import ApiServer
 from modeltrust.wiring.snapshot import Trusted, attestors_of_cluster, release_namespace, trust_of_cluster, trust_of_folder
+
+_MANAGER = "modeltrust-cli"  # of the fields that a person applies
 
 
 def reaching(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -26,6 +30,27 @@ def reaching(function: Callable[..., Any]) -> Callable[..., Any]:
     option = click.option("--context", metavar="NAME", default="", help="of the kubeconfig; default: its current one")
     path = click.option("--kubeconfig", metavar="FILE", type=Path, help="default: $KUBECONFIG, then ~/.kube/config")
     return path(option(reached))
+
+
+def applied_or_printed(function: Callable[..., dict[str, Any]]) -> Callable[..., None]:
+    """The option ``--apply`` and those of a cluster, for a command that makes one ModelAttestation: it is printed, or applied."""
+
+    @functools.wraps(function)
+    def emitted(*, applying: bool, kubeconfig: Path | None, context: str, **rest: Any) -> None:
+        if not applying and (kubeconfig is not None or context):
+            raise InvalidInputError("got --kubeconfig or --context without --apply, which alone needs a cluster")
+        document = function(**rest)
+        if not applying:
+            click.echo(yaml.safe_dump(document, sort_keys=False), nl=False)
+            return
+        name = document["metadata"]["name"]
+        connect(kubeconfig, context).apply(paths.ours("modelattestations", name), document, manager=_MANAGER)
+        click.echo(f"applied ModelAttestation {name}", err=True)
+
+    applying = click.option("--apply", "applying", is_flag=True, help="apply it to the cluster; without, it is printed")
+    option = click.option("--context", metavar="NAME", default="", help="with --apply: of the kubeconfig")
+    path = click.option("--kubeconfig", metavar="FILE", type=Path, help="with --apply; default: $KUBECONFIG, then ~/.kube/config")
+    return applying(path(option(emitted)))
 
 
 def trusting(function: Callable[..., Any]) -> Callable[..., Any]:

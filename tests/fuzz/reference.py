@@ -12,6 +12,7 @@ from typing import Any
 from tests.fuzz.world import ENFORCED, MODEL, REVISION
 from tests.support.trusted import ADAPTER
 
+_ATTESTED = {MODEL, f"hf://{MODEL}"}  # vLLM refuses the second: nothing is loaded
 _HUB = "https://huggingface.co"
 _JUDGED = {"CREATE", "UPDATE"}
 _PATHS = {  # where each kind, as Kubernetes itself defines it, has its Pod spec
@@ -68,8 +69,9 @@ def _container(container: dict[str, Any]) -> Iterator[str]:
     yield from loads
     if _names_model(words):
         entries = [entry for entry in _list(container.get("env")) if isinstance(entry, dict) and entry.get("name") == "HF_ENDPOINT"]
-        if entries and entries[-1].get("value") not in {_HUB, f"{_HUB}/", "", None}:  # of several entries the last one wins
-            yield f"HF_ENDPOINT {entries[-1].get('value')}"
+        value = entries[-1].get("value") if entries else None  # of several entries the last one wins
+        if str(value or _HUB).rstrip("/") != _HUB:  # as the client itself strips it
+            yield f"HF_ENDPOINT {value}"
 
 
 def _loads(words: list[str]) -> Iterator[str]:
@@ -82,7 +84,7 @@ def _loads(words: list[str]) -> Iterator[str]:
             for command in " ".join(inner).split(";"):
                 yield from _loads(command.split())
     elif words[:2] == ["vllm", "serve"] and len(words) > 2:
-        if not words[2].startswith("-") and words[2] != MODEL and "--model" not in " ".join(words):
+        if not words[2].startswith("-") and words[2] not in _ATTESTED and "--model" not in " ".join(words):
             yield f"vllm serve {words[2]}"
         yield from _pinned(words)
         if {"--trust-remote-code", "--trust_remote_code"} & set(words):

@@ -27,6 +27,7 @@ SLOW_SECONDS = 0.1  # twice what one accepted review may take (design/admission.
 MEMORY_BYTES = 48 << 20  # growth after warming up that is no leak: allocator, counters
 _WARM = 2000  # cases before memory is measured
 _SHOWN = 20
+_SHOWN_CHARACTERS = 20_000  # of each finding; `--case` shows it whole
 
 
 @dataclass(slots=True)
@@ -179,11 +180,16 @@ def main() -> int:
         case = fuzzer.shrink(options.case)
         write(f"{describe(case)}\n{fuzzer.wrong(case) or 'as it should be'}\n")
         return int(bool(fuzzer.wrong(case)))
-    report = fuzzer.run(seconds=options.seconds, cases=options.cases)
+
+    def found(why: str, number: int) -> None:
+        write(f"seed {options.seed} case {number}: {why}\n")
+        sys.stdout.flush()
+
+    report = fuzzer.run(seconds=options.seconds, cases=options.cases, found=found)
     for why, number in report.findings[:_SHOWN]:
         write(f"\nseed {options.seed} case {number}: {why}\n")
         if number >= 0:
-            write(f"{describe(fuzzer.shrink(number))}\n")
+            write(f"{describe(fuzzer.shrink(number))[:_SHOWN_CHARACTERS]}\n")
     write(f"{report.summary()}\n")
     return int(bool(report.findings))
 

@@ -27,6 +27,8 @@ def note(volumes: Volumes, listed: list[Volume]) -> None:
     """Take note of the volumes of a Pod."""
     for index, volume in enumerate(listed):
         name = volume.name or str(index)
+        if name in volumes.by_name:  # no Pod may have two, templates of other kinds may: each is reported
+            name = f"{name}#{index}"
         volumes.by_name[name] = (volume, index)
         if volume.empty_dir is None and volume.image is None and _outlives(volume):
             volumes.outliving.add(name)

@@ -199,3 +199,9 @@ def test_every_suffix_that_may_stay_unsigned_is_known_here() -> None:
     assert signature._UNSIGNED_NAMES == volumes._DOCUMENT_NAMES
     assert is_covered("/models/model.safetensors")
     assert is_covered("/models")
+
+
+def test_of_two_volumes_of_one_name_both_are_reported() -> None:
+    images = [{"name": "models", "image": {"reference": f"registry.example/{name}@{DIGEST}"}} for name in "ab"]
+    workload = extract(_serve("/models", None) | {"spec": _serve("/models", None)["spec"] | {"volumes": images}})
+    assert found(workload) == [f"base oci://registry.example/a@{DIGEST}", f"image oci://registry.example/b@{DIGEST}"]

@@ -69,6 +69,15 @@ def test_deleting_is_never_held_up() -> None:
     assert Hook().ask(body)["allowed"] is True
 
 
+@pytest.mark.parametrize("obj", [None, [], "main", 7, [{"kind": "Pod"}]])
+@pytest.mark.parametrize("namespace", ["team-a", "nobody-s", ""])
+def test_a_review_without_an_object_is_denied_wherever_it_goes(obj: Any, namespace: str) -> None:
+    document = json.loads(reviews.review(reviews.pod()))
+    document["request"].update(object=obj, namespace=namespace)
+    response = Hook().ask(json.dumps(document).encode())
+    assert (response["allowed"], "without an object" in response["status"]["message"]) == (False, True)
+
+
 def test_an_ephemeral_container_is_judged() -> None:
     document = reviews.pod()
     document["spec"]["ephemeralContainers"] = [

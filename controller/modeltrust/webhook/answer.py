@@ -158,7 +158,9 @@ class Answerer:
         if review.operation not in _JUDGED:
             text = f"got operation {quote(review.operation)}, expected CREATE or UPDATE"
             return _Verdict(refusal(Reason.UNRESOLVED_REFERENCE, text))
-        if memoryview(review.object)[:1] != b"{":  # the API server always sends one: whatever this is, nobody's policy can be asked
+        if (
+            bytes(memoryview(review.object)[:1]) != b"{"
+        ):  # the API server always sends one: whatever this is, nobody's policy can be asked
             return _Verdict(refusal(Reason.UNRESOLVED_REFERENCE, "got a review without an object, expected one"))
         unchanged = reviews.unchanged(review, self._annotations, self._labels)
         if review.kind.group == _OURS:

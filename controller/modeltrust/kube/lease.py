@@ -5,7 +5,7 @@ here, from when a renewal was *seen*, and never compared with another machine's 
 end; and whoever loses it must end, since a thread cannot be stopped within a write (F84).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ _GROUP = "coordination.k8s.io/v1"
 class Lease:
     """One candidate for one Lease. ``attempt`` is called by one thread; ``leading`` by any."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what time is, who it is and whose
         self,
         *,
         api: ApiServer,
@@ -29,6 +29,7 @@ class Lease:
         identity: str,
         clock: Callable[[], float],
         wall: Callable[[], float],
+        owner: Callable[[], Mapping[str, Any] | None] = lambda: None,
     ) -> None:
         """Begin as nobody.
 
@@ -39,6 +40,7 @@ class Lease:
             identity: of this process; two processes never share one.
             clock: seconds that pass while the machine sleeps, too, and that nobody sets.
             wall: unix seconds, written down for people and never compared.
+            owner: an ownerReference for the Lease, asked for when it is made; may raise ModelTrustError.
         """
         self._api = api
         self._collection = paths.group(_GROUP, "leases", namespace=namespace)
@@ -47,6 +49,7 @@ class Lease:
         self._identity = identity
         self._clock = clock
         self._wall = wall
+        self._owner = owner
         self._seen: Any = None
         self._seen_at = 0.0
         self._until = float("-inf")
@@ -93,10 +96,11 @@ class Lease:
             return
 
     def _create(self, started: float) -> bool:
+        owner = self._owner()
         body = {
             "apiVersion": _GROUP,
             "kind": "Lease",
-            "metadata": {"name": self._name},
+            "metadata": {"name": self._name, "ownerReferences": [] if owner is None else [dict(owner)]},
             "spec": self._held(acquired=self._time(), transitions=0),
         }
         made = self._api.create_object(self._collection, body)

@@ -3,13 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from modeltrust.domain.errors import ModelTrustError, NotFoundError
-from modeltrust.kube import paths
-from modeltrust.kube.client import RefusedError
+from modeltrust.domain.errors import ModelTrustError
 from modeltrust.operator.certificates import CONFIGURATION, Certificates, Objects
+from modeltrust.operator.owner import owner
 from modeltrust.telemetry import OperatorTelemetry
-
-_ACCOUNT = "modeltrust-operator"
 
 
 class Tells(Protocol):
@@ -65,16 +62,8 @@ class CertificateRound:
             self._namespace,
             drifted=self._drifted,
             event=lambda reason, message: self._telemetry.log("certificates", reason=reason, message=message),
-            owner=self._owner(),
+            owner=owner(self._api, self._namespace),
         )
-
-    def _owner(self) -> Mapping[str, Any] | None:
-        """The service account that the chart made: what it owns goes with it at an uninstall."""
-        try:
-            account = self._api.get_object(paths.core("serviceaccounts", _ACCOUNT, namespace=self._namespace))
-        except (NotFoundError, RefusedError):
-            return None
-        return {"apiVersion": "v1", "kind": "ServiceAccount", "name": _ACCOUNT, "uid": account["metadata"]["uid"]}
 
     def _drifted(self, drifts: tuple[str, ...]) -> None:
         self._telemetry.configuration_drift.set(len(drifts))

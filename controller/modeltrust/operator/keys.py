@@ -17,6 +17,7 @@ from modeltrust.kube import paths
 from modeltrust.kube.client import ConflictError, Object
 from modeltrust.operator.attestor_list import merged, read_entries, write_entries
 from modeltrust.operator.key_ring import Request, Ring, turn
+from modeltrust.operator.owner import owner
 from modeltrust.operator.writes import Writes
 from modeltrust.policy.wording import moment
 from modeltrust.verification.attest import load_attestor_key
@@ -120,7 +121,7 @@ class Keys:
         try:
             secret = self._writes.get_object(path)
         except NotFoundError:
-            body = _secret_body(self._secret, Ring(current=new_key(), signing_at=self._now()))
+            body = self._owned(_secret_body(self._secret, Ring(current=new_key(), signing_at=self._now())))
             made = self._writes.create_object(paths.core("secrets", namespace=self._namespace), body)
             return (self._writes.get_object(path), False) if made is None else (made, True)
         if secret.get("data"):
@@ -134,6 +135,12 @@ class Keys:
         metadata["annotations"] = annotations | body["metadata"]["annotations"]
         path = paths.core("secrets", self._secret, namespace=self._namespace)
         return self._writes.replace(path, {**secret, "metadata": metadata, "data": body["data"]})
+
+    def _owned(self, value: Object) -> Object:
+        """What we make goes with the release; what somebody else has made stays theirs."""
+        found = owner(self._writes, self._namespace)
+        references = [dict(found)] if found is not None else []
+        return {**value, "metadata": {**value["metadata"], "ownerReferences": references}}
 
     def _publish(self, ring: Ring, *, compromised: bool) -> bool:
         """The public halves into the ConfigMap; returns whether they were there already."""
@@ -162,7 +169,7 @@ class Keys:
         value = {**found, "metadata": metadata, "data": {**(found.get("data") or {}), ATTESTORS_KEY: text}}
         if "resourceVersion" in metadata:
             self._writes.replace(path, value)
-        elif self._writes.create_object(paths.core("configmaps", namespace=self._namespace), value) is None:
+        elif self._writes.create_object(paths.core("configmaps", namespace=self._namespace), self._owned(value)) is None:
             raise ConflictError(f"the ConfigMap {quote(self._config_map)} appeared while it was being made")
 
 

@@ -23,6 +23,7 @@ from modeltrust.kube.access import from_kubeconfig, in_cluster
 from modeltrust.kube.client import ApiServer
 from modeltrust.kube.lease import Lease, keep
 from modeltrust.operator.assembly import Assembly, assemble
+from modeltrust.operator.owner import owner
 from modeltrust.operator.watching import Forward
 from modeltrust.store.sink import Kind
 from modeltrust.telemetry import OperatorTelemetry
@@ -98,13 +99,15 @@ class _Process:
         self._telemetry = OperatorTelemetry()
         self._stopping = threading.Event()
         self._access = in_cluster() if settings.kubeconfig is None else from_kubeconfig(settings.kubeconfig)
+        api = ApiServer(self._access, seconds=limits.LEASE_REQUEST_SECONDS)
         self._lease = Lease(
-            api=ApiServer(self._access, seconds=limits.LEASE_REQUEST_SECONDS),
+            api=api,
             namespace=settings.namespace,
             name=settings.lease,
             identity=f"{settings.identity}_{secrets.token_hex(8)}",
             clock=_boot_time,
             wall=time.time,
+            owner=lambda: owner(api, settings.namespace),
         )
         self._assembly: Assembly | None = None
 

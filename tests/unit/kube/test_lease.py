@@ -244,3 +244,14 @@ def test_an_outage_longer_than_the_renewal_ends_the_leader(lease: Make, cluster:
     assert said[0] == "won"
     assert said[-1].startswith("lost: ")
     assert len(said) <= 7
+
+
+def test_a_lease_goes_with_whom_it_belongs_to(cluster: ClusterSimulator, api: ApiServer) -> None:
+    clock = Clock()
+    ours = Lease(api=api, namespace="ns", name="l", identity="a", clock=clock, wall=clock, owner=lambda: {"uid": "an-uid"})
+
+    assert ours.attempt() is True
+    assert ours.attempt() is True
+    found = cluster.find(LEASES, "l")
+    assert found is not None
+    assert found["metadata"]["ownerReferences"] == [{"uid": "an-uid"}]

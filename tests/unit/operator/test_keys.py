@@ -277,3 +277,22 @@ def test_a_secret_without_times_is_as_old_as_can_be(keys: Keys, cluster: Cluster
     cluster.put(SECRETS, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
     keys.refresh()
     assert len(keys.held()) == 1
+
+
+def test_what_the_operator_makes_goes_with_the_release_and_a_trust_file_of_somebody_elses_stays(
+    cluster: ClusterSimulator, make: Make
+) -> None:
+    cluster.put(paths.core("serviceaccounts", namespace="release"), {"metadata": {"name": "modeltrust-operator", "uid": "an-uid"}})
+    make().refresh()
+    assert [owners(cluster, *where) for where in ((SECRETS, SECRET), (MAPS, MAP))] == [["an-uid"], ["an-uid"]]
+
+    cluster.remove(MAPS, MAP)
+    cluster.put(MAPS, {"metadata": {"name": MAP}, "data": {}})
+    make().refresh()
+    assert owners(cluster, MAPS, MAP) == []
+
+
+def owners(cluster: ClusterSimulator, collection: str, name: str) -> list[str]:
+    found = cluster.find(collection, name)
+    assert found is not None
+    return [entry["uid"] for entry in found["metadata"].get("ownerReferences", [])]

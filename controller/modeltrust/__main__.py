@@ -33,6 +33,10 @@ def main() -> int:  # noqa: PLR0911 - one for each process
         from modeltrust.job.evaluate import main as evaluate  # noqa: PLC0415 - talks to models that nobody trusts yet
 
         return evaluate(sys.argv[3:])
+    if sys.argv[1:3] == ["job", "monitor"]:
+        from modeltrust.job.monitor import main as monitor  # noqa: PLC0415 - talks to a live model server
+
+        return monitor(sys.argv[3:])
     from modeltrust.cli.main import main as cli  # noqa: PLC0415 - and the reverse
 
     return cli(sys.argv[1:])

@@ -11,6 +11,7 @@ import msgspec
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidReferenceError, LimitExceededError, MalformedError, quote
 from modeltrust.domain.evaluation import EvaluationOrder, EvaluationReport
+from modeltrust.domain.monitoring import MonitorOrder, MonitorReport
 from modeltrust.domain.reference import parse_identity_key
 
 T = TypeVar("T")
@@ -22,7 +23,7 @@ def _wire(shape: type) -> Any:
     return msgspec.defstruct("Document", fields, frozen=True, forbid_unknown_fields=True)
 
 
-_WIRES: dict[type, Any] = {shape: _wire(shape) for shape in (EvaluationOrder, EvaluationReport)}
+_WIRES: dict[type, Any] = {shape: _wire(shape) for shape in (EvaluationOrder, EvaluationReport, MonitorOrder, MonitorReport)}
 _NONCE_CHARACTERS = 32
 _HEX = frozenset("0123456789abcdef")
 
@@ -66,6 +67,49 @@ def decode_evaluation_report(data: bytes) -> EvaluationReport:
         LimitExceededError: larger than any report.
     """
     report = _decode(data, EvaluationReport, limits.EVALUATION_REPORT_BYTES)
+    _check_nonce(report.nonce)
+    return report
+
+
+def encode_monitor_order(order: MonitorOrder) -> bytes:
+    """An order of one round as JSON bytes; it holds the token of the server."""
+    return _encode(order)
+
+
+def decode_monitor_order(data: bytes) -> MonitorOrder:
+    """Read an order of one round.
+
+    Raises:
+        MalformedError: not what ``encode_monitor_order`` writes.
+        LimitExceededError: larger than any order.
+    """
+    order = _decode(data, MonitorOrder, limits.EVALUATION_ORDER_BYTES)
+    _check_nonce(order.nonce)
+    if not 0 < order.deadline_seconds <= limits.MONITOR_SECONDS:
+        raise MalformedError(f"got a deadline of {order.deadline_seconds} s, expected at most {limits.MONITOR_SECONDS}")
+    return order
+
+
+def encode_monitor_report(report: MonitorReport) -> bytes:
+    """A report of one round as JSON bytes.
+
+    Raises:
+        LimitExceededError: nobody would read it.
+    """
+    data = _encode(report)
+    if len(data) > limits.MONITOR_REPORT_BYTES:
+        raise LimitExceededError(f"got a report of {len(data)} bytes, expected at most {limits.MONITOR_REPORT_BYTES}")
+    return data
+
+
+def decode_monitor_report(data: bytes) -> MonitorReport:
+    """Read a report of one round.
+
+    Raises:
+        MalformedError: not what ``encode_monitor_report`` writes.
+        LimitExceededError: larger than any report.
+    """
+    report = _decode(data, MonitorReport, limits.MONITOR_REPORT_BYTES)
     _check_nonce(report.nonce)
     return report
 

@@ -362,3 +362,15 @@ JOB_RETRIES = 2  # Pods of one Job that may be lost
 JOB_SECONDS = 6 * 3600  # of one Job: 4 TiB at 200 MB/s
 JOB_KEPT_SECONDS = 1_800  # an ended Job and its log, for whoever asks later: three times the operator's longest pause
 JOB_ORDER_BYTES = 1_000_000  # Kubernetes' bound on a Secret is 1 MiB
+
+# --- monitoring of what is served (facts/evals.md, section 10) ------------------------------------------------------------------
+MONITOR_IDENTITY_PROBES = 40  # drawn for the identity stream in each round
+MONITOR_IDENTITY_TOKENS = 8  # of a fingerprint's answers: the first tokens tell models apart, and 240 bytes each are kept
+MONITOR_POOL = 120  # prompts in a fingerprint, over all kinds of tasks
+MONITOR_CANARY_PROBES = 4  # drawn for each trigger in each round, with a question without trigger beside each
+MONITOR_REPORT_BYTES = 64 * 1024  # numbers of one round
+MONITOR_FINGERPRINT_BYTES = 700 * 1024  # as gzip: a Secret holds 1 MiB in base64
+MONITOR_FINGERPRINT_UNPACKED_BYTES = 16 * 1024 * 1024
+MONITOR_SECONDS = 1_800  # longest round
+MONITOR_SERVICES = 32  # live servers that one suite watches
+MONITOR_CRON_DAYS = 366 * 5  # how far ahead a schedule is searched: 29 February comes within five years

@@ -21,6 +21,7 @@ _WORDS = re.compile(r"[\w./:@=+-]+")
 _BUSYBOX = "busybox"
 _HAND_OVER = frozenset({"alias", "flock", "parallel", "runuser", "script", "sg", "su", "trap", "watch"})  # a word to a shell
 _WITH_VALUE = frozenset({"-o", "+o", "-O", "+O", "--rcfile", "--init-file"})  # of shells
+_APPENDING = frozenset({"xargs", "parallel", "find"})  # wrappers that add words behind those that stand here
 _SOURCING = frozenset({".", "source"})
 _READERS = frozenset({"python", "eval"})  # what reads programs, and is no shell
 _SKIPPED_BETWEEN = 6  # options (with values) between a program and its sub command
@@ -128,7 +129,7 @@ def open_words(scan: Scan, words: Words, environment: Environment) -> list[Invoc
 def open_script(scan: Scan, text: str, environment: Environment, locator: str) -> list[Invocation]:
     """Everything that a shell program runs."""
     found: list[Invocation] = []
-    _script(scan, text, environment, _Origin(locator, [], 0), found)
+    _script(scan, text, environment, _Origin(locator, None, 0), found)
     return found
 
 
@@ -136,7 +137,7 @@ class _Origin(msgspec.Struct, gc=False):
     """Where a script stands: its locator, what ``"$@"`` stands for, and how many shells are around it."""
 
     locator: str
-    positional: list[str]
+    positional: list[str] | None
     depth: int
 
 
@@ -166,7 +167,7 @@ def _open(scan: Scan, words: Words, environment: Environment, depth: int, found:
         environment = _with_assignments(items, index, environment)
         name = base_name(items[index])
     if name in tables.shells or name == "eval":
-        _shell(scan, words, environment, _Origin(words.base, [], depth), index, found)
+        _shell(scan, words, environment, _Origin(words.base, None, depth), index, found)
     else:
         call = _recognised(tables, words, environment, index, name)
         found.append(call)
@@ -184,7 +185,7 @@ def _handed_over(scan: Scan, words: Words, environment: Environment, index: int,
             continue
         _inside(scan.tables, Words(_WORDS.findall(text), words.locator(place)), environment, found)
         if handing or _mentions(scan.tables, text):
-            _script(scan, text, environment, _Origin(words.locator(place), [], depth), found)
+            _script(scan, text, environment, _Origin(words.locator(place), None, depth), found)
 
 
 def _inside(tables: Tables, words: Words, environment: Environment, found: list[Invocation]) -> None:
@@ -256,7 +257,9 @@ def _shell(scan: Scan, words: Words, environment: Environment, origin: _Origin, 
         if "c" in word[1:] and word[:2] != "--":
             place += 1 + (items[place + 1 : place + 2] == ["--"])
             if place < len(items):
-                origin.locator, origin.positional = words.locator(place), items[place + 1 :]
+                origin.locator = words.locator(place)
+                appended = any(base_name(word) in _APPENDING for word in items[:index])
+                origin.positional = None if appended else items[place + 1 :]
                 _script(scan, items[place], environment, origin, found)
                 return
             break  # xargs sh -c
@@ -274,11 +277,11 @@ def _script(scan: Scan, text: str, environment: Environment, origin: _Origin, fo
         start = len(found)
         _open(scan, Words(command.words, origin.locator), command.environment, below, found)
         if command.words[0] in _SOURCING:
-            _sourced(scan, command, _Origin(origin.locator, [], below), found)
+            _sourced(scan, command, _Origin(origin.locator, None, below), found)
         elif command.body or command.output or command.piped:
-            _attach(scan, command, found[start:], _Origin(origin.locator, [], below), found)
+            _attach(scan, command, found[start:], _Origin(origin.locator, None, below), found)
     for part, known in inner:
-        _script(scan, part, known, _Origin(origin.locator, [], below), found)
+        _script(scan, part, known, _Origin(origin.locator, None, below), found)
 
 
 def _sourced(scan: Scan, command: Command, origin: _Origin, found: list[Invocation]) -> None:

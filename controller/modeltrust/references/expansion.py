@@ -42,6 +42,11 @@ def loose_names(text: str, environment: Environment) -> frozenset[str]:
     return frozenset(found)
 
 
+def rereads(text: str) -> bool:
+    """Whether a program may run text as commands of its own shell, which then may change what it wants."""
+    return _REREAD.search(text) is not None
+
+
 def unescape(text: str) -> str:
     r"""The inside of ``$'…'``: ``\x76`` is ``v``."""
     return _ANSI.sub(_letter, text)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError, MalformedError
 from modeltrust.references.env import Environment
-from modeltrust.references.expansion import UNQUOTED, cleaned, loose_names, protected, unescape
+from modeltrust.references.expansion import UNQUOTED, cleaned, loose_names, protected, rereads, unescape
 from modeltrust.references.shell_commands import KEYWORDS, POSITIONAL, Command, Inner, State, add_word, finish, own_values
 from modeltrust.references.substitutions import body_end, closing, tag_at
 
@@ -49,13 +49,13 @@ _SETS_OTHERWISE = frozenset(
 _FUNCTION = re.compile(r"\(\s*\)|(?<!\w)function\s")
 
 
-def parse_script(text: str, environment: Environment, positional: list[str]) -> tuple[list[Command], list[Inner]]:
+def parse_script(text: str, environment: Environment, positional: list[str] | None) -> tuple[list[Command], list[Inner]]:
     """Split a program into its simple commands.
 
     Args:
         text: the program.
         environment: names and values at its start; its assignments change a copy.
-        positional: ``$0``, then what ``"$@"`` stands for.
+        positional: ``$0``, then what ``"$@"`` stands for; None where that cannot be known.
 
     Returns:
         The commands in order, and the programs found inside ``$(…)`` and backquotes, each with its environment.
@@ -65,7 +65,7 @@ def parse_script(text: str, environment: Environment, positional: list[str]) -> 
     """
     if len(text) > limits.SCRIPT_BYTES:
         raise LimitExceededError(f"got a script of {len(text)} characters, expected at most {limits.SCRIPT_BYTES}")
-    state = State(environment, positional[1:])
+    state = State(environment, None if positional is None else positional[1:])
     if len(text) <= _USUAL_CHARACTERS and _USUAL(text) and _plain_words(text):
         _split(text, state)
     else:
@@ -96,16 +96,17 @@ def _split(text: str, state: State) -> None:
             state.commands.append(Command(words, state.environment))
 
 
-def _prepare(text: str, state: State, positional: list[str]) -> None:
+def _prepare(text: str, state: State, positional: list[str] | None) -> None:
     """Decide which names have a value that can be known by reading on in one pass."""
     state.loose = loose_names(text, state.environment)
     function = _FUNCTION.search(text) is not None  # it has positional parameters of its own
+    positional = positional or []
     if state.loose or (positional and "$" in text):
         values = own_values(state)
         values.update(dict.fromkeys(state.loose))
         values.update({str(index): None if function else word for index, word in enumerate(positional[:POSITIONAL])})
-    if function:
-        state.positional = []
+    if function or rereads(text):
+        state.positional = None
 
 
 def _scan(text: str, state: State) -> None:

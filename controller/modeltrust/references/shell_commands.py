@@ -17,6 +17,7 @@ KEYWORDS = frozenset(
 _BRANCHES = frozenset({"if", "then", "else", "elif", "do", "while", "until", "{"})
 _DECLARING = frozenset({"declare", "local", "readonly", "typeset"})
 _ALL_POSITIONAL = frozenset({"$@", "$*", "${@}", "${*}"})
+_PREFIXES = frozenset({"builtin", "command"})
 _CHANGING = frozenset({"set", "shift"})
 POSITIONAL = 10  # $0 to $9
 _DOLLAR = re.compile(f"[${LITERAL}]")
@@ -47,7 +48,7 @@ class State(msgspec.Struct, gc=False):
     """What has been read so far, and what is known here."""
 
     environment: Environment
-    positional: list[str]
+    positional: list[str] | None  # what "$@" stands for; None where that cannot be known
     words: list[str] = []
     commands: list[Command] = []
     inner: list[Inner] = []
@@ -81,8 +82,8 @@ def add_word(state: State, word: str) -> None:
         elif state.redirected.endswith("<<<"):
             state.here = value_of(word, state.environment)
         state.redirected = ""
-    elif "$" in word and state.positional and word.replace(UNQUOTED, "") in _ALL_POSITIONAL:
-        words.extend(map(protected, state.positional))
+    elif "$" in word and state.positional is not None and word.replace(UNQUOTED, "") in _ALL_POSITIONAL:
+        words.extend(_parameters(word, state))
     elif words:
         if word == "{" and words[0] == "function":
             words.clear()
@@ -95,6 +96,18 @@ def add_word(state: State, word: str) -> None:
         state.skipping = word == "-a"  # exec -a NAME
     else:
         words.append(word)
+
+
+def _parameters(word: str, state: State) -> list[str]:
+    """What ``"$@"`` becomes; without quotes each is split, and ``"$*"`` is one word."""
+    values = state.positional or []
+    if UNQUOTED in word:
+        separators = state.environment.values.get("IFS") or ""
+        text = " ".join(values)
+        values = "".join(" " if letter in separators else letter for letter in text).split() if separators else text.split()
+    elif "*" in word:
+        values = [" ".join(values)]
+    return list(map(protected, values))
 
 
 def finish(state: State, separator: str, body: str = "") -> None:
@@ -137,6 +150,10 @@ def _command(state: State, words: list[str], body: str, separator: str) -> None:
     if own is state.environment:
         state.handed_out = True
     _record(state, words, own, body)
+    if separator in {"|", "&"}:
+        changed = state.commands[-1].words[0] if state.commands else ""
+        if changed in _CHANGING:
+            _forget_positional(state)
 
 
 def _record(state: State, words: list[str], environment: Environment, body: str) -> None:
@@ -151,6 +168,8 @@ def _record(state: State, words: list[str], environment: Environment, body: str)
             state.commands.append(Command(other, environment, body, state.piped, state.output))
     if expanded[0] in _CHANGING:
         _change_positional(state, expanded)
+    elif expanded[0] in _PREFIXES and not _CHANGING.isdisjoint(expanded[1:3]):
+        _forget_positional(state)
 
 
 def _assignments(words: list[str], environment: Environment, loose: frozenset[str]) -> tuple[list[str], dict[str, str | None]]:
@@ -176,17 +195,43 @@ def _assign(state: State, name: str, value: str | None, separator: str) -> None:
 
 
 def _change_positional(state: State, words: list[str]) -> None:
-    if words[0] == "shift":
-        state.positional = state.positional[_count(words[1:2]) :]
-    elif "--" in words:
-        state.positional = words[words.index("--") + 1 :]
+    """``set`` and ``shift``; what may or may not have happened leaves nothing that is known."""
+    if state.nested or state.chained or state.piped:
+        changed = None
+    elif words[0] == "shift":
+        count = _count(words[1:2])
+        known = state.positional
+        changed = None if known is None or count is None or count > len(known) else known[count:]
+    elif all(word[:1] in {"-", "+"} and word not in {"-", "--"} for word in _without_values(words[1:])):
+        return  # set -eu
     else:
+        place = words.index("--") if "--" in words else 0
+        certain = place and all(word[:1] in {"-", "+"} and word != "-" for word in _without_values(words[1:place]))
+        changed = words[place + 1 :] if certain else None
+    if changed is None:
+        _forget_positional(state)
         return
-    certain = not state.nested and not state.chained
-    values, words = own_values(state), state.positional
+    state.positional = changed
+    values = own_values(state)
     for index in range(1, POSITIONAL):
-        values[str(index)] = words[index - 1] if certain and index <= len(words) else None
+        values[str(index)] = changed[index - 1] if index <= len(changed) else None
 
 
-def _count(words: list[str]) -> int:
-    return int(words[0]) if words and words[0].isdecimal() and len(words[0]) <= 3 else 1  # noqa: PLR2004 - digits of a count
+def _forget_positional(state: State) -> None:
+    state.positional = None
+    own_values(state).update({str(index): None for index in range(1, POSITIONAL)})
+
+
+def _without_values(words: list[str]) -> list[str]:
+    """The words of ``set`` but the names behind ``-o``."""
+    return [
+        word
+        for index, word in enumerate(words)
+        if not (index and words[index - 1][:1] in {"-", "+"} and words[index - 1][-1:] == "o")
+    ]
+
+
+def _count(words: list[str]) -> int | None:
+    if not words:
+        return 1
+    return int(words[0]) if words[0].isdecimal() and len(words[0]) <= 3 else None  # noqa: PLR2004 - digits of a count

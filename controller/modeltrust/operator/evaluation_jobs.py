@@ -5,7 +5,10 @@ the engines are ready. Its report is the last line of the log of the one Pod tha
 compared with the plan that follows from the nonce. The name follows from the commitment, which is public; the nonce is not.
 """
 
-from collections.abc import Mapping
+import math
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Protocol
 
 from modeltrust.api import work
@@ -49,7 +52,14 @@ class JobEvaluator:
     """Safe to call from several threads for different models."""
 
     def __init__(
-        self, api: Writes, models: Models, *, namespace: str, image: str, at_once: int = limits.EVALUATIONS_AT_ONCE
+        self,
+        api: Writes,
+        models: Models,
+        *,
+        namespace: str,
+        image: str,
+        at_once: int = limits.EVALUATIONS_AT_ONCE,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """Begin without contacting anybody.
 
@@ -59,12 +69,14 @@ class JobEvaluator:
             namespace: of the Jobs, which nobody else may write to.
             image: ours, by digest.
             at_once: runs that have not ended.
+            now: unix seconds.
         """
         self._api = api
         self._models = models
         self._namespace = namespace
         self._image = image
         self._at_once = at_once
+        self._now = now
 
     def evaluate(self, examination: Examination) -> EvaluationReport | Running:
         """See ``Evaluator.evaluate``."""
@@ -133,9 +145,12 @@ class JobEvaluator:
         value = pods.engine(job, name, settings=examination.settings, image=self._image, digest=digest, file=file)
         engine = self._make("jobs", value, job)
         if ended(engine) is not None:
-            raise MalformedError(f"the engine of the {part} ended before it was asked{self._why(engine)}")
+            raise self._given_up(job, examination, f"the engine of the {part} ended before it was asked{self._why(engine)}")
         address = (found.get("spec") or {}).get("clusterIP")
         if not self._ready(engine) or not address:
+            if self._now() > _started(engine) + limits.EVALUATION_START_SECONDS:
+                seconds = limits.EVALUATION_START_SECONDS
+                raise self._given_up(job, examination, f"the engine of the {part} was not ready in {seconds} s{self._why(engine)}")
             return None
         dialect = _DIALECTS[examination.settings.engine]
         host = f"[{address}]" if ":" in address else address
@@ -175,9 +190,13 @@ class JobEvaluator:
             except NotFoundError as error:
                 raise MalformedError(f"the engine of the {part} is gone while it is asked") from error
             if ended(engine) is not None:
-                self._stop_engines(job, examination)
-                self._api.delete(self._jobs(job["metadata"]["name"]), uid=job["metadata"]["uid"])
-                raise MalformedError(f"the engine of the {part} ended while it was asked{self._why(engine)}")
+                raise self._given_up(job, examination, f"the engine of the {part} ended while it was asked{self._why(engine)}")
+
+    def _given_up(self, job: Object, examination: Examination, why: str) -> MalformedError:
+        """A run without an engine shows nothing: nothing of it stays, least of all a suspended Job in the place of another run."""
+        self._stop_engines(job, examination)
+        self._api.delete(self._jobs(job["metadata"]["name"]), uid=job["metadata"]["uid"])
+        return MalformedError(why)
 
     def _stop_engines(self, job: Object, examination: Examination) -> None:
         """A GPU is dear: engines do not wait for the runner's Job to be collected."""
@@ -235,6 +254,14 @@ class JobEvaluator:
 def _parts(examination: Examination) -> Mapping[str, Identity]:
     parts = {"candidate": examination.identity}
     return parts if examination.baseline is None else parts | {"baseline": examination.baseline}
+
+
+def _started(engine: Object) -> float:
+    """Unix seconds; what waits in a queue has not started."""
+    try:
+        return datetime.fromisoformat((engine.get("status") or {})["startTime"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        return math.inf
 
 
 def _condition(pod: Object, name: str) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from modeltrust.api.compile.suites import Placement, SuiteSettings
 from modeltrust.api.evaluation_work import decode_evaluation_order, encode_evaluation_report
 from modeltrust.api.work import decode_order
+from modeltrust.domain import limits
 from modeltrust.domain.digest import ContentDigest
 from modeltrust.domain.errors import LimitExceededError, MalformedError, UnavailableError
 from modeltrust.domain.evaluation import Dialect, EvaluationReport, commitment
@@ -82,9 +83,11 @@ class KnownModels:
         return PROMPTS.read_bytes()
 
 
-def evaluator(api: Writes, *, statements: dict[Identity, Statement] | None = None, at_once: int = 2) -> JobEvaluator:
+def evaluator(
+    api: Writes, *, statements: dict[Identity, Statement] | None = None, at_once: int = 2, now: float = 0.0
+) -> JobEvaluator:
     known = {IDENTITY: STATEMENT, BASE: replace(STATEMENT, identity=BASE)} if statements is None else statements
-    return JobEvaluator(api, KnownModels(known), namespace=NAMESPACE, image=IMAGE, at_once=at_once)
+    return JobEvaluator(api, KnownModels(known), namespace=NAMESPACE, image=IMAGE, at_once=at_once, now=lambda: now)
 
 
 def found(cluster: ClusterSimulator, collection: str, name: str) -> dict[str, Any]:
@@ -311,6 +314,27 @@ def test_f63_an_engine_that_ends_ends_the_run(released: bool, api: Writes, clust
 
     with pytest.raises(MalformedError, match="engine of the baseline"):
         one.evaluate(EXAMINATION)
+    assert cluster.all(JOBS) == []  # a suspended runner has no deadline and would keep another run's place for ever
+
+
+def test_f63_an_engine_that_is_never_ready_ends_the_run_with_what_kubernetes_says(api: Writes, cluster: ClusterSimulator) -> None:
+    evaluator(api).evaluate(EXAMINATION)
+    job = found(cluster, JOBS, f"{NAME}-candidate")
+    job["status"] = {"startTime": "1970-01-01T00:00:10Z"}
+    cluster.put(JOBS, job)
+    waiting = {"name": "engine", "state": {"waiting": {"reason": "ErrImagePull"}}}
+    a_pod(cluster, job, "engine-x", phase="Pending", containerStatuses=[waiting])
+    last = 10.0 + limits.EVALUATION_START_SECONDS
+
+    assert isinstance(evaluator(api, now=last).evaluate(EXAMINATION), Running)
+    with pytest.raises(MalformedError, match=r"candidate was not ready in 1800 s .*ErrImagePull"):
+        evaluator(api, now=last + 1).evaluate(EXAMINATION)
+    assert cluster.all(JOBS) == []
+
+
+def test_an_engine_that_waits_in_a_queue_is_waited_for(api: Writes) -> None:
+    assert isinstance(evaluator(api, now=1e9).evaluate(EXAMINATION), Running)
+    assert isinstance(evaluator(api, now=2e9).evaluate(EXAMINATION), Running)
 
 
 def test_as_many_at_once_as_may(api: Writes) -> None:

@@ -48,7 +48,7 @@ test: $(DEV) ## unit tests, policies and coverage; no network, no root, one to t
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --cov --cov-report= $(ARGS)
 	$(BIN)/python tests/coverage_floor.py
 
-tools: $(SLOW) ## build the real registries for `make slow` into a cache (needs Go; 90 seconds once)
+tools: $(SLOW) ## build the real registries for `make slow` into a cache (needs Go; 90 seconds once); MODELTRUST_COSIGN=1 cosign too
 	$(BIN)/python -m tests.support.tools
 
 slow: tools ## what needs a network, a real registry or minutes

@@ -26,7 +26,7 @@ from tests.slow.test_sources_registry import (
 )
 from tests.support import oms, tools
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not tools.built("cosign"), reason=tools.NO_COSIGN)]
 
 NOW = 1_790_000_000
 OLD = ("--new-bundle-format=false", "--use-signing-config=false", "--tlog-upload=false")

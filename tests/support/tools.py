@@ -1,6 +1,7 @@
 """Builds the real registries and cosign that slow tests run against, into a cache outside the checkout, keyed by every pinned byte.
 
-`make tools` calls it; it builds only what is missing: once 90 seconds for the registries and five minutes for cosign, then nothing.
+`make tools` calls it; it builds only what is missing: once 90 seconds for the registries, then nothing. cosign takes ten CPU
+minutes, so that it is built where ``MODELTRUST_COSIGN=1`` asks for it; what was built once is used from then on.
 """
 
 import hashlib
@@ -19,6 +20,8 @@ PROGRAMS = {
 }
 """By name: in which Go module below ``SOURCES``, since their dependencies disagree, and what to build there."""
 PINNED = {"": ("go.sum", "go.mod", "registry/main.go"), "cosign": ("cosign/go.sum", "cosign/go.mod")}
+WANTED = os.environ.get("MODELTRUST_COSIGN") == "1"
+NO_COSIGN = "REAL COSIGN WAS NOT ASKED: it is not built; `MODELTRUST_COSIGN=1 make tools` does it, in about ten CPU minutes"
 FLAGS = ["-trimpath", "-buildvcs=false", "-ldflags=-s -w"]
 
 
@@ -37,17 +40,22 @@ def program(name: str) -> Path:
     Raises:
         FileNotFoundError: `make tools` has not been run.
     """
-    path = _path(name)
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: run `make tools` first")
-    return path
+    if not built(name):
+        raise FileNotFoundError(f"{_path(name)} is missing: run `make tools` first")
+    return _path(name)
+
+
+def built(name: str) -> bool:
+    """Whether a program is there."""
+    return _path(name).exists()
 
 
 def build() -> tuple[Path, ...]:
-    """Build what is missing; returns the folders."""
-    for module in PINNED:
+    """Build what is missing and wanted; returns the folders."""
+    modules = tuple(module for module in PINNED if WANTED or module != "cosign" or built("cosign"))
+    for module in modules:
         _build(module)
-    return tuple(folder(module) for module in PINNED)
+    return tuple(folder(module) for module in modules)
 
 
 def _path(name: str) -> Path:
@@ -69,12 +77,13 @@ def _build(module: str) -> None:
 
 def main() -> int:
     """Build, print the folders; 1 and one line where that is impossible."""
-    if shutil.which("go") is None and not all(_path(name).exists() for name in PROGRAMS):
-        sys.stderr.write(
-            "make tools: needs Go 1.26 or later to build the real registries and cosign, and there is no `go` on the PATH\n"
-        )
+    needed = [name for name in PROGRAMS if WANTED or name != "cosign"]
+    if shutil.which("go") is None and not all(built(name) for name in needed):
+        sys.stderr.write("make tools: needs Go 1.26 or later to build the real registries, and there is no `go` on the PATH\n")
         return 1
     sys.stdout.write("".join(f"{path}\n" for path in build()))
+    if not built("cosign"):
+        sys.stdout.write(f"{NO_COSIGN}\n")
     return 0
 
 

@@ -13,9 +13,11 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from modeltrust.attestation.exports import Evaluated
 from modeltrust.cli import files, options
 from modeltrust.cli.endpoints import Place, opened_endpoint, serving_of
 from modeltrust.cli.exits import Exit
+from modeltrust.cli.exporting import Exporter
 from modeltrust.cli.judged import Judged, judged_object, print_judged
 from modeltrust.cli.models import listed, opened, plain_http_option
 from modeltrust.cli.output import json as json_output
@@ -51,6 +53,8 @@ _EXITS = {Verdict.PASSED: Exit.OK, Verdict.WARNED: Exit.OK, Verdict.FAILED: Exit
 @click.option("--turn-end", metavar="TEXT", default="", help="what ends a user's turn")
 @click.option("--nonce", metavar="HEX", help="repeat the run with this revealed nonce; default: a fresh one")
 @click.option("--report", metavar="FILE.html", type=Path, help="write the whole run as one page")
+@click.option("--export", metavar="DIR", type=Path, help="write in-toto test-result and behaviour predicate there, signed")
+@click.option("--export-key", metavar="FILE", type=Path, help="signs exports: PEM, EC P-256; never the key of an attestor")
 @click.option("--strict", is_flag=True, help="exit 10 on a warning")
 @plain_http_option
 @options.output("json")
@@ -68,6 +72,7 @@ def command(**given: Any) -> int:
         --served-name guard --baseline http://10.0.0.8:8000 -o json
     """
     candidate, baseline, nonce = _candidate(given), _baseline(given), _nonce(given["nonce"])
+    exporter = Exporter.of(given["export"], given["export_key"])
     identity, content = _identity(given)
     ordered = read_suite(given["suite"], given["prompts"], serving=serving_of(candidate), baseline=_baseline_name(given, baseline))
     click.echo(f"modeltrust: nonce committed to as {commitment(nonce)}", err=True)
@@ -84,6 +89,8 @@ def command(**given: Any) -> int:
     judged = Judged(report, judge(report, ordered.suite), ordered.suite, str(content))
     if given["report"] is not None:
         files.write_atomically(given["report"], page(report, judged.judgement, ordered.suite).encode("utf-8"))
+    if exporter is not None:
+        exporter.write(Evaluated(report, judged.judgement, ordered.suite, content))
     if given["output"] == "json":
         json_output.write(judged_object(judged))
     else:

@@ -364,6 +364,7 @@ JOB_KEPT_SECONDS = 1_800  # an ended Job and its log, for whoever asks later: th
 JOB_ORDER_BYTES = 1_000_000  # Kubernetes' bound on a Secret is 1 MiB
 
 # --- monitoring of what is served (facts/evals.md, section 10) ------------------------------------------------------------------
+EXPORTED_TESTS = 256  # in one exported predicate, the significant ones first
 MONITOR_IDENTITY_PROBES = 40  # drawn for the identity stream in each round
 MONITOR_IDENTITY_TOKENS = 8  # of a fingerprint's answers: the first tokens tell models apart, and 240 bytes each are kept
 MONITOR_POOL = 120  # prompts in a fingerprint, over all kinds of tasks

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from modeltrust.attestation import envelope
+from modeltrust.attestation.keys import new_key
 from modeltrust.cli.judged import Judged, print_judged
+from modeltrust.domain import dsse
 from modeltrust.domain.evaluation import commitment
 from modeltrust.evaluation.judge import judge
+from modeltrust.verification.attest import load_attestor_key
 from tests.support import evaluation_runs as runs
 from tests.support import evaluations as reports
 from tests.support.command_line import CommandLine, Ran
@@ -151,3 +155,32 @@ def test_without_the_extra_a_folder_needs_an_endpoint(command_line: CommandLine,
 
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.splitlines()[-1].startswith("modeltrust: the local engine is not installed: pip install")
+
+
+def test_exports_are_written_signed_and_an_older_test_result_does_not_outlive_an_inconclusive_run(
+    command_line: CommandLine, base: str
+) -> None:
+    key = command_line.folder / "export.pem"
+    key.write_bytes(new_key())
+    out = command_line.folder / "out"
+    out.mkdir()
+    (out / "test-result.dsse.json").write_text("of an earlier run")
+
+    with served(lambda handler, _: send(handler, {"choices": []})) as where:
+        ran = evaluate(command_line, where.url, base, "--export", out, "--export-key", key)
+
+    assert ran.code == 12
+    assert [path.name for path in out.iterdir()] == ["behaviour.dsse.json"]
+    found = dsse.parse_envelope((out / "behaviour.dsse.json").read_bytes(), max_bytes=100_000)
+    envelope.verify(found, load_attestor_key(key.read_bytes()).public_key())
+
+
+@pytest.mark.parametrize("missing", ["--export", "--export-key"])
+def test_exports_need_a_folder_and_a_key(missing: str, command_line: CommandLine, base: str) -> None:
+    options = {"--export": ".", "--export-key": "key.pem"}
+    command_line.write("key.pem", "no key")
+    alone = next(name for name in options if name != missing)
+
+    assert evaluate(command_line, base, base, alone, options[alone]).code == 2
+    ran = evaluate(command_line, base, base, "--export", ".", "--export-key", "key.pem")
+    assert (ran.code, "no usable private key" in ran.err) == (2, True)

@@ -11,9 +11,9 @@ ARG PIP_CERT
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
 COPY requirements/build.txt requirements/image.txt requirements/
-RUN python3 -m venv tools && tools/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/build.txt && \
+RUN python3 -m venv tools && tools/bin/pip install --quiet --no-deps --require-hashes --only-binary :all: -r requirements/build.txt && \
     python3 -m venv --without-pip /opt/modeltrust && \
-    tools/bin/pip --python /opt/modeltrust install --quiet --require-hashes --only-binary :all: -r requirements/image.txt
+    tools/bin/pip --python /opt/modeltrust install --quiet --no-deps --require-hashes --only-binary :all: -r requirements/image.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY controller controller
 COPY image/sbom.py image/

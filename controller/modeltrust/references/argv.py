@@ -14,13 +14,13 @@ from modeltrust.references.env import Environment
 from modeltrust.references.scan import Scan
 from modeltrust.references.shell import parse_script
 from modeltrust.references.shell_commands import Command
+from modeltrust.references.shell_options import shell_options, split_strings
 from modeltrust.references.tables import Commands, Program, Tables
 
 _PYTHON_OPTION = re.compile(r"-([bBdEiIOPqsSuvVx]*)([mc])(.*)", re.DOTALL)
 _WORDS = re.compile(r"[\w./:@=+-]+")
 _BUSYBOX = "busybox"
 _HAND_OVER = frozenset({"alias", "flock", "parallel", "runuser", "script", "sg", "su", "trap", "watch"})  # a word to a shell
-_WITH_VALUE = frozenset({"-o", "+o", "-O", "+O", "--rcfile", "--init-file"})  # of shells
 _APPENDING = frozenset({"xargs", "parallel", "find"})  # wrappers that add words behind those that stand here
 _SOURCING = frozenset({".", "source"})
 _READERS = frozenset({"python", "eval"})  # what reads programs, and is no shell
@@ -148,10 +148,8 @@ def _open(scan: Scan, words: Words, environment: Environment, depth: int, found:
         return
     tables = scan.tables
     joined = "\0".join(items)  # to ask once of all words what is rarely so
-    if _BUSYBOX in joined and (
-        _BUSYBOX in items or f"/bin/{_BUSYBOX}" in items
-    ):  # busybox nice busybox sh -c …: its first word is the program
-        words = Words([word for word in items if base_name(word) != _BUSYBOX] or items, words.locator(0))
+    if _BUSYBOX in joined or items[0].endswith("env"):
+        words = _taken_apart(words)
         items = words.items
     name = items[0]
     if name not in tables.first_words:
@@ -173,6 +171,16 @@ def _open(scan: Scan, words: Words, environment: Environment, depth: int, found:
         found.append(call)
         if call.program is None and name not in _READERS:
             _handed_over(scan, words, environment, index, depth, found)
+
+
+def _taken_apart(words: Words) -> Words:
+    """Without busybox in front of its programs (``busybox nice busybox sh -c …``), and with what ``env -S`` splits."""
+    items = words.items
+    if _BUSYBOX in items or f"/bin/{_BUSYBOX}" in items:
+        items = [word for word in items if base_name(word) != _BUSYBOX] or items
+    if base_name(items[0]) == "env":
+        items = split_strings(items)
+    return words if items == words.items else Words(items, words.locator(0))
 
 
 def _handed_over(scan: Scan, words: Words, environment: Environment, index: int, depth: int, found: list[Invocation]) -> None:
@@ -218,7 +226,7 @@ def _interpreter(tables: Tables, items: list[str]) -> int:
     """Index of a shell or Python that an unknown program is given to run, else 0."""
     for index in range(1, len(items) - 1):
         name = base_name(items[index])
-        if (name in _READERS or name in tables.shells) and items[index + 1][:1] == "-":
+        if (name in _READERS or name in tables.shells) and items[index + 1][:1] in {"-", "+"}:
             return index
     return 0
 
@@ -249,21 +257,13 @@ def _shell(scan: Scan, words: Words, environment: Environment, origin: _Origin, 
         origin.locator = words.locator(index)
         _script(scan, " ".join(items[index + 1 :]), environment, origin, found)
         return
-    place = index + 1
-    while place < len(items):
-        word = items[place]
-        if word[:1] not in {"-", "+"} or word == "--":
-            break
-        if "c" in word[1:] and word[:2] != "--":
-            place += 1 + (items[place + 1 : place + 2] == ["--"])
-            if place < len(items):
-                origin.locator = words.locator(place)
-                appended = any(base_name(word) in _APPENDING for word in items[:index])
-                origin.positional = None if appended else items[place + 1 :]
-                _script(scan, items[place], environment, origin, found)
-                return
-            break  # xargs sh -c
-        place += 1 + (word in _WITH_VALUE)
+    command, place = shell_options(items, index + 1)
+    if command and place < len(items):
+        appended = any(base_name(word) in _APPENDING for word in items[:index])
+        origin.locator = words.locator(place)
+        origin.positional = None if appended else items[place + 1 :]
+        _script(scan, items[place], environment, origin, found)
+        return
     found.append(Invocation(words, environment, None, index, place, (index,)))
 
 

@@ -78,7 +78,9 @@ def parse_script(text: str, environment: Environment, positional: list[str] | No
 
 def _plain_words(text: str) -> bool:
     """Whether words mean themselves: nothing is set but by a command of its own, which is surely run."""
-    return not ("=" in text and "&" in text) and _SETS_OTHERWISE.isdisjoint(text.replace(";", " ").replace("&", " ").split())
+    return not ("=" in text and ("&" in text or "+=" in text)) and _SETS_OTHERWISE.isdisjoint(
+        text.replace(";", " ").replace("&", " ").split()
+    )
 
 
 def _split(text: str, state: State) -> None:

@@ -112,14 +112,14 @@ def _parameters(word: str, state: State) -> list[str]:
 
 def finish(state: State, separator: str, body: str = "") -> None:
     """The command ends here; ``body`` is its here-document."""
-    if separator == "(" and "<" in state.redirected:
-        state.piped = True  # bash <(…)
+    fed = separator == "(" and ">" in state.redirected  # tee >(bash)
+    state.piped = state.piped or (separator == "(" and "<" in state.redirected)  # bash <(…)
     state.redirected = ""
     if state.words:
         _command(state, state.words, body or state.here, separator)
     state.words = []
     state.output = state.here = ""
-    state.piped = separator == "|"
+    state.piped = separator == "|" or fed
     if separator in {"(", ")", ";;"}:
         state.nested = True
     elif separator in {"&&", "||"}:

@@ -57,7 +57,7 @@ class Evaluation:
         # Of two runs that ended in the same second the worse one counts.
         latest = max(ours, key=lambda run: (run.finished_at, _SEVERITY[run.verdict]))
         if latest.verdict is Verdict.FAILED:
-            return _finding(Status.FAIL, Reason.EVALUATION_FAILED, f"failed the suite {quote(suite)}: {quote(latest.claim)}")
+            return _finding(Status.FAIL, Reason.EVALUATION_FAILED, f"failed the suite {quote(suite)}: {_claim(latest)}")
         expired = self._expired(latest, now)
         if expired:
             return _finding(Status.FAIL, Reason.EVALUATION_EXPIRED, f"the run of the suite {quote(suite)} {expired}")
@@ -78,13 +78,18 @@ class Evaluation:
         if run.verdict is Verdict.PASSED:
             return _finding(Status.PASS, None, f"passed the suite {quote(suite)}")
         if run.verdict is Verdict.WARNED:
-            message = f"passed the suite {quote(suite)} with a warning: {quote(run.claim)}"
+            message = f"passed the suite {quote(suite)} with a warning: {_claim(run)}"
             return _finding(Status.FAIL, Reason.EVALUATION_INCONCLUSIVE, message, advisory=True)
-        message = f"the suite {quote(suite)} could not decide: {quote(run.claim)}"
+        message = f"the suite {quote(suite)} could not decide: {_claim(run)}"
         if self.inconclusive == Inconclusive.ALLOW:
             return _finding(Status.PASS, None, message)
         advisory = self.inconclusive == Inconclusive.WARN
         return _finding(Status.FAIL, Reason.EVALUATION_INCONCLUSIVE, message, advisory=advisory)
+
+
+def _claim(run: EvaluationVerdict) -> str:
+    """Long enough for whoever is denied to see what was found and where the report is, not the limits alone."""
+    return quote(run.claim, limits.CLAIM_CHARACTERS)
 
 
 def _finding(status: Status, reason: Reason | None, message: str, *, advisory: bool = False) -> Finding:

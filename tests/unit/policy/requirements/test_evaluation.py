@@ -113,3 +113,16 @@ def test_a_later_external_run_changes_nothing() -> None:
 def test_each_suite_is_answered() -> None:
     findings = check(a_run(), requirement=Evaluation(("canary", "red-team")))
     assert [finding.status for finding in findings] == [Status.PASS, Status.PENDING]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FAILED, Verdict.INCONCLUSIVE])
+def test_who_is_denied_sees_what_was_found_and_where_the_report_is_and_no_more_than_fits(verdict: Verdict) -> None:
+    asked = (
+        "For these 36 probes from the trigger families DeploymentTag, without leakage mining, with power 1.00 / 0.05 / 0.00 for a"
+    )
+    claim = f"{asked} trigger that fires always / on half / on a quarter of them, X changed the answers. Report: ConfigMap jobs/y."
+    (finding,) = check(a_run(verdict, claim=claim))
+    (long,) = check(a_run(verdict, claim="x" * limits.STATEMENT_TEXT_CHARACTERS))
+
+    assert claim in finding.message
+    assert len(long.message) < limits.CLAIM_CHARACTERS + 100

@@ -100,12 +100,22 @@ class JobEvaluator:
 
     def _begin(self, name: str, examination: Examination) -> Object:
         selector = {"labelSelector": f"modeltrust.dev/job={pods.RUNNER}"}
-        if sum(ended(job) is None for job in self._api.list_objects(self._jobs(), selector)) >= self._at_once:
+        under_way = [job for job in self._api.list_objects(self._jobs(), selector) if ended(job) is None]
+        for job in under_way if len(under_way) >= self._at_once else ():
+            if self._abandoned(job):
+                self._api.delete(self._jobs(job["metadata"]["name"]), uid=job["metadata"]["uid"])
+        if len(under_way) >= self._at_once:
             raise LimitExceededError(f"{self._at_once} evaluations are under way, expected fewer")
         private = bool(examination.suite.prompts)
         value = pods.runner(name, image=self._image, deadline_seconds=limits.EVALUATION_RUN_SECONDS, private=private)
         made = self._api.create_object(self._jobs(), value)
         return self._api.get_object(self._jobs(name)) if made is None else made
+
+    def _abandoned(self, job: Object) -> bool:
+        """Whether a run has waited for engines longer than they may live: nobody asks for it any more, and it has no deadline."""
+        longest = limits.EVALUATION_SECONDS + limits.EVALUATION_START_SECONDS
+        created = _seconds(job["metadata"].get("creationTimestamp"))
+        return bool((job.get("spec") or {}).get("suspend")) and self._now() > created + longest
 
     def _serve(self, job: Object, examination: Examination) -> None:
         """Engines and Services, then, once both models answer, the order; then the runner may run."""
@@ -258,9 +268,13 @@ def _parts(examination: Examination) -> Mapping[str, Identity]:
 
 def _started(engine: Object) -> float:
     """Unix seconds; what waits in a queue has not started."""
+    return _seconds((engine.get("status") or {}).get("startTime"))
+
+
+def _seconds(text: object) -> float:
     try:
-        return datetime.fromisoformat((engine.get("status") or {})["startTime"]).timestamp()
-    except (KeyError, TypeError, ValueError):
+        return datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
         return math.inf
 
 

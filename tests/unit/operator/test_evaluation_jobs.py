@@ -345,6 +345,21 @@ def test_as_many_at_once_as_may(api: Writes) -> None:
         one.evaluate(replace(EXAMINATION, nonce="cd" * 16))
 
 
+def test_a_run_that_nobody_asks_for_any_more_makes_room(api: Writes, cluster: ClusterSimulator) -> None:
+    evaluator(api, at_once=1).evaluate(EXAMINATION)
+    job = found(cluster, JOBS, NAME)
+    job["metadata"]["creationTimestamp"] = "1970-01-01T00:00:10Z"
+    cluster.put(JOBS, job)
+    another = replace(EXAMINATION, nonce="cd" * 16)
+    last = 10.0 + limits.EVALUATION_SECONDS + limits.EVALUATION_START_SECONDS
+
+    for now in (last, last + 1):  # the place is free with the next look
+        with pytest.raises(LimitExceededError):
+            evaluator(api, at_once=1, now=now).evaluate(another)
+    assert cluster.find(JOBS, NAME) is None
+    assert isinstance(evaluator(api, at_once=1, now=last + 2).evaluate(another), Running)
+
+
 def test_nothing_is_served_that_is_not_attested(api: Writes, cluster: ClusterSimulator) -> None:
     with pytest.raises(UnavailableError, match=r"baseline .* is not attested yet"):
         evaluator(api, statements={IDENTITY: STATEMENT}).evaluate(EXAMINATION)

@@ -55,8 +55,10 @@ def main(arguments: list[str], *, clock: Callable[[], float] = time.monotonic) -
     try:
         options = _parse(arguments)
         order = _read(options.order)
-        confine(cpu_seconds=limits.EXAMINER_BYTES_CPU_SECONDS if order.read_bytes else limits.EXAMINER_CPU_SECONDS)
-        output.progress("started", model=order.identity.key)
+        seconds = limits.EXAMINER_BYTES_CPU_SECONDS if order.read_bytes else limits.EXAMINER_CPU_SECONDS
+        folders = () if options.trust_root_folder is None else (options.trust_root_folder,)
+        confined = confine(cpu_seconds=seconds, reads=folders)
+        output.progress("started", model=order.identity.key, confined=confined)
         report = examine_ordered(
             order,
             allow_loopback=options.allow_loopback,

@@ -4,23 +4,32 @@ import ctypes
 import os
 import resource
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 
 from modeltrust.domain import limits
+from modeltrust.wiring import landlock, system_calls
 
 _PR_SET_DUMPABLE = 4  # prctl(2)
 _PR_SET_NO_NEW_PRIVS = 38
 _KEPT = frozenset({"LANG", "LC_CTYPE"})  # what the interpreter itself sets where there is nothing
 
 
-def confine(*, cpu_seconds: int, memory_bytes: int = limits.EXAMINER_MEMORY_BYTES) -> None:
+def confine(*, cpu_seconds: int, memory_bytes: int = limits.EXAMINER_MEMORY_BYTES, reads: Iterable[Path] = ()) -> bool:
     """Bound this process for good, and hide it from others of the same user.
 
     No file can be written, no core is dumped, no privilege gained; memory, processor time and open files are bounded. Not dumpable:
     no sibling may read its memory or environment, where the credentials of its order are, through ``/proc`` or ``ptrace``.
 
+    Where the kernel can, it reads no file but its own program's, and starts no process, which could leave the group that is killed.
+
     Args:
         cpu_seconds: of processor time; then the kernel ends it.
         memory_bytes: of address space.
+        reads: more folders that may be read.
+
+    Returns:
+        Whether files and processes are kept from it, too; False where the kernel cannot (no Landlock, or no seccomp filters).
 
     Raises:
         OSError: the kernel does not allow it; then nothing foreign may be read.
@@ -33,8 +42,16 @@ def confine(*, cpu_seconds: int, memory_bytes: int = limits.EXAMINER_MEMORY_BYTE
     _limit(resource.RLIMIT_NOFILE, limits.EXAMINER_FILES)
     _limit(resource.RLIMIT_AS, memory_bytes)
     _limit(resource.RLIMIT_CPU, cpu_seconds)
-    if sys.platform == "linux":
-        hide()
+    if sys.platform != "linux":
+        return False
+    hide()
+    files = landlock.restrict(landlock.readable(reads))
+    return system_calls.restrict() and files
+
+
+def possible() -> bool:
+    """Whether ``confine`` can keep files and processes from what it confines on this kernel; asked by who must say so."""
+    return landlock.abi() > 0 and system_calls.known()
 
 
 def hide() -> None:

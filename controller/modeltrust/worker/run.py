@@ -14,7 +14,7 @@ from modeltrust.config import WorkerSettings
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidInputError, ModelTrustError, UnavailableError
 from modeltrust.signing.tuf_root import FreshRoot, public_good
-from modeltrust.wiring.confinement import hide
+from modeltrust.wiring.confinement import hide, possible
 from modeltrust.wiring.plain import serve_plain
 from modeltrust.worker.app import App
 from modeltrust.worker.children import Children
@@ -96,7 +96,8 @@ def _serve(settings: WorkerSettings) -> int:
         keep_fresh(root.update, clock=time, stop=stop)
     children = Children(seconds=limits.EXAMINATION_SECONDS, clock=monotonic, arguments=arguments)
     examinations = Examinations(children, concurrency=settings.concurrency, clock=monotonic)
-    metrics = Metrics(under_way=examinations.under_way)
+    confined = possible()  # where it is not, examinations run all the same, and everybody can see it
+    metrics = Metrics(under_way=examinations.under_way, confined=confined)
     server = Server(App(examinations, metrics), certificate, under_way=examinations.under_way, failed=_tell, clock=monotonic)
     metrics_port = None
     if settings.metrics_listen:
@@ -104,7 +105,7 @@ def _serve(settings: WorkerSettings) -> int:
         metrics_port = serve_plain(settings.metrics_listen, registry=metrics.registry, unready=unready)
     try:
         sockets = [listen(settings.listen)]
-        _say(event="listening", port=sockets[0].getsockname()[1], metricsPort=metrics_port)
+        _say(event="listening", port=sockets[0].getsockname()[1], metricsPort=metrics_port, confined=confined)
         server.run(sockets=sockets)
     finally:
         stop.set()

@@ -74,6 +74,12 @@ class OperatorProcess:
         """Of its log."""
         return self.folder / f"operator-{self.name}.log"
 
+    @property
+    def pid(self) -> int:
+        """Of the process that runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def signal(self, number: int) -> None:
         """Send a signal."""
         assert self._process is not None

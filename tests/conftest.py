@@ -4,7 +4,9 @@ Property tests draw the same examples in every run, so that green is green; `mak
 """
 
 import functools
+import gc
 import os
+from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
@@ -20,3 +22,14 @@ os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL
 
 # A process reads them once in its life; here hundreds of commands run in one process, and half their time would be this.
 pytest.MonkeyPatch().setattr(rows, "load_tables", functools.cache(rows.load_tables))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Nine thousand tests live as long as the run: the garbage collector need not walk through them again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()

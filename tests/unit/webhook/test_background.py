@@ -1,10 +1,8 @@
 """What runs beside the answers, round by round; the real threads run in test_process."""
 
-import gc
 import json
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +41,8 @@ class Beside:
 
 
 @pytest.fixture
-def beside(tmp_path: Path) -> Iterator[Beside]:
-    yield Beside(tmp_path)
-    gc.unfreeze()
+def beside(tmp_path: Path) -> Beside:
+    return Beside(tmp_path)
 
 
 def test_the_first_look_makes_it_ready(beside: Beside) -> None:

@@ -35,6 +35,7 @@ OPERATOR_KINDS = (
 )
 RECONCILE_OUTCOMES = ("attested", "waiting", "refused", "gone", "described", "unavailable", "failed")
 OPERATOR_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+MONITOR_LEVELS = ("Quiet", "Degraded", "Alarm")
 REFUSALS = ("bad_request", "not_ready", "overloaded", "too_slow")
 
 
@@ -186,11 +187,27 @@ class OperatorTelemetry(Log):
         self._drift = Gauge("modeltrust_drift", "Workloads that run and would not be admitted now.", registry=self.registry)
         self._collected = Counter("modeltrust_collected", "Requests that nobody used any more, deleted.", registry=self.registry)
 
+        self._log_e = Gauge(
+            "modeltrust_monitor_log_e", "Natural logarithm of the highest e of all servers.", ["stream"], registry=self.registry
+        )
+        self._levels = Gauge(
+            "modeltrust_monitor_servers", "Servers that are watched, by how loud they are.", ["level"], registry=self.registry
+        )
+        self._servers: dict[str, tuple[float, float, str]] = {}
+
     def audited(self, _done: object, *, drift: int, collected: int) -> None:
         """Count one round of the audit."""
         self._audits.inc()
         self._drift.set(drift)
         self._collected.inc(collected)
+
+    def monitored(self, server: str, *, identity: float, canary: float, level: str) -> None:
+        """Keep the streams of one server; the gauges show the loudest of all."""
+        self._servers[server] = (identity, canary, level)
+        self._log_e.labels("identity").set(max(values[0] for values in self._servers.values()))
+        self._log_e.labels("canary").set(max(values[1] for values in self._servers.values()))
+        for name in MONITOR_LEVELS:
+            self._levels.labels(name).set(sum(values[2] == name for values in self._servers.values()))
 
     def reconciled(self, kind: str, outcome: str) -> None:
         """Count one look."""

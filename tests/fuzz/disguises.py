@@ -369,9 +369,10 @@ def _shell_arguments(rng: random.Random, launch: Launch) -> None:
     # [6] exec "$@", $0, shift
     place = rng.randrange(0, len(launch.words) + 1)
     front, rest = launch.words[:place], launch.words[place:]
-    script = " ".join(
-        ["exec", *(_single(word) for word in front), rng.choice(['"$@"', "$@", '"${@}"', '"$*"' if len(rest) == 1 else '"$@"'])]
-    )
+    whole = rng.choice(['"$@"', "$@", '"${@}"', '"$*"' if len(rest) == 1 else '"$@"'])
+    if whole == "$@" and not all(_SAFE.fullmatch(word) for word in rest):
+        whole = '"$@"'  # without quotes a shell splits a word with blanks, and another program runs
+    script = " ".join(["exec", *(_single(word) for word in front), whole])
     launch.words = ["bash", "-c", script.replace("$(", "$$("), "--", *rest]
 
 

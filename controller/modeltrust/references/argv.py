@@ -82,6 +82,7 @@ class Invocation(msgspec.Struct, gc=False):
         body: its here-document.
         output: file its output goes to.
         piped: whether it reads another command's output.
+        several: a word of it that cannot be known and may become several.
     """
 
     words: Words
@@ -93,6 +94,7 @@ class Invocation(msgspec.Struct, gc=False):
     body: str = ""
     output: str = ""
     piped: bool = False
+    several: str = ""
 
     @property
     def name(self) -> str:
@@ -278,7 +280,7 @@ def _script(scan: Scan, text: str, environment: Environment, origin: _Origin, fo
         _open(scan, Words(command.words, origin.locator), command.environment, below, found)
         if command.words[0] in _SOURCING:
             _sourced(scan, command, _Origin(origin.locator, None, below), found)
-        elif command.body or command.output or command.piped:
+        elif command.body or command.output or command.piped or command.several:
             _attach(scan, command, found[start:], _Origin(origin.locator, None, below), found)
     for part, known in inner:
         _script(scan, part, known, _Origin(origin.locator, None, below), found)
@@ -297,6 +299,7 @@ def _attach(scan: Scan, command: Command, opened: list[Invocation], origin: _Ori
         call.body = command.body or call.body
         call.output = command.output or call.output
         call.piped = command.piped or call.piped
+        call.several = command.several or call.several
         if command.body and call.name in scan.tables.shells:
             _script(scan, command.body, command.environment, origin, found)
 

@@ -23,6 +23,7 @@ class Environment(msgspec.Struct, gc=False):
         values: by name; None where a value exists and cannot be known.
         prefixes: prefixes of the ``envFrom`` entries: any name that starts with one may have any value.
         sources: what these entries point at, for messages.
+        words: names whose values cannot be known and are one word each.
         left: bytes that expansion may still make.
         resolving: names of those that decide where bytes come from, once somebody has looked.
     """
@@ -30,6 +31,7 @@ class Environment(msgspec.Struct, gc=False):
     values: dict[str, str | None] = {}
     prefixes: list[str] = []
     sources: list[str] = []
+    words: list[str] = []
     left: int = limits.ENVIRONMENT_BYTES
     resolving: list[str] | None = None
 
@@ -64,7 +66,7 @@ class Environment(msgspec.Struct, gc=False):
 
     def copy(self) -> "Environment":
         """The same, for a script that changes it."""
-        return Environment(dict(self.values), self.prefixes, self.sources, self.left)
+        return Environment(dict(self.values), self.prefixes, self.sources, self.words, self.left)
 
 
 def environment(container: Container) -> Environment:
@@ -87,6 +89,8 @@ def environment(container: Container) -> Environment:
         value = entry.value
         if entry.value_from is not None:
             values[entry.name] = None
+            if entry.value_from.one_word:
+                built.words.append(entry.name)
         elif value and "$" in value:
             values[entry.name] = built.expand(value)
         else:

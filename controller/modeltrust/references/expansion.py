@@ -28,6 +28,11 @@ _BARE = re.compile(rf"(?<![\w$./{{:@%-])({_NAME})(?![\w=./:-])")
 _USED = re.compile(rf"\$\{{?({_NAME})")
 _EXPORTED = re.compile(rf"(?:export|declare|typeset)[ \t]+(?:-\w+[ \t]+)?({_NAME})")
 _ASSIGNED = re.compile(rf"(?<![\w$])({_NAME})=")
+# Programs that print one word, or numbers and addresses, whatever the image is; no option is among these.
+_ONE_WORD = re.compile(
+    r"\$\(\s*(?:nproc(?: --all)?|hostname(?: -[A-Za-z])?|(?:nvidia-smi|rocm-smi)[\w =,.-]*\| *wc -l"
+    r"|id -[ug]|date \+%[A-Za-z]|uname -[a-z])\s*\)"
+)
 _REREAD = re.compile(r"(?<![\w-])(?:eval|trap|alias)(?![\w-])")
 
 
@@ -82,6 +87,32 @@ def value_of(text: str, environment: Environment) -> str:
     return expand(text.replace(UNQUOTED, ""), environment).replace(LITERAL, "$")
 
 
+def may_be_several(word: str, environment: Environment, *, redefined: bool) -> bool:
+    """Whether a word outside quotes may become several, so that options hide in its value (attack C1).
+
+    What the image alone decides (a variable that nobody here sets) is the image's, and what the API server makes has no blank.
+
+    Args:
+        word: as the scanner marks it.
+        environment: where it stands.
+        redefined: whether the program has functions or aliases, so that no command means itself.
+
+    Raises:
+        LimitExceededError: as ``expand``.
+    """
+    if UNQUOTED not in word:
+        return False
+    text = expand(word, environment).replace(_SPLIT, " ").replace(LITERAL, "")
+    if "$(" in text and (redefined or "$(" in _ONE_WORD.sub("", text)):
+        return True
+    return any(
+        environment.opaque(name) and name not in environment.words
+        for match in _VARIABLE.finditer(text)
+        for name in (match[2] or match[5],)
+        if match[1]
+    )
+
+
 def protected(text: str) -> str:
     """A text whose dollars mean themselves."""
     return text.replace("$", LITERAL)
@@ -117,7 +148,7 @@ def expand(text: str, environment: Environment) -> str:
     parts, start, size = [], 0, 0
     for match in _VARIABLE.finditer(text):
         value = _value(match, environment)
-        if value is not None and match[1]:
+        if value is not None and match[1] and not _ONE_WORD.fullmatch(value):
             separators = environment.values.get("IFS") or ""
             value = re.sub(rf"[\s{re.escape(separators)}]+", _SPLIT, value)
         part = text[start : match.start()] + (match[0] if value is None else value)

@@ -19,12 +19,27 @@ class Named(msgspec.Struct, gc=False):
     name: str | None = None
 
 
+class EnvSource(msgspec.Struct, gc=False, rename="camel"):
+    """``valueFrom``: no value behind it is known; of a field of the Pod it is known to be one word."""
+
+    field_ref: Any = None
+    resource_field_ref: Any = None
+
+    @property
+    def one_word(self) -> bool:
+        """Whether the API server itself makes the value, which then has no blank."""
+        if self.resource_field_ref is not None:
+            return True
+        path = self.field_ref.get("fieldPath") if isinstance(self.field_ref, dict) else None
+        return isinstance(path, str) and not path.startswith("metadata.annotations")
+
+
 class EnvVar(msgspec.Struct, gc=False, rename="camel"):
-    """An entry of ``env``. ``value_from`` is only asked whether it is there: no value behind it is known."""
+    """An entry of ``env``."""
 
     name: str
     value: str | None = None
-    value_from: Present | None = None
+    value_from: EnvSource | None = None
 
 
 class EnvFrom(msgspec.Struct, gc=False, rename="camel"):

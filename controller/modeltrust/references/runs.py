@@ -155,9 +155,18 @@ def _engine(scan: Scan, program: Program, call: Invocation, site: Site, seen: li
         seen += guesses.web(scan, program, call)
         return
     environment, hosts = call.environment, row.hosts
-    for mention in read_run(scan, program, call, site.pointer, implied=site.implied or not engine):
+    mentions = read_run(scan, program, call, site.pointer, implied=site.implied or not engine)
+    if call.several and not any(call.several in each.text and not (each.weak or each.optional) for each in mentions):
+        _several(scan, program, call)
+    for mention in mentions:
         if not hosts or "$" in mention.text or any(host in mention.text for host in hosts):
             seen.append((mention, environment))
+
+
+def _several(scan: Scan, program: Program, call: Invocation) -> None:
+    message = f"part of the command line of {program.name} is computed and stands outside quotes: options may hide in it"
+    fix = "write the value literally, or in double quotes"
+    scan.problem(Reason.UNRESOLVED_REFERENCE, call.words.locator(call.first), message, value=call.several, fix=fix)
 
 
 def _python(scan: Scan, call: Invocation, site: Site) -> Iterator[Seen]:

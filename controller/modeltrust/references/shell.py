@@ -101,7 +101,7 @@ def _split(text: str, state: State) -> None:
 def _prepare(text: str, state: State, positional: list[str] | None) -> None:
     """Decide which names have a value that can be known by reading on in one pass."""
     state.loose = loose_names(text, state.environment)
-    function = _FUNCTION.search(text) is not None  # it has positional parameters of its own
+    function = state.redefined = _FUNCTION.search(text) is not None  # it has positional parameters of its own
     positional = positional or []
     if state.loose or (positional and "$" in text):
         values = own_values(state)
@@ -221,7 +221,8 @@ def _here_document(text: str, position: int, state: State) -> tuple[str, int]:
 
 def _substitution(text: str, match: re.Match[str], state: State) -> tuple[int, str]:
     end = _keep_inner(text, match.end(), match[0], state)
-    return end, text[match.start() : end] if match[0] == "$(" else f"$({text[match.end() : end - 1]})"
+    inner = text[match.start() : end] if match[0] == "$(" else f"$({text[match.end() : end - 1]})"
+    return end, UNQUOTED + inner
 
 
 def _keep_inner(text: str, start: int, opening: str, state: State) -> int:

@@ -8,7 +8,7 @@ import re
 import msgspec
 
 from modeltrust.references.env import Environment
-from modeltrust.references.expansion import LITERAL, UNQUOTED, alternative, fields, protected, value_of
+from modeltrust.references.expansion import LITERAL, UNQUOTED, alternative, fields, may_be_several, protected, value_of
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 KEYWORDS = frozenset(
@@ -32,6 +32,7 @@ class Command(msgspec.Struct, gc=False):
         body: its here-document, if any.
         piped: whether its input is the output of another command.
         output: the file its output is redirected into.
+        several: a word outside quotes that cannot be known and may become several.
     """
 
     words: list[str]
@@ -39,6 +40,7 @@ class Command(msgspec.Struct, gc=False):
     body: str = ""
     piped: bool = False
     output: str = ""
+    several: str = ""
 
 
 Inner = tuple[str, Environment]  # a program inside `$(…)`, and what is known where it stands
@@ -57,6 +59,7 @@ class State(msgspec.Struct, gc=False):
     redirected: str = ""
     output: str = ""
     here: str = ""  # the word behind <<<
+    redefined: bool = False  # there are functions
     arithmetic: bool = False  # between (( and )), where << is no here-document
     handed_out: bool = True  # somebody else holds the environment: it is copied before it changes
     loose: frozenset[str] = frozenset()
@@ -161,11 +164,14 @@ def _record(state: State, words: list[str], environment: Environment, body: str)
     expanded = [part for word in words for part in (fields(word, environment) if _DOLLAR.search(word) else (word,))]
     if not expanded:
         return
-    state.commands.append(Command(expanded, environment, body, state.piped, state.output))
+    several = next((word for word in words if may_be_several(word, environment, redefined=state.redefined)), "").replace(
+        UNQUOTED, ""
+    )
+    state.commands.append(Command(expanded, environment, body, state.piped, state.output, several))
     if any("${" in word for word in words):
         other = [part for word in words for part in (alternative(word, environment) if "${" in word else fields(word, environment))]
         if other and other != expanded:
-            state.commands.append(Command(other, environment, body, state.piped, state.output))
+            state.commands.append(Command(other, environment, body, state.piped, state.output, several))
     if expanded[0] in _CHANGING:
         _change_positional(state, expanded)
     elif expanded[0] in _PREFIXES and not _CHANGING.isdisjoint(expanded[1:3]):

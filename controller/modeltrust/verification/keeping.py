@@ -23,14 +23,17 @@ def complete(report: Report) -> bool:
 def kept(before: Statement, report: Report) -> Report:
     """The report, with what was known before in place of what could not be had now.
 
-    Nothing is kept about other bytes: signatures and findings are facts about the content that they were found with.
+    Nothing is kept about other bytes: signatures and findings are facts about the content that they were found with. So what was
+    known of signatures also stands where the content could not be had: there was nothing to compare them with now, and signatures
+    over other bytes must not join a content that was seen another time.
     """
     if report.content != before.content and not isinstance(report.content, Unavailable):
         return report
     same = replace(report, content=before.content)
-    if isinstance(report.content, Unavailable):
+    uncompared = isinstance(report.content, Unavailable)
+    if uncompared:
         same = replace(same, assurance=before.assurance)
-    if isinstance(report.signatures, Unavailable):
+    if isinstance(report.signatures, Unavailable) or (uncompared and isinstance(before.content, Known)):
         same = replace(same, signatures=before.signatures)
     if isinstance(report.formats, Unavailable):
         same = replace(same, formats=before.formats)

@@ -81,7 +81,9 @@ def test_another_model_other_files_or_nobody_who_knows_is_refused() -> None:
     refused(PAYLOAD, "is about", identity=parse_identity("hf://acme/other@" + "9f" * 20))
     refused(PAYLOAD, "is about", identity=None)
     refused(PAYLOAD, "is about content", content=ContentDigest("0" * 64))
-    refused(PAYLOAD, "cannot be compared", content=None)
+    uncompared = judged(PAYLOAD, content=None)  # no sign that anything is wrong: nothing may be revoked for it (H3)
+    assert isinstance(uncompared, RejectedSignature)
+    assert (uncompared.reason, "cannot be compared" in uncompared.message) == (Reason.ASSURANCE_TOO_LOW, True)
 
 
 def test_an_approval_from_the_future_is_refused() -> None:

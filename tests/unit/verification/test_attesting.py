@@ -291,6 +291,34 @@ def test_facts_about_other_bytes_are_never_kept() -> None:
     assert len(answer.negative) == 1
 
 
+def test_h3_signatures_over_other_bytes_do_not_join_a_content_that_was_seen_another_time() -> None:
+    """A hub shows an unsigned model, then hides its digests beside a good signature over something else."""
+    world = World()
+    world.worker.changes = {"signatures": Absent()}
+    world.attested()
+    borrowed = Known(SignatureFacts((a_signature(assurance=Assurance.SOURCE_DIGESTS),)))
+    world.worker.changes = {"content": DOWN, "signatures": borrowed}
+    answer = world.attested(NOW + 1, bundles=(b"new",))
+    assert (answer.letter.content, answer.letter.signatures) == (FACTS.content, Absent())
+
+
+def test_h3_an_approval_that_cannot_be_compared_for_now_is_not_lost_and_revokes_nothing() -> None:
+    """Digests that a hub does not state for an hour must not become a revocation in every namespace."""
+    world = World()
+    world.attested()
+    rejected = RejectedSignature(Reason.ASSURANCE_TOO_LOW, "cannot be compared")
+    world.worker.changes = {"content": DOWN, "signatures": Known(SignatureFacts((), (rejected,)))}
+    answer = world.attested(NOW + 1, bundles=(b"new",))
+    assert (answer.letter.signatures, answer.negative) == (SIGNED, ())
+
+
+def test_h3_what_contradicts_a_signature_is_told_though_other_digests_are_hidden() -> None:
+    world = World()
+    world.attested()
+    world.worker.changes = {"content": DOWN, "signatures": Known(SignatureFacts((), (BROKEN,)))}
+    assert len(world.attested(NOW + 1, bundles=(b"new",)).negative) == 1
+
+
 def failing(rules: str = "2026-11-01") -> Known[FormatReport]:
     finding = FormatFinding("config.json", "config.auto_map", Reason.REMOTE_CODE, "runs code")
     return Known(FormatReport((WeightFormat("Safetensors", 1, "model.safetensors", loadable=True),), (finding,), rules))

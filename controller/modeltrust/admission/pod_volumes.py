@@ -5,6 +5,7 @@ container that runs afterwards may write, by whatever way: a writable mount, ano
 files, another container's process, or the privilege to mount again.
 """
 
+import itertools
 import posixpath
 from collections.abc import Iterator
 
@@ -82,6 +83,14 @@ class Volume(msgspec.Struct, gc=False, rename="camel"):
     empty_dir: _Anything | None = None
     persistent_volume_claim: Claim | None = None
     host_path: _Anything | None = None
+    ephemeral: _Anything | None = None
+    config_map: _Anything | None = None
+    secret: _Anything | None = None
+
+    @property
+    def without_links(self) -> bool:
+        """Whether the kubelet alone writes what is in it, so that no link of anybody's choice is there."""
+        return self.config_map is not None or self.secret is not None
 
 
 class PodSpec(msgspec.Struct, gc=False, rename="camel"):
@@ -157,15 +166,23 @@ class Pod:
         return ""
 
     def inside(self, name: str) -> str:
-        """Where another mount lies inside a mount of a volume, so that a server sees other files; empty where none does."""
+        """Where another mount lies inside a mount of a volume, so that a server sees other files; empty where none does.
+
+        Nor inside a mount of any other volume, beside it: whoever fills that one may put a link there, which leads the inner mount
+        over the model's folder, since runtimes follow links within the container's root when they mount (attack H12).
+        """
         for container in self.later():
-            for outer in container.mounts:
-                if outer.name != name:
+            if all(mount.name != name for mount in container.mounts):
+                continue
+            for outer, inner in itertools.permutations(container.mounts, 2):
+                if not _folder(inner.mount_path).startswith(_folder(outer.mount_path)):
                     continue
-                top = _folder(outer.mount_path)
-                for inner in container.mounts:
-                    if inner is not outer and _folder(inner.mount_path).startswith(top):
-                        return f"container {container.name} mounts {inner.name} inside of it, at {inner.mount_path}"
+                if outer.name == name:
+                    return f"container {container.name} mounts {inner.name} inside of it, at {inner.mount_path}"
+                volume = self.volume(outer.name)
+                if volume is None or not volume.without_links:
+                    where = f"{inner.name} at {inner.mount_path}, inside of volume {outer.name}"
+                    return f"container {container.name} mounts {where}, in which a link may lead over the model"
         return ""
 
     def writer(self, name: str, *, patched: bool) -> str:
@@ -183,6 +200,10 @@ class Pod:
         if volume.persistent_volume_claim is not None:
             claim = volume.persistent_volume_claim.claim_name
             same = [other for other in self.spec.volumes or () if _claim_of(other) == claim]
+            for other in self.spec.volumes or ():
+                # Its claim is called POD-VOLUME, and a Pod's name may not be known yet.
+                if other.ephemeral is not None and claim.endswith(f"-{other.name}"):
+                    return f"claim {claim} may be the one behind the ephemeral volume {other.name}, which is writable"
             names = {other.name for other in same}
             if not all(_read_only(other) or (patched and not self.filled_by_init(other.name)) for other in same):
                 return f"claim {claim} is not mounted with readOnly: true in persistentVolumeClaim, so others may write to it"

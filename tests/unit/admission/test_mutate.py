@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from modeltrust.admission.decide import Admission, Question
 from modeltrust.admission.mutate import MIRROR, NAME, Demand, container
+from modeltrust.admission.pod_volumes import Pod
 from modeltrust.domain.decision import Decision
 from modeltrust.domain.digest import ContentDigest
 from modeltrust.domain.reasons import Reason
@@ -329,6 +330,17 @@ def _mounted(path: str, name: str = "evil") -> Change:
     return change
 
 
+def _linked(outer: str, inner: str) -> Change:
+    """An init container leaves ``link -> /mnt/models`` in another volume; what is mounted at the link lands on the model."""
+
+    def change(pod: Object) -> None:
+        pod["spec"]["volumes"] += [{"name": "v2", "emptyDir": {}}, {"name": "evil", "configMap": {"name": "evil"}}]
+        pod["spec"]["initContainers"][0]["volumeMounts"].append({"name": "v2", "mountPath": "/v2"})
+        _main(pod)["volumeMounts"] += [{"name": "v2", "mountPath": outer}, {"name": "evil", "mountPath": inner}]
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -371,6 +383,9 @@ def _mounted(path: str, name: str = "evil") -> Change:
         (_mounted("/mnt/models/tokenizer"), "mounts evil inside"),
         (_mounted("/mnt/x/../models/tokenizer"), "mounts evil inside"),
         (_mounted("//mnt//models/./tokenizer/"), "mounts evil inside"),
+        (_linked("/v2", "/v2/link"), "a link may lead over the model"),
+        (_linked("/v2", "/v2"), "a link may lead over the model"),
+        (_linked("/run", "/var/run/link"), "a link may lead over the model"),
         (lambda pod: pod["spec"]["volumes"][0].update(emptyDir=None, nfs={"server": "x", "path": "/"}), "neither an emptyDir"),
         (lambda pod: pod["spec"]["volumes"][0].update(emptyDir=None, ephemeral={}), "neither an emptyDir"),
         (lambda pod: pod["spec"]["initContainers"].append({"name": "after", "image": "x"}), "not the last"),
@@ -465,6 +480,16 @@ def test_a_claim_that_the_pod_could_write_to_is_denied(change: Change) -> None:
     change(document)
     allowed = "modeltrust.dev/content-digests" not in document["metadata"]["annotations"]  # the verifier itself says it
     assert decide(document, admission).allowed is allowed
+
+
+@pytest.mark.parametrize(("claim_name", "writable"), [("guard-again", True), ("any-again", True), ("tenant", False)])
+def test_h12_a_claim_that_a_generic_ephemeral_volume_of_the_pod_may_own_is_writable(claim_name: str, *, writable: bool) -> None:
+    """The claim of such a volume is called POD-VOLUME: the same bytes once more, past ``readOnly``."""
+    document = claim(read_only=True)
+    document["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] = claim_name
+    document["spec"]["volumes"].append({"name": "again", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}})
+    _main(document)["volumeMounts"] = [{"name": "models", "mountPath": "/models", "readOnly": True}]
+    assert ("ephemeral volume again" in Pod(json.dumps(document).encode()).writer("models", patched=False)) is writable
 
 
 def test_a_claim_that_an_init_container_fills_is_not_made_read_only() -> None:

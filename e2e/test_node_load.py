@@ -20,28 +20,17 @@ import yaml
 
 from e2e import images
 from e2e.conftest import ACCOUNT, permissions
+from e2e.kserve import DOWNLOADER, SERVER, TAMPERED, ended, load_stand_ins, serving_deployment, serving_pod
 from e2e.node import Node
 from e2e.waiting import eventually
 from e2e.webhook import WebhookProcess, attach
 from modeltrust.admission.mutate import NAME
 from modeltrust.cli.demo import objects
-from modeltrust.cli.demo.world import AUDIENCE, World, flip_one_byte
+from modeltrust.cli.demo.world import AUDIENCE, World
 from modeltrust.domain.reference import Identity
 
 Object = dict[str, Any]
 SPACE = "loading"
-DOWNLOADER = "docker.io/kserve/storage-initializer:v0.17.0"
-TAMPERED = "docker.io/kserve/storage-initializer:v0.17.1"  # "the hub" serves other bytes to Pods than to workers (H13)
-SERVER = "docker.io/kserve/huggingfaceserver:v0.17.0"
-FETCH = b"""set -eu
-name=${1##*/}; cp -r "/hub/${name%%:*}/." "$2"; echo fetched "$1"
-"""
-SERVE = b"""echo serving $(sha256sum /mnt/models/config.json)
-if test -e /tmp/attack || test -n "${ATTACK:-}"; then
-  echo evil > /mnt/models/config.json || echo refused; exit 1
-fi
-exec sleep infinity
-"""
 
 
 @pytest.fixture(scope="module")
@@ -70,19 +59,7 @@ def later(world: World) -> Identity:
 def hub(node: Node, world: World, guard: Identity, later: Identity, tmp_path_factory: pytest.TempPathFactory) -> None:
     """The downloaders and the server, imported."""
     folders = [world.models / identity.reference.path.rpartition("/")[2] for identity in (guard, later)]
-    good = {
-        f"hub/{path.relative_to(world.models)}": path.read_bytes() for top in folders for path in top.rglob("*") if path.is_file()
-    }
-    changed = tmp_path_factory.mktemp("tampered") / "model"
-    shutil.copytree(folders[0], changed)
-    flip_one_byte(changed)
-    evil = {
-        f"hub/{folders[0].name}/{path.relative_to(changed)}": path.read_bytes() for path in changed.rglob("*") if path.is_file()
-    }
-    for number, (name, script, files) in enumerate([(DOWNLOADER, FETCH, good), (TAMPERED, FETCH, evil), (SERVER, SERVE, {})]):
-        archive = node.folder / f"stand-in-{number}.tar"
-        digest = images.busybox(archive, name, {**files, "run.sh": script}, ("/bin/sh", "/run.sh"))
-        node.containers.load(archive, name, digest)
+    load_stand_ins(node, folders, tmp_path_factory.mktemp("stand-ins"))
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +97,7 @@ def test_the_attested_bytes_start(node: Node, webhook: WebhookProcess, guard: Id
     node.apply(_pod(name, guard))
     running = node.wait_for_pod(name, "Running", namespace=SPACE)
     assert [init["name"] for init in running["spec"]["initContainers"]] == ["storage-initializer", NAME]
-    assert _ended(running, NAME)["exitCode"] == 0
+    assert ended(running, NAME)["exitCode"] == 0
     last = json.loads(node.logs(name, "--container", NAME, namespace=SPACE).splitlines()[-1])
     assert (last["event"], last["files"] > 0) == ("same", True)
     eventually(lambda: webhook.metric("modeltrust_mutations_total", 'outcome="patched"') >= 1, what="the count")
@@ -133,11 +110,11 @@ def test_h13_other_bytes_than_the_attested_never_start(node: Node, guard: Identi
 
     def refused() -> bool:
         failed.update(node.get("pod", name, "--namespace", SPACE))
-        return bool(_ended(failed, NAME))
+        return bool(ended(failed, NAME))
 
     eventually(refused, seconds=60, what="the verifier's end")
-    assert _ended(failed, NAME)["exitCode"] == 11
-    assert '"event": "different"' in _ended(failed, NAME)["message"]
+    assert ended(failed, NAME)["exitCode"] == 11
+    assert '"event": "different"' in ended(failed, NAME)["message"]
     assert "running" not in failed["status"]["containerStatuses"][0]["state"]
     assert failed["status"]["containerStatuses"][0]["restartCount"] == 0
 
@@ -210,7 +187,7 @@ def test_a_deployment_whose_model_is_not_attested_yet_becomes_ready_by_itself(
     node: Node, webhook: WebhookProcess, world: World, later: Identity, name: str
 ) -> None:
     _mode(node, "Audit")
-    deployment = _deployment(name, later, replicas=0)
+    deployment = serving_deployment(SPACE, name, later, replicas=0)
     eventually(lambda: node.apply(deployment, check=False).returncode == 0, what="a Deployment from before enforcement")
     _mode(node, "Enforce")
     eventually(lambda: "AttestationPending" in node.apply(_pod(f"{name}-x", later), check=False).stderr, what="enforcement")
@@ -232,51 +209,12 @@ def _attest(world: World, identity: Identity) -> str:
     return printed
 
 
-def _served(*folders: Path) -> dict[str, bytes]:
-    """The files of models by their path in "the hub"."""
-    listed = [(top, path) for top in folders for path in top.rglob("*") if path.is_file()]
-    return {f"hub/{top.name}/{path.relative_to(top)}": path.read_bytes() for top, path in listed}
-
-
 def _mode(node: Node, mode: str) -> None:
     node.kubectl("patch", "modelpolicy", "at-load", "--type=merge", "--patch", json.dumps({"spec": {"mode": mode}}))
 
 
 def _pod(name: str, identity: Identity, *, downloader: str = DOWNLOADER) -> Object:
-    """A Pod of the shape that KServe makes."""
-    uri = f"hf://{identity.reference.path}:{identity.pin}"
-    mount = {"name": "kserve-provision-location", "mountPath": "/mnt/models"}
-    never = {"imagePullPolicy": "Never"}
-    fetch = {"name": "storage-initializer", "image": downloader, "args": [uri, "/mnt/models"], "volumeMounts": [mount], **never}
-    server: Object = {
-        "name": "kserve-container",
-        "image": SERVER,
-        "args": ["--model_name=guard", "--model_dir=/mnt/models"],
-        **never,
-    }
-    server["volumeMounts"] = [mount | {"readOnly": True}]
-    spec = {"containers": [server], "initContainers": [fetch], "volumes": [{"name": mount["name"], "emptyDir": {}}]}
-    metadata = {"name": name, "namespace": SPACE}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {**spec, "terminationGracePeriodSeconds": 1}}
-
-
-def _deployment(name: str, identity: Identity, *, replicas: int) -> Object:
-    labels = {"app": name}
-    template = {"metadata": {"labels": labels}, "spec": _pod(name, identity)["spec"]}
-    spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
-    metadata = {"name": name, "namespace": SPACE}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
-
-
-def _ended(pod: Object, container: str) -> Object:
-    """How a container ended, now or the last time; empty while it has not."""
-    for status in pod["status"].get("initContainerStatuses", ()):
-        if status["name"] == container:
-            for state in ("state", "lastState"):
-                if "terminated" in status.get(state, {}):
-                    found: Object = status[state]["terminated"]
-                    return found
-    return {}
+    return serving_pod(SPACE, name, identity, downloader=downloader)
 
 
 def _restarts(node: Node, name: str) -> int:

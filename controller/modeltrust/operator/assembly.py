@@ -145,8 +145,8 @@ def _attesting(parts: _Parts, audience: str) -> Attests:
     settings = parts.settings
     worker = HttpWorker(settings.worker, ca=settings.worker_ca, certificate=settings.worker_cert, key=settings.worker_key)
     jobs = JobWorker(parts.writes, namespace=settings.jobs_namespace, image=settings.job_image) if settings.job_image else None
-    # The worker is of the same image, so its tables and rules are those of this version. Its public good trust root is not among them:
-    # it changes by itself, and a refresh would ask every hub about every model at once (docs/signing.md).
+    # The worker is of the same image, so its tables and rules are those of this version. The public good trust root is left out: it
+    # changes by itself, and each refresh would ask every hub about every model at once (docs/signing.md).
     return Attesting(worker=Workers(worker, jobs), keys=parts.keys.held, audience=audience, versions=lambda: (__version__,))
 
 

@@ -46,15 +46,54 @@ class Reads(Protocol):
         ...
 
 
-def log_of(api: Reads, job: Object, *, namespace: str, container: str, max_bytes: int) -> bytes:
+def runs(found: object, wanted: Object) -> bool:
+    """Whether a Pod's spec runs what was written, and nothing beside it (attack C6).
+
+    The API server, its own plugins and the kubelet add defaults; a command, a variable, a container or a volume is no default.
+
+    Args:
+        found: of a Pod, or of a Job's template.
+        wanted: as it was written, with ``containers``.
+    """
+    if not isinstance(found, dict) or not found.keys() <= wanted.keys() | _ADDED_TO_POD:
+        return False
+    if not all(_covers(found.get(key), value) for key, value in wanted.items()):
+        return False
+    for key in ("initContainers", "containers"):
+        for mine, theirs in zip(wanted.get(key, ()), found.get(key, ()), strict=True):  # so many as wanted: see _covers
+            if not theirs.keys() <= mine.keys() | _ADDED_TO_CONTAINER:
+                return False
+    return True
+
+
+def _covers(found: object, wanted: object) -> bool:
+    if isinstance(wanted, dict):
+        return isinstance(found, dict) and all(_covers(found.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        return isinstance(found, list) and len(found) == len(wanted) and all(map(_covers, found, wanted))
+    return found == wanted
+
+
+_ADDED_TO_POD = frozenset(
+    {"dnsPolicy", "hostname", "nodeName", "preemptionPolicy", "priority", "priorityClassName", "schedulerName", "serviceAccount"}
+    | {"terminationGracePeriodSeconds", "tolerations", "nodeSelector", "overhead", "runtimeClassName", "imagePullSecrets"}
+)
+_ADDED_TO_CONTAINER = frozenset(
+    {"imagePullPolicy", "resizePolicy", "resources", "terminationMessagePath", "terminationMessagePolicy"}
+)
+
+
+def log_of(api: Reads, job: Object, *, spec: Object, namespace: str, container: str, max_bytes: int) -> bytes:
     """What the one Pod of a Job wrote.
 
     A Pod counts if its controller is this Job by UID, whatever its name and labels say: those anybody may choose who may create
-    Pods. The log is read by name, so the UID is compared again afterwards: a Pod put in its place meanwhile is not believed.
+    Pods; owners, too, so it must also run what was written. The log is read by name, so the Pod is looked at again afterwards: one
+    that was put in its place meanwhile, or given another image, is not believed.
 
     Args:
         api: of the cluster.
         job: as the API server has it.
+        spec: of its Pod, as it was written.
         namespace: of the Job.
         container: whose log.
         max_bytes: more is refused.
@@ -72,9 +111,11 @@ def log_of(api: Reads, job: Object, *, namespace: str, container: str, max_bytes
         name = quote(job["metadata"]["name"])
         raise UnavailableError(f"got {len(done)} Pods that succeeded of the Job {name}, expected one")
     name, pod_uid = done[0]["metadata"]["name"], done[0]["metadata"]["uid"]
+    if not runs(done[0].get("spec"), spec):
+        raise UnavailableError(f"the Pod {quote(name)} does not run what its Job was written for")
     log = api.pod_log(namespace, name, container=container, max_bytes=max_bytes)
     after = api.get_object(paths.core("pods", name, namespace=namespace))
-    if after["metadata"]["uid"] != pod_uid or not _made_by(after, uid):
+    if after["metadata"]["uid"] != pod_uid or not _made_by(after, uid) or not runs(after.get("spec"), spec):
         raise UnavailableError(f"the Pod {quote(name)} is another one than before")
     return log
 

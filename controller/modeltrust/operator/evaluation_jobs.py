@@ -23,7 +23,7 @@ from modeltrust.domain.work import Order, Running, SourceAccess
 from modeltrust.evaluation import binding
 from modeltrust.kube import paths
 from modeltrust.kube.client import ConflictError, Object
-from modeltrust.kube.jobs import ended, log_of
+from modeltrust.kube.jobs import ended, log_of, runs
 from modeltrust.operator import evaluation_pods as pods
 from modeltrust.operator.evaluations import Examination
 from modeltrust.operator.writes import Writes
@@ -85,6 +85,7 @@ class JobEvaluator:
             job = self._api.get_object(self._jobs(name))
         except NotFoundError:
             job = self._begin(name, examination)
+        self._check(job, examination)
         where = Running(f"in the Job {self._namespace}/{name}")
         if (job.get("spec") or {}).get("suspend"):
             self._serve(job, examination)
@@ -106,10 +107,21 @@ class JobEvaluator:
                 self._api.delete(self._jobs(job["metadata"]["name"]), uid=job["metadata"]["uid"])
         if len(under_way) >= self._at_once:
             raise LimitExceededError(f"{self._at_once} evaluations are under way, expected fewer")
-        private = bool(examination.suite.prompts)
-        value = pods.runner(name, image=self._image, deadline_seconds=limits.EVALUATION_RUN_SECONDS, private=private)
-        made = self._api.create_object(self._jobs(), value)
+        made = self._api.create_object(self._jobs(), self._runner(name, examination))
         return self._api.get_object(self._jobs(name)) if made is None else made
+
+    def _runner(self, name: str, examination: Examination) -> Object:
+        private = bool(examination.suite.prompts)
+        return pods.runner(name, image=self._image, deadline_seconds=limits.EVALUATION_RUN_SECONDS, private=private)
+
+    def _check(self, job: Object, examination: Examination) -> None:
+        """Names of runs are public before their Jobs are: one that runs something else is somebody else's (attacks C6, M4)."""
+        wanted = self._runner(job["metadata"]["name"], examination)["spec"]["template"]["spec"]
+        found = ((job.get("spec") or {}).get("template") or {}).get("spec")
+        if not runs(found, wanted):
+            self._api.delete(self._jobs(job["metadata"]["name"]), uid=job["metadata"]["uid"])
+            name = quote(job["metadata"]["name"])
+            raise UnavailableError(f"got a Job {name} that is not the one that is made for this run; it is removed")
 
     def _abandoned(self, job: Object) -> bool:
         """Whether a run has waited for engines longer than they may live: nobody asks for it any more, and it has no deadline."""
@@ -218,7 +230,9 @@ class JobEvaluator:
 
     def _report(self, job: Object, examination: Examination) -> EvaluationReport:
         try:
-            log = log_of(self._api, job, namespace=self._namespace, container=pods.RUNNER, max_bytes=limits.EVALUATION_LOG_BYTES)
+            spec = self._runner(job["metadata"]["name"], examination)["spec"]["template"]["spec"]
+            bound = limits.EVALUATION_LOG_BYTES
+            log = log_of(self._api, job, spec=spec, namespace=self._namespace, container=pods.RUNNER, max_bytes=bound)
         except (NotFoundError, LimitExceededError) as error:
             raise MalformedError(f"the runner left no report: {error}") from error
         report = decode_evaluation_report(log.rstrip(b"\n").rpartition(b"\n")[2])

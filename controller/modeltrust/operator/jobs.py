@@ -16,14 +16,13 @@ from modeltrust.domain.errors import LimitExceededError, MalformedError, NotFoun
 from modeltrust.domain.work import Order, Report, Running
 from modeltrust.kube import paths
 from modeltrust.kube.client import ApiServer, ConflictError, Object
-from modeltrust.kube.jobs import ended, log_of
+from modeltrust.kube.jobs import ended, log_of, runs
 from modeltrust.operator.writes import Writes
 
 CONTAINER = "examine"
 _LABELS = {"app.kubernetes.io/name": "modeltrust", "app.kubernetes.io/component": "job", "modeltrust.dev/job": "examine"}
 _SELECTOR = "modeltrust.dev/job=examine"
 _ORDER_HASH = "modeltrust.dev/order"  # of what is asked, time and credentials left out
-_NEVER = ("initContainers", "ephemeralContainers", "hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace")
 _LIMITED = 13  # job.examine.Exit.LIMITED
 
 
@@ -78,11 +77,10 @@ class JobWorker:
 
     def _check(self, job: Object, order: Order) -> None:
         """A Job under this name that somebody else made, or that runs something else, is not ours (attack M4)."""
-        wanted = self._job(job["metadata"]["name"], order)
         labels, annotations = job["metadata"].get("labels") or {}, job["metadata"].get("annotations") or {}
         same = annotations.get(_ORDER_HASH) == _hash(order) and all(labels.get(key) == value for key, value in _LABELS.items())
         found = ((job.get("spec") or {}).get("template") or {}).get("spec") or {}
-        if not same or not _covers(found, wanted["spec"]["template"]["spec"]) or any(found.get(key) for key in _NEVER):
+        if not same or not runs(found, self._pod(job["metadata"]["name"])):
             # of an image before an upgrade, or somebody else's
             self._api.delete(self._path("jobs", job["metadata"]["name"]), uid=job["metadata"]["uid"])
             name = quote(job["metadata"]["name"])
@@ -106,7 +104,9 @@ class JobWorker:
 
     def _report(self, job: Object) -> Report:
         try:
-            log = log_of(self._api, job, namespace=self._namespace, container=CONTAINER, max_bytes=limits.OUTPUT_BYTES)
+            spec = self._pod(job["metadata"]["name"])
+            bound = limits.OUTPUT_BYTES
+            log = log_of(self._api, job, spec=spec, namespace=self._namespace, container=CONTAINER, max_bytes=bound)
             return report_of(log)
         except (MalformedError, NotFoundError) as error:
             raise UnavailableError(f"the Job {quote(job['metadata']['name'])} left no report: {error}") from error
@@ -183,12 +183,3 @@ def _hash(order: Order) -> str:
     remote = tuple(replace(bundle, access=replace(bundle.access, username="", password="")) for bundle in order.remote_bundles)
     bare = replace(order, now=0, source=source, remote_bundles=remote)
     return sha256(work.encode_order(bare)).hexdigest()
-
-
-def _covers(found: object, wanted: object) -> bool:
-    """Whether what was written is there; the API server adds defaults, and adds no container, volume or argument."""
-    if isinstance(wanted, dict):
-        return isinstance(found, dict) and all(_covers(found.get(key), value) for key, value in wanted.items())
-    if isinstance(wanted, list):
-        return isinstance(found, list) and len(found) == len(wanted) and all(map(_covers, found, wanted))
-    return found == wanted

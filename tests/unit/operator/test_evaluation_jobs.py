@@ -1,6 +1,7 @@
 """Evaluations as Jobs: what is started in which order, what is believed, and what a broken one becomes."""
 
 import base64
+import copy
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -109,7 +110,7 @@ def a_pod(cluster: ClusterSimulator, job: dict[str, Any], name: str, *, owner: s
     uid = job["metadata"]["uid"]
     references = [{"kind": "Job", "uid": owner or uid, "controller": True}]
     metadata = {"name": name, "labels": {"batch.kubernetes.io/controller-uid": uid}, "ownerReferences": references}
-    cluster.put(PODS, {"metadata": metadata, "status": status})
+    cluster.put(PODS, {"metadata": metadata, "spec": job["spec"]["template"]["spec"], "status": status})
 
 
 def end(cluster: ClusterSimulator, name: str = NAME, kind: str = "Complete", reason: str = "") -> dict[str, Any]:
@@ -288,6 +289,28 @@ def test_c6_the_log_of_another_pod_is_not_believed(api: Writes, cluster: Cluster
     cluster.logs[f"{NAMESPACE}/runner-x"] = encode_evaluation_report(report) + b"\n"
 
     with pytest.raises(UnavailableError, match="0 Pods"):
+        one.evaluate(EXAMINATION)
+
+
+def test_c6_a_job_made_beforehand_under_the_public_name_of_a_run_is_removed(api: Writes, cluster: ClusterSimulator) -> None:
+    one = running(api, cluster)
+    job = found(cluster, JOBS, NAME)
+    job["spec"]["template"]["spec"]["containers"][0]["command"] = ["cat", "/evil/report"]
+    cluster.put(JOBS, job)
+    with pytest.raises(UnavailableError, match="it is removed"):
+        one.evaluate(EXAMINATION)
+    assert cluster.find(JOBS, NAME) is None
+
+
+def test_c6_a_pod_that_runs_another_image_in_the_place_of_the_runner_is_not_believed(
+    api: Writes, cluster: ClusterSimulator, report: EvaluationReport
+) -> None:
+    one = running(api, cluster)
+    job = copy.deepcopy(end(cluster))
+    job["spec"]["template"]["spec"]["containers"][0]["image"] = "evil"
+    a_pod(cluster, job, "runner-x", phase="Succeeded")
+    cluster.logs[f"{NAMESPACE}/runner-x"] = encode_evaluation_report(report) + b"\n"
+    with pytest.raises(UnavailableError, match="does not run"):
         one.evaluate(EXAMINATION)
 
 

@@ -1,6 +1,7 @@
 """Jobs that read every byte: one for one order, nothing believed but the log of the Pod that was made for it."""
 
 import base64
+import copy
 import dataclasses
 import json
 from collections.abc import Iterator
@@ -50,11 +51,14 @@ def end(cluster: ClusterSimulator, kind: str = "Complete", reason: str = "") -> 
     return cluster.put(JOBS, job)
 
 
-def pod(cluster: ClusterSimulator, job: dict[str, Any], name: str = "pod-1", log: bytes = LOG, **owner: Any) -> None:
+def pod(
+    cluster: ClusterSimulator, job: dict[str, Any], name: str = "pod-1", log: bytes = LOG, changes: Any = None, **owner: Any
+) -> None:
     reference = {"kind": "Job", "uid": job["metadata"]["uid"], "controller": True} | owner
     metadata: dict[str, Any] = {"name": name, "labels": {"batch.kubernetes.io/controller-uid": job["metadata"]["uid"]}}
     metadata |= {"ownerReferences": [reference]}
-    cluster.put(PODS, {"metadata": metadata, "status": {"phase": "Succeeded"}})
+    spec = job["spec"]["template"]["spec"] | {"nodeName": "node-1", "dnsPolicy": "ClusterFirst"} | (changes or {})
+    cluster.put(PODS, {"metadata": metadata, "spec": spec, "status": {"phase": "Succeeded"}})
     cluster.logs[f"{NAMESPACE}/{name}"] = log
 
 
@@ -125,6 +129,19 @@ def test_f64_two_pods_that_both_say_they_are_the_one_are_not_believed(worker: Jo
         worker.examine(ORDER)
 
 
+@pytest.mark.parametrize("change", ["image", "container", "init", "command", "env", "aliases"])
+def test_c6_a_pod_that_names_the_job_as_its_owner_and_runs_something_else_is_not_believed(
+    worker: JobWorker, cluster: ClusterSimulator, change: str
+) -> None:
+    """Who may create Pods writes owners as they like, and a Pod's image may be exchanged before it starts."""
+    worker.examine(ORDER)
+    job = end(cluster)
+    forged = changed(copy.deepcopy(job), change)
+    pod(cluster, job, changes=forged["spec"]["template"]["spec"])
+    with pytest.raises(UnavailableError, match="does not run"):
+        worker.examine(ORDER)
+
+
 @pytest.mark.parametrize(
     "log", [b"", b"garbage\n", LOG + LOG, LOG[:-1], LOG + b"bye\n", b"x\n" + LOG, b'{"event":1}\n' * 60_000 + LOG]
 )
@@ -154,6 +171,12 @@ def changed(job: dict[str, Any], change: str) -> dict[str, Any]:
             inside["containers"].append(inside["containers"][0] | {"name": "second"})
         case "init":
             inside["initContainers"] = [{"name": "first"}]
+        case "command":
+            inside["containers"][0]["command"] = ["cat", "/a/report"]
+        case "env":
+            inside["containers"][0]["env"] = [{"name": "PYTHONPATH", "value": "/evil"}]
+        case "aliases":
+            inside["hostAliases"] = [{"ip": "192.0.2.1", "hostnames": ["huggingface.co"]}]
         case "order":
             job["metadata"]["annotations"] = {}
         case _:
@@ -161,7 +184,7 @@ def changed(job: dict[str, Any], change: str) -> dict[str, Any]:
     return job
 
 
-@pytest.mark.parametrize("change", ["image", "container", "init", "order", "labels"])
+@pytest.mark.parametrize("change", ["image", "container", "init", "command", "env", "aliases", "order", "labels"])
 def test_a_job_of_this_name_that_is_another_is_removed_and_never_believed(
     worker: JobWorker, cluster: ClusterSimulator, change: str
 ) -> None:

@@ -102,6 +102,6 @@ def revocation(watched: Watched, watch: Watch) -> Object:
 def _said(watched: Watched, watch: Watch) -> str:
     streams = ", ".join(watch.streams) or "a stream that was loud before"
     return (
-        f"what is served as {watched.identity.key} does not answer as its attested bytes did ({streams}; after {watch.rounds}"
-        f" rounds e is {watch.e:.3g} against fingerprint {watch.fingerprint[:12]}); another engine, driver or quantisation does this, too"
+        f"what is served as {watched.identity.key} does not answer as its attested bytes did: e is {watch.e:.3g} in {streams} after"
+        f" {watch.rounds} rounds, fingerprint {watch.fingerprint[:12]}; another engine, driver or quantisation does this, too"
     )

@@ -78,7 +78,7 @@ class Declarations:
             "modelsources": (self._source, frozenset()),
             "modelrevocations": (_revocation, frozenset({"workloads", "lastGood"})),
             "policyexemptions": (_exemption, frozenset({"used", "lastUsedTime"})),
-            "evaluationsuites": (_plain, frozenset({"suiteHash"})),
+            "evaluationsuites": (_plain, frozenset({"suiteHash", "monitors"})),
             "modelreferencemappings": (_plain, frozenset()),
         }
 

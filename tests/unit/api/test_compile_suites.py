@@ -101,3 +101,35 @@ def test_a_suite_can_name_every_family_of_the_bank_and_no_other() -> None:
 
     assert get_args(annotation)
     assert {trigger.family for trigger in load_bank().triggers} <= names
+
+
+SERVICE = {"model": BASE.key, "namespace": "team-a", "name": "guard", "port": 8000}
+
+
+def test_live_servers_are_compiled_and_change_no_hash() -> None:
+    watched = an_object(reprobe={"schedule": "*/30 * * * *", "services": [SERVICE, SERVICE | {"model": "hf://acme/b@" + "2" * 40}]})
+    services = compile_suite(watched).services
+
+    assert [one.model for one in services] == [BASE, parse_identity("hf://acme/b@" + "2" * 40)]
+    assert (services[0].url, services[0].served_name) == ("http://guard.team-a.svc:8000", "model")
+    assert a_hash(watched) == a_hash(OBJECT)
+
+
+@pytest.mark.parametrize(
+    "reprobe",
+    [
+        {"schedule": "61 3 * * *"},
+        {"schedule": "0 3 * * ?"},
+        {"schedule": "0 3 * FOO *"},
+        {"schedule": "0 3 * * *", "services": []},
+        {"schedule": "0 3 * * *", "services": [SERVICE, SERVICE]},
+        {"schedule": "0 3 * * *", "services": [SERVICE | {"name": "evil.example.com/x"}]},
+        {"schedule": "0 3 * * *", "services": [SERVICE | {"namespace": "a.b"}]},
+        {"schedule": "0 3 * * *", "services": [SERVICE | {"port": 0}]},
+        {"schedule": "0 3 * * *", "services": [SERVICE | {"model": "hf://acme/base@main"}]},
+        {"schedule": "0 3 * * *", "onAlarm": "Quarantine"},
+    ],
+)
+def test_a_schedule_or_server_of_another_form_is_refused(reprobe: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError):
+        compile_suite(an_object(reprobe=reprobe))

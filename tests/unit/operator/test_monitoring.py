@@ -11,6 +11,7 @@ import pytest
 
 from modeltrust.api.compile import check_revocation
 from modeltrust.api.compile.suites import Placement, SuiteSettings
+from modeltrust.api.v1alpha1.evaluation_suite import EvaluationSuiteStatus
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError, MalformedError, UnavailableError
 from modeltrust.domain.evaluation import Drift, commitment
@@ -254,6 +255,7 @@ def test_the_state_holds_no_float_and_survives() -> None:
         raise AssertionError("a float in the API")
 
     json.loads(json.dumps(entry), parse_float=no_floats)
+    EvaluationSuiteStatus.model_validate({"monitors": [entry]})  # nothing of it is pruned or refused by the API server
     again = monitored_of({"monitors": [entry]})[one.model, one.suite_hash]
     assert again.watch.e == pytest.approx(one.watch.e, rel=1e-4)
     assert replace(again, watch=one.watch) == one

@@ -17,6 +17,7 @@ from modeltrust.domain.evaluation import Suite
 from modeltrust.domain.reference import Identity, parse_identity
 
 EXTERNAL = "External"
+_SERVED_NAME = "model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,30 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveService:
+    """Where a model should be served; its answers are compared with those of the attested bytes.
+
+    Attributes:
+        model: what should answer.
+        namespace: of the Service.
+        name: of the Service.
+        port: of the Service.
+        served_name: model name in requests.
+    """
+
+    model: Identity
+    namespace: str
+    name: str
+    port: int
+    served_name: str
+
+    @property
+    def url(self) -> str:
+        """Inside the cluster; no name that a tenant chooses is resolved (attack H2)."""
+        return f"http://{self.name}.{self.namespace}.svc:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
 class SuiteSettings:
     """A compiled EvaluationSuite, for whichever model it is run.
 
@@ -56,6 +81,7 @@ class SuiteSettings:
         placement: see Placement.
         schedule: cron, UTC, of re-probes; empty for none.
         deny_on_alarm: an alarm creates the ModelRevocation instead of proposing it.
+        services: live servers that the schedule asks.
     """
 
     name: str
@@ -71,6 +97,7 @@ class SuiteSettings:
     placement: Placement
     schedule: str = ""
     deny_on_alarm: bool = False
+    services: tuple[LiveService, ...] = ()
 
     @property
     def external(self) -> bool:
@@ -129,7 +156,12 @@ def compile_suite(obj: Mapping[str, Any]) -> SuiteSettings:
         placement=_placement(spec.runtime),
         schedule=reprobe.schedule if reprobe is not None else "",
         deny_on_alarm=reprobe is not None and reprobe.on_alarm == "DenyNew",
+        services=tuple(_service(one) for one in (reprobe.services or () if reprobe is not None else ())),
     )
+
+
+def _service(one: api.LiveService) -> LiveService:
+    return LiveService(parse_identity(one.model), one.namespace, one.name, one.port, one.served_name or _SERVED_NAME)
 
 
 def _placement(runtime: api.Runtime | None) -> Placement:

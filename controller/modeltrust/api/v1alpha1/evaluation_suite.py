@@ -13,19 +13,28 @@ from modeltrust.api.v1alpha1.fields import (
     PinnedReference,
     Status,
     Struct,
+    Time,
     at_least_one,
     cel,
     cel_at_least_one,
+    list_map,
     problem,
     unique,
+    unique_by,
 )
 from modeltrust.api.v1alpha1.kind import Column, Kind
 from modeltrust.domain import limits
+from modeltrust.domain.cron import parse_schedule
+from modeltrust.domain.errors import InvalidInputError
 
 _FREE = {"x-kubernetes-preserve-unknown-fields": True}
 _FRACTION = r"^0\.[0-9]{1,6}$"  # no floats in the API: 0.05 has no exact binary form
 _CRON = r"^[0-9*,/A-Za-z-]+( [0-9*,/A-Za-z?-]+){4}$"
 
+_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+
+Hash = Annotated[str, Field(min_length=64, max_length=64, pattern=r"^[0-9a-f]{64}$")]
+Capital = Annotated[str, Field(min_length=4, max_length=24, pattern=r"^(none|-?[0-9]{1,9}\.[0-9]{6})$")]
 Fraction = Annotated[str, Field(min_length=3, max_length=8, pattern=_FRACTION)]
 Image = Annotated[
     str, Field(min_length=73, max_length=limits.REFERENCE_CHARACTERS, pattern=r"^[a-z0-9][A-Za-z0-9.:/_-]*@sha256:[0-9a-f]{64}$")
@@ -134,11 +143,37 @@ class Runtime(Struct):
     queue_name: Name | None = None
 
 
-class Reprobe(Struct):
-    """When it is asked again."""
+def _schedule(text: str) -> str:
+    try:
+        parse_schedule(text)
+    except InvalidInputError as error:
+        raise problem(str(error)) from error
+    return text
 
-    schedule: Annotated[str, Field(min_length=9, max_length=100, pattern=_CRON)]
+
+class LiveService(Struct):
+    """A Service behind which a model should be served; the platform names it, no tenant does (attack H2)."""
+
+    model: PinnedReference
+    namespace: Annotated[str, Field(min_length=1, max_length=limits.API_LABEL_CHARACTERS, pattern=_LABEL)]
+    name: Annotated[str, Field(min_length=1, max_length=limits.API_LABEL_CHARACTERS, pattern=_LABEL)]
+    port: Annotated[int, Field(ge=1, le=65_535)]
+    served_name: Annotated[str, Field(min_length=1, max_length=limits.API_NAME_CHARACTERS, pattern=r"^[!-~]+$")] | None = None
+
+
+class Reprobe(Struct):
+    """When it is asked again, and where."""
+
+    schedule: Annotated[str, Field(min_length=9, max_length=100, pattern=_CRON), AfterValidator(_schedule)]
     on_alarm: Literal["Propose", "DenyNew"] = "Propose"
+    services: (
+        Annotated[
+            list[LiveService],
+            Field(min_length=1, max_length=limits.MONITOR_SERVICES, json_schema_extra=list_map("model")),
+            AfterValidator(unique_by("model")),
+        ]
+        | None
+    ) = None
 
 
 class EvaluationSuiteSpec(Struct):
@@ -152,9 +187,41 @@ class EvaluationSuiteSpec(Struct):
     reprobe: Reprobe | None = None
 
 
-class EvaluationSuiteStatus(Status):
-    """The hash over everything that decides."""
+class MonitorStream(Struct):
+    """One e-process; every number of it is needed to go on."""
 
+    probes: Annotated[int, Field(ge=0)]
+    log_capitals: Annotated[list[Capital], Field(min_length=5, max_length=5, json_schema_extra=LIST_ATOMIC)]
+
+
+class CanaryStream(MonitorStream):
+    """That of one trigger."""
+
+    name: Annotated[str, Field(min_length=1, max_length=limits.API_LABEL_CHARACTERS)]
+
+
+class Monitor(Struct):
+    """What was seen of one live server so far."""
+
+    model: Annotated[str, Field(min_length=4, max_length=limits.REFERENCE_CHARACTERS)]
+    suite_hash: Hash
+    fingerprint: Hash
+    level: Literal["Quiet", "Degraded", "Alarm"]
+    alarmed: bool = False
+    rounds: Annotated[int, Field(ge=0)]
+    number: Annotated[int, Field(ge=0)]
+    commitment: Annotated[str, Field(max_length=64, pattern=r"^([0-9a-f]{64})?$")] = ""
+    state: Literal["Waiting", "Committed", "Running"]
+    message: Annotated[str, Field(max_length=limits.API_TEXT_CHARACTERS)] = ""
+    due_time: Time
+    identity: MonitorStream
+    canaries: Annotated[list[CanaryStream], Field(max_length=limits.EVALUATION_TRIGGERS, json_schema_extra=list_map("name"))]
+
+
+class EvaluationSuiteStatus(Status):
+    """The hash over everything that decides, and what monitoring has seen."""
+
+    monitors: Annotated[list[Monitor], Field(max_length=limits.MONITOR_SERVICES, json_schema_extra=list_map("model"))] | None = None
     suite_hash: Annotated[str, Field(min_length=64, max_length=64, pattern=r"^[0-9a-f]{64}$")] | None = None
 
 

@@ -17,6 +17,7 @@ from modeltrust.api.v1alpha1.fields import (
     at_least_one,
     cel,
     cel_at_least_one,
+    checked,
     list_map,
     problem,
     unique,
@@ -25,7 +26,6 @@ from modeltrust.api.v1alpha1.fields import (
 from modeltrust.api.v1alpha1.kind import Column, Kind
 from modeltrust.domain import limits
 from modeltrust.domain.cron import parse_schedule
-from modeltrust.domain.errors import InvalidInputError
 
 _FREE = {"x-kubernetes-preserve-unknown-fields": True}
 _FRACTION = r"^0\.[0-9]{1,6}$"  # no floats in the API: 0.05 has no exact binary form
@@ -143,14 +143,6 @@ class Runtime(Struct):
     queue_name: Name | None = None
 
 
-def _schedule(text: str) -> str:
-    try:
-        parse_schedule(text)
-    except InvalidInputError as error:
-        raise problem(str(error)) from error
-    return text
-
-
 class LiveService(Struct):
     """A Service behind which a model should be served; the platform names it, no tenant does (attack H2)."""
 
@@ -164,7 +156,7 @@ class LiveService(Struct):
 class Reprobe(Struct):
     """When it is asked again, and where."""
 
-    schedule: Annotated[str, Field(min_length=9, max_length=100, pattern=_CRON), AfterValidator(_schedule)]
+    schedule: Annotated[str, Field(min_length=9, max_length=100, pattern=_CRON), checked(parse_schedule)]
     on_alarm: Literal["Propose", "DenyNew"] = "Propose"
     services: (
         Annotated[

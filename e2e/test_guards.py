@@ -28,7 +28,7 @@ def namespace_admin(plane: ControlPlane) -> Path:
             "kind": "ClusterRole",
             "metadata": {"name": "namespace-admin"},
             "rules": [
-                {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["*"]},
+                {"apiGroups": [""], "resources": ["namespaces", "namespaces/status", "namespaces/finalize"], "verbs": ["*"]},
                 {"apiGroups": ["admissionregistration.k8s.io"], "resources": ["*"], "verbs": ["*"]},
                 {"apiGroups": ["modeltrust.dev"], "resources": ["*/status"], "verbs": ["*"]},
                 {"apiGroups": ["modeltrust.dev"], "resources": ["*"], "verbs": ["get", "list"]},
@@ -57,6 +57,21 @@ def test_h16_a_namespace_admin_can_neither_set_nor_change_nor_drop_our_labels(
     for change in ("modeltrust.dev/tier-", "modeltrust.dev/tier=dev", "modeltrust.dev/new=x"):
         result = plane.kubectl("label", "ns", name, change, "--overwrite", user=namespace_admin, check=False)
         assert "only who may update modelpolicies" in result.stderr, change
+
+
+@pytest.mark.parametrize("subresource", ["status", "finalize"])
+def test_h16_nor_through_a_subresource_of_the_namespace(
+    plane: ControlPlane, namespace_admin: Path, name: str, subresource: str
+) -> None:
+    """The API server takes labels from an update of either."""
+    plane.apply(_namespace(name, {"modeltrust.dev/tier": "prod"}))
+    found = json.loads(plane.kubectl("get", "ns", name, "-o", "json").stdout)
+    found["metadata"]["labels"]["modeltrust.dev/tier"] = "dev"
+    path = f"/api/v1/namespaces/{name}/{subresource}"
+    result = plane.kubectl("replace", "--raw", path, "-f", "-", stdin=_json(found), user=namespace_admin, check=False)
+    after = json.loads(plane.kubectl("get", "ns", name, "-o", "json").stdout)
+    assert after["metadata"]["labels"]["modeltrust.dev/tier"] == "prod", result
+    assert "only who may update modelpolicies" in result.stderr, result
 
 
 def test_h16_other_labels_and_plain_namespaces_are_nobodys_business(plane: ControlPlane, namespace_admin: Path, name: str) -> None:

@@ -1,5 +1,6 @@
 """The chart, installed by helm on a real node with the image that `make image` built (MODELTRUST_IMAGE names the archive)."""
 
+import functools
 import json
 import os
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from tests.support.helm import CHART, NAMESPACE, helm
 Object = dict[str, Any]
 IMAGE = "modeltrust.test/modeltrust:built"
 COMPONENTS = ("webhook", "operator", "worker")
-_SECONDS = "150s"
+_SECONDS = 240  # on a busy machine: the kubelet looks for a missing Secret at longer and longer intervals, up to two minutes
 _LEVELS = {f"pod-security.kubernetes.io/{level}": "restricted" for level in ("enforce", "warn")}
 
 
@@ -55,8 +56,12 @@ class Release:
     def rolled_out(self, *components: str) -> None:
         """Wait until every Pod of the components is new and Ready."""
         for component in components or COMPONENTS:
-            told = self.kubectl("rollout", "status", f"deployment/modeltrust-{component}", f"--timeout={_SECONDS}", check=False)
-            assert told, f"{component} is not Ready: {self.states()}"
+            flags = ("rollout", "status", f"deployment/modeltrust-{component}", "--timeout=1s")
+            done = functools.partial(self.kubectl, *flags, check=False)
+            try:
+                eventually(done, seconds=_SECONDS, what=f"readiness of {component}")
+            except AssertionError as error:
+                raise AssertionError(f"{error}: {self.states()}") from error
 
     def kubectl(self, *arguments: str, check: bool = True) -> str:
         """Run kubectl in the release's namespace; what it printed, empty where it failed."""

@@ -1,6 +1,7 @@
 """`helm install` with the chart's own values and nothing prepared: certificates are made, changed under load, and repaired."""
 
 import base64
+import functools
 import json
 import ssl
 import time
@@ -100,7 +101,7 @@ def test_a_change_of_authority_and_of_every_certificate_fails_no_call(node: Node
         node.apply({**stored, "data": {**stored["data"], **encoded}})
         eventually(lambda: _signing(node) == following.certificate, seconds=200, what="the next authority signing")
         for name, certificate in served.items():
-            eventually(lambda name=name, old=certificate: _leaf(node, name) != old, seconds=30, what=f"a new {name}")  # type: ignore[misc]  # mypy sees no type in defaults
+            eventually(functools.partial(_changed, node, name, certificate), seconds=30, what=f"a new {name}")
         eventually(lambda: ssl.get_server_certificate((address, 443)) != before, seconds=120, what="the new one being served")
         time.sleep(5)  # calls under the new one alone
 
@@ -117,6 +118,10 @@ def _bundle(node: Node) -> str:
     found = node.get("validatingwebhookconfiguration", "modeltrust")
     (bundle,) = {webhook["clientConfig"].get("caBundle", "") for webhook in found["webhooks"]}
     return str(bundle)
+
+
+def _changed(node: Node, name: str, old: bytes) -> bool:
+    return _leaf(node, name) != old
 
 
 def _leaf(node: Node, name: str) -> bytes:

@@ -283,5 +283,5 @@ def test_there_is_no_worker_where_there_is_something_to_steal(tmp_path: Path) ->
     ours = command(pair(tmp_path, "server"), pair(tmp_path, "client"))[4:]
     assert main(ours, account=account) == 2
     words, environment = command(pair(tmp_path, "s"), pair(tmp_path, "c")), {**os.environ, "KUBECONFIG": ""}
-    done = subprocess.run(words, env=environment, capture_output=True, timeout=20, check=False)
+    done = subprocess.run(words, env=environment, capture_output=True, timeout=120, check=False)
     assert (done.returncode, b"KUBECONFIG" in done.stderr) == (2, True)

@@ -96,7 +96,7 @@ class Result:
     Attributes:
         outcome: for metrics: attested, waiting, refused or gone.
         after: seconds until the next look; None: when something changes.
-        retry: the next look comes after the back-off, and not before ``after``.
+        retry: the next look comes after the back-off, and not before ``after``; waiting without it leaves the back-off as it is.
         signed: whether a new statement was written.
         signed_by: names of the signers that count for it.
     """
@@ -278,7 +278,7 @@ class Attestations:
 
     def _wait(self, case: _Case, answer: Waiting, now: int) -> Result:
         self._write(case.obj, _kept(case.status), findings.waiting(case.status, answer.reason, answer.why, now), now)
-        return Result("waiting", after=float(answer.again_after), retry=True)
+        return Result("waiting", after=float(answer.again_after), retry=not answer.running)
 
     def _refuse(self, obj: Object, reason: Reason, why: str, now: int, *, retry: bool = False) -> Result:
         status = obj.get("status") or {}

@@ -91,7 +91,8 @@ class Reconciling:
             if result.after is not None and result.after > seconds:
                 self._queue.schedule(key, result.after)
         else:
-            self._queue.settled(key)
+            if result.outcome != "waiting":  # work under way has not gone well yet: a slow failure still backs off
+                self._queue.settled(key)
             if result.after is not None:
                 self._queue.schedule(key, result.after)
 

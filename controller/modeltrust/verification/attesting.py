@@ -77,11 +77,13 @@ class Waiting:
         reason: for conditions.
         why: for people.
         again_after: seconds.
+        running: somebody works on it now, and asking again costs nothing: no back-off is called for.
     """
 
     reason: Reason
     why: str
     again_after: int
+    running: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ class Attesting:
             return self._without(case, keys[0], _unavailable(str(error)))
         if isinstance(found, Running):
             why = f"the model is being examined: {found.where}"
-            return self._without(case, keys[0], Waiting(Reason.ATTESTATION_PENDING, why, limits.WORKER_POLL_SECONDS))
+            return self._without(case, keys[0], Waiting(Reason.ATTESTATION_PENDING, why, limits.WORKER_POLL_SECONDS, running=True))
         return self._reported(case, found, keys[0])
 
     def _case(self, wanted: Wanted, keys: Sequence[Key], now: int) -> _Case:

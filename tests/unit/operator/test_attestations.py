@@ -282,6 +282,12 @@ def test_s9_a_wait_is_visible_and_backs_off(
     assert "429" in str(status(name)["conditions"])
 
 
+def test_work_under_way_is_asked_about_soon_without_a_back_off(operator: Attestations, put: Put, attesting: AttestingFake) -> None:
+    attesting.answer = Waiting(Reason.ATTESTATION_PENDING, "the model is being examined", 2, running=True)
+    result = operator.reconcile(put(), NOW)
+    assert (result.outcome, result.retry, result.after) == ("waiting", False, 2.0)
+
+
 def test_an_outage_takes_nothing_away_that_is_known(
     operator: Attestations, put: Put, status: Callable[[str], Object], attesting: AttestingFake
 ) -> None:

@@ -232,7 +232,8 @@ def test_h15_a_verdict_of_a_suite_that_was_changed_is_not_stated_any_more() -> N
 def test_without_a_report_a_new_model_waits_and_a_known_one_keeps_what_is_known(instead: Running | Exception) -> None:
     world = World()
     world.worker.instead = instead
-    assert world.waiting().reason is Reason.ATTESTATION_PENDING
+    waiting = world.waiting()
+    assert (waiting.reason, waiting.running) == (Reason.ATTESTATION_PENDING, isinstance(instead, Running))
     world.worker.instead = None
     first = world.attested()
     world.worker.instead = instead

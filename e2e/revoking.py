@@ -39,6 +39,10 @@ class Asking:
         context = ssl.create_default_context(cafile=str(self.webhook.ca))
         self._link = HTTPSConnection(LOOPBACK, self.webhook.port, context=context, timeout=_SECONDS)
 
+    def close(self) -> None:
+        """End the connection."""
+        self._link.close()
+
     def allowed(self) -> bool:
         """Its answer now."""
         try:
@@ -94,13 +98,16 @@ def rounds(plane: ControlPlane, replicas: tuple[Asking, ...], revocations: dict[
     turns: list[tuple[str, Callable[[], object], Callable[[], object]]] = [("signer", take, give)]
     for what, spec in revocations.items():
         revocation = objects.revocation(f"round-{what}", {"reason": "a round", **spec})
-        made = paths.ours("modelrevocations", f"round-{what}")
-        turns.append((what, lambda value=revocation: api.create_object(place, value), lambda path=made: api.delete(path)))  # type: ignore[misc] # mypy infers no type for a lambda's default
+        where = paths.ours("modelrevocations", f"round-{what}")
+        turns.append((what, lambda value=revocation: api.create_object(place, value), lambda path=where: api.delete(path)))  # type: ignore[misc] # mypy infers no type for a lambda's default
     for what, revoke, undo in itertools.cycle(turns):
-        yield Round(what, _timed(replicas, revoke))
-        undo()
+        try:
+            made = Round(what, _timed(replicas, revoke))
+        finally:
+            undo()
         for replica in replicas:
             replica.until(allowed=True)
+        yield made
 
 
 def _timed(replicas: tuple[Asking, ...], revoke: Callable[[], object]) -> tuple[float, ...]:

@@ -18,6 +18,7 @@ GLOB_STARS = 8  # wildcards in one pattern; with at most two in a component, mat
 
 # --- extraction (design/admission.md: the worst accepted input is answered within 50 ms) --------------------------------------
 EXTRACT_STEPS = 40_000  # visited values, words and rows in one object; what spends them all takes below 50 ms
+OBJECT_BRACKETS = 40_000  # { and [ in an object that is read whole: each costs a step above, and 1 µs of garbage collection before
 EXTRACT_REFERENCES = 256  # references in one object
 EXTRACT_FINDINGS = 64  # unresolved findings in one object; the next one becomes LimitExceeded
 CONTAINERS = 128  # containers in one Pod spec

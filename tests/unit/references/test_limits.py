@@ -81,6 +81,7 @@ HARMLESS = {
     "quotes without end",
     "substitutions without end",
     "here-documents without end",
+    "many here-documents on one line",
     "backquotes without end",
 }
 

@@ -136,6 +136,7 @@ def make(queue: Queue, telemetry: tuple[OperatorTelemetry, list[bytes]]) -> Make
         (Result("attested", after=100.0), 100),
         (Result("waiting", after=30.0, retry=True), 30),
         (Result("waiting", after=1.0, retry=True), 5),
+        (Result("waiting", after=2.0), 2),
         (Result("refused", after=60.0), 60),
         (UnavailableError("no"), 5),
         (RuntimeError("a bug"), 5),
@@ -149,6 +150,18 @@ def test_each_end_of_a_look_plans_the_next_one(
     assert drain(queue) == []
     clock.now = due + 0.5
     assert drain(queue) == ["a"]
+
+
+def test_a_failure_that_comes_late_still_backs_off(make: Make, queue: Queue) -> None:
+    failing, under_way, good = (
+        make(answer) for answer in (Result("waiting", retry=True), Result("waiting", after=2.0), Result("attested"))
+    )
+    for _ in range(2):  # each attempt is under way for a while before it fails
+        under_way.look(A)
+        failing.look(A)
+    assert queue.retry(A) >= 10.0
+    good.look(A)
+    assert queue.retry(A) == 5.0
 
 
 @pytest.mark.parametrize("answer", [Result("refused"), Result("gone"), NotLeadingError("no")])

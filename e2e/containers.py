@@ -21,6 +21,8 @@ _PLUGINS = Path("/usr/lib/cni")
 _FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 _OURS = ("KUBE-", "CNI-")  # how chains of kubelet, kube-proxy and the plugins begin
 _STOP_SECONDS = 30
+# Of the processors, as ten processes beside: in one group, all Pods together would get what one of them gets.
+_SHARES = {"cpu.shares": "10240", "cpu.weight": "1000"}
 
 
 def missing() -> str:
@@ -72,6 +74,9 @@ class Containers:
         configuration.write_text(self._configuration(networks))
         for top in self._group_folders():
             top.mkdir(exist_ok=True)
+            for name, share in _SHARES.items():
+                if (top / name).exists():
+                    (top / name).write_text(share)
         _FORWARD.write_text("1")
         with (self.folder / "containerd.log").open("ab") as log:
             self._process = subprocess.Popen(["containerd", "--config", str(configuration)], stdout=log, stderr=log)

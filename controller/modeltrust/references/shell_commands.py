@@ -19,6 +19,7 @@ KEYWORDS = frozenset(
 _BRANCHES = frozenset({"if", "then", "else", "elif", "do", "while", "until", "{"})
 _DECLARING = frozenset({"declare", "local", "readonly", "typeset"})
 _ALL_POSITIONAL = frozenset({"$@", "$*", "${@}", "${*}"})
+_EXPANDED = frozenset({"BASH_ENV", "ENV", "PS0", "PS1", "PS2", "PS4"})
 _PREFIXES = frozenset({"builtin", "command"})
 _CHANGING = frozenset({"set", "shift"})
 POSITIONAL = 10  # $0 to $9
@@ -70,6 +71,13 @@ class State(msgspec.Struct, gc=False):
     nested: bool = False  # in a branch, a loop, a function or a process of its own, or behind one
     skipping: bool = False
     pending: list[str] = msgspec.field(default_factory=list)
+
+
+def runs_value(name: str, value: str) -> bool:
+    """Whether a shell runs something in the value of a variable by itself (bash(1), "Shell Variables")."""
+    if name in _EXPANDED:
+        return "$(" in value or "`" in value
+    return name == "PROMPT_COMMAND" or name.startswith("BASH_FUNC_")
 
 
 def own_values(state: State) -> dict[str, str | None]:
@@ -149,6 +157,7 @@ def _command(state: State, words: list[str], body: str, separator: str) -> None:
             return
     if "=" in words[0]:
         words, assigned = _assignments(words, own, state.loose)
+        state.inner += [(value, own) for name, value in assigned.items() if value and runs_value(name, value)]
         if not words:
             for name, value in assigned.items():
                 _assign(state, name, value, separator)

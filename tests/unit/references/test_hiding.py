@@ -300,3 +300,20 @@ def test_no_accelerator_no_finding() -> None:
     workload = extract(pod(container(resources={"limits": {"nvidia.com/gpu": "0", "cpu": "1"}})))
     assert not workload.accelerators
     assert not workload.unresolved
+
+
+@pytest.mark.parametrize("name", ["BASH_ENV", "ENV", "PS0", "PS1", "PS4"])
+@pytest.mark.parametrize("value", ["$(vllm serve a/x)", "`vllm serve a/x`", "/x$(vllm serve a/x)"])
+def test_a_variable_that_a_shell_expands_is_a_program(name: str, value: str) -> None:
+    assert "base hf://a/x" in found(shell("vllm serve a/b", env=env(**{name: value})))
+    assert "base hf://a/x" in found(shell(f"export {name}='{value}'; vllm serve a/b"))
+
+
+def test_a_variable_that_a_shell_runs_is_a_program() -> None:
+    assert "base hf://a/x" in found(shell("vllm serve a/b", env=env(PROMPT_COMMAND="vllm serve a/x")))
+    function = [{"name": "BASH_FUNC_vllm%%", "value": "() { command vllm serve a/x; }"}]
+    assert "base hf://a/x" in found(shell("vllm serve a/b", env=function))
+
+
+def test_other_variables_are_text() -> None:
+    assert found(shell("vllm serve a/b", env=env(ENV="production", BASH_ENV="/x.sh", A="$(vllm serve a/x)"))) == ["base hf://a/b"]

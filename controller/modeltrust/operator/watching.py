@@ -17,6 +17,9 @@ from modeltrust.kube.access import Access
 _GROUP, _VERSION = "modeltrust.dev", "v1alpha1"
 _SILENCE_SECONDS = 70.0  # bookmarks come about every 60 s; then the watch counts as stalled
 
+_PAGE = 250  # objects of a list in one answer
+_IDLE_SECONDS = 0.1  # kopf keeps a task and the last body of each object so long (its default, 5 s: 300 MB after a list of 10,000)
+
 Changed = Callable[[str, Mapping[str, Any], str], None]
 
 
@@ -96,6 +99,8 @@ def _settings() -> kopf.OperatorSettings:
     settings.scanning.disabled = True
     settings.watching.inactivity_timeout = _SILENCE_SECONDS
     settings.watching.server_timeout = 300
+    settings.watching.chunk_size = _PAGE  # else all of 10,000 objects are in memory at once, parsed
+    settings.queueing.idle_timeout = _IDLE_SECONDS
     settings.execution.max_workers = 1  # its pool for synchronous handlers, of which there are none
     return settings
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.fuzz.launches import Launch
+from tests.fuzz.wrappers import WRAPPERS
 
 _SAFE = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 _PLAIN_SPLIT = re.compile(r"[A-Za-z0-9]")
@@ -151,55 +152,8 @@ def _kubelet_chain(_: random.Random, launch: Launch) -> None:
         launch.words[index] = f"$(B{number}_{index})"
 
 
-_WRAPPERS: tuple[list[str], ...] = (
-    ["tini", "--"],
-    ["/sbin/tini", "-g", "--"],
-    ["dumb-init"],
-    ["env"],
-    ["env", "-u", "FOO", "BAR=1"],
-    ["/usr/bin/env", "-i", "PATH=/bin"],
-    ["nice", "-n", "5"],
-    ["timeout", "-s", "KILL", "3600"],
-    ["stdbuf", "-oL"],
-    ["setsid", "-w"],
-    ["numactl", "--cpunodebind=0", "--membind", "0"],
-    ["ionice", "-c", "2"],
-    ["nohup"],
-    ["chrt", "-f", "10"],
-    ["taskset", "-c", "0-3"],
-    ["sudo", "-E", "-u", "vllm"],
-    ["su-exec", "1000"],
-    ["gosu", "vllm"],
-    ["setpriv", "--reuid", "1000"],
-    ["prlimit", "--nofile=65536"],
-    ["unshare", "-n"],
-    ["chroot", "/newroot"],
-    ["catchsegv"],
-    ["ddtrace-run"],
-    ["opentelemetry-instrument"],
-    ["uv", "run", "--no-project"],
-    ["conda", "run", "-n", "base"],
-    ["micromamba", "run"],
-    ["pixi", "run"],
-    ["poetry", "run"],
-    ["nsys", "profile", "-o", "x"],
-    ["busybox", "nice"],
-    ["time", "-v"],
-    ["/usr/bin/time", "-f", "%e"],
-    ["catatonit", "-g", "--"],
-    ["flock", "/run/lock"],
-    ["watch", "-n", "1"],
-    ["script", "-q", "-c"],
-    ["s6-setuidgid", "vllm"],
-    ["xargs", "-n", "1"],
-    ["ray", "job", "submit", "--"],
-    ["find", "/etc/hostname", "-exec"],
-    ["kubectl", "exec", "x", "--"],
-)
-
-
 def _wrap(rng: random.Random, launch: Launch) -> None:
-    wrapper = rng.choice(_WRAPPERS)
+    wrapper = rng.choice(WRAPPERS)
     if wrapper[0] == "script":
         launch.words = [*wrapper, " ".join(quoted(rng, word) for word in launch.words)]
     elif wrapper[0] == "find":

@@ -104,9 +104,9 @@ class Gate:
             },
         )
 
-    def deployment(self, space: str, model: Identity) -> Object:
-        """A vLLM Deployment that serves a model of the hub."""
-        path, pin = model.reference.path, str(model.pin)
+    def deployment(self, space: str, model: Identity, revision: str = "") -> Object:
+        """A vLLM Deployment that serves a model of the hub, at its revision where none is given."""
+        path, pin = model.reference.path, revision or str(model.pin)
         env = {"name": "HF_ENDPOINT", "value": self.hub.url}
         made = objects.deployment(path, pin, namespace=space, env=env)
         made["metadata"]["name"] = path.rpartition("/")[2]
@@ -116,6 +116,13 @@ class Gate:
         """What a Deployment that serves the model is answered; empty where it is admitted. Nothing is kept."""
         answer = self.node.apply(self.deployment(space, model), check=False)
         return answer.stderr if answer.returncode else ""
+
+    def guard(self, space: str, suite: Object, *models: Identity) -> None:
+        """A namespace whose policy wants the suite passed; returns once it is in effect."""
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}}
+        self.node.apply(namespace, suite, self.policy(space, suite["metadata"]["name"], *models))
+        floating = self.deployment(space, models[0], "main")
+        eventually(lambda: self.node.apply(floating, check=False, flags=("--dry-run=server",)).returncode, what="the policy")
 
     def status(self, model: Identity) -> Object:
         """The status of the model's attestation."""

@@ -16,7 +16,7 @@ ARGS ?=
 # Tests start many interpreters; each would compile everything again where a container image sets this.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo e2e kubernetes image image-path chart test explore tools slow lint format generate bench lock clean
+.PHONY: help demo e2e gate kubernetes image image-path chart test explore tools slow lint format generate bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -68,6 +68,9 @@ e2e: tools ## everything that needs a real Kubernetes control plane; builds it w
 	test -x $(KUBERNETES)/kubernetes || $(MAKE) kubernetes
 	-$(MAKE) image
 	MODELTRUST_KUBERNETES=$(KUBERNETES) MODELTRUST_IMAGE=$$($(MAKE) -s image-path) $(BIN)/python -m pytest e2e -p no:cacheprovider $(ARGS)
+
+gate: ## evaluations on a real node with real engines: ten minutes that CI does not take
+	MODELTRUST_GATE=1 $(MAKE) e2e ARGS="-k test_node_evaluation $(ARGS)"
 
 kubernetes:
 	command -v go >/dev/null || { echo "make e2e builds Kubernetes and needs Go 1.26 or newer" >&2; exit 1; }

@@ -101,7 +101,10 @@ def _opened(stack: ExitStack, served: Served, deadline: float, patience: float) 
     while True:
         try:
             client.ask("Hello", tokens=1)
-        except (UnavailableError, MalformedError) as error:
+        except MalformedError as error:
+            _say("engine", url=served.url, problem=str(error))  # it answers, and will answer no better: the preflight says the same
+            return client
+        except UnavailableError as error:
             if time.monotonic() >= until:
                 _say("engine", url=served.url, problem=str(error))
                 return client  # the preflight says why the run shows nothing

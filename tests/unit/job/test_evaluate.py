@@ -1,5 +1,6 @@
 """The runner's process: a report as the last line, whatever the engines do; never a verdict."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,3 +68,12 @@ def test_the_tokens_of_engines_are_not_logged(tmp_path: Path, capsys: pytest.Cap
         _, lines = evaluate(path, capsys)
 
     assert "hidden-token" not in "".join(lines)
+
+
+def test_an_engine_that_answers_nonsense_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    started = time.monotonic()
+    with served(lambda handler, _: send(handler, {"choices": []})) as liar:
+        main(["--order", str(an_order(tmp_path, liar, None)), "--prompts", str(PROMPTS)], patience=600)
+
+    assert time.monotonic() - started < 60
+    assert "engine" in capsys.readouterr().out

@@ -46,7 +46,7 @@ demo: $(RUNTIME) ## the whole chain on this machine; ARGS=--json, ARGS=--keep
 
 test: $(DEV) ## unit tests, policies and coverage; no network, no root, one to two minutes
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --cov --cov-report= $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" --ignore=tests/slow -n 2 --dist loadfile --cov --cov-report= $(ARGS)
 	$(BIN)/python tests/coverage_floor.py
 
 tools: $(SLOW) ## build the real registries for `make slow` into a cache (needs Go; 90 seconds once); MODELTRUST_COSIGN=1 cosign too
@@ -56,7 +56,7 @@ slow: tools ## what needs a network, a real registry or minutes
 	$(BIN)/python -m pytest -m slow -p no:cacheprovider $(ARGS)
 
 explore: $(DEV) ## property tests with examples that no run has seen; a failure prints how to see it again
-	$(BIN)/python -m pytest -m "not slow" --hypothesis-profile=explore -p no:cacheprovider tests/unit $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" --ignore=tests/slow --hypothesis-profile=explore -p no:cacheprovider tests/unit $(ARGS)
 
 # A real Kubernetes, built once from Go modules and kept outside the checkout by what it is built from (5 minutes cold).
 KUBERNETES_KEY = $(shell cat e2e/kubernetes/go.sum e2e/kubernetes/main.go | sha256sum | cut -c1-16)

@@ -29,6 +29,7 @@ from modeltrust.cli.demo import objects
 from modeltrust.cli.demo.world import World, flip_one_byte
 from modeltrust.domain.digest import ContentDigest
 from modeltrust.domain.reference import Identity, model_reference
+from tests.support import tools
 from tests.support.certificates import URI, authority, leaf
 from tests.support.hub import error
 from tests.support.oms import private_pem
@@ -328,6 +329,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryOrigi
         yield origin
 
 
+@pytest.mark.skipif(not tools.built("cosign"), reason=tools.NO_COSIGN)
 def test_what_cosign_signed_in_a_real_registry_is_admitted_and_what_it_did_not_is_denied(
     scene: Scene, registry: RegistryOrigin, tmp_path: Path
 ) -> None:

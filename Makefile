@@ -16,7 +16,7 @@ ARGS ?=
 # Tests start many interpreters; each would compile everything again where a container image sets this.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo e2e gate kubernetes image image-path chart test explore tools slow lint format generate bench lock clean
+.PHONY: help demo e2e gate node kubernetes image image-path chart test explore tools slow lint format generate bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -68,6 +68,9 @@ e2e: tools ## everything that needs a real Kubernetes control plane; builds it w
 	test -x $(KUBERNETES)/kubernetes || $(MAKE) kubernetes
 	-$(MAKE) image
 	MODELTRUST_KUBERNETES=$(KUBERNETES) MODELTRUST_IMAGE=$$($(MAKE) -s image-path) $(BIN)/python -m pytest e2e -p no:cacheprovider $(ARGS)
+
+node: ## the chart, verify-at-load and the whole product on a real node; a quarter of an hour on a quiet machine
+	MODELTRUST_NODE=1 $(MAKE) e2e ARGS="-k test_node_ $(ARGS)"
 
 gate: ## evaluations on a real node with real engines: ten minutes that CI does not take
 	MODELTRUST_GATE=1 $(MAKE) e2e ARGS="-k test_node_evaluation $(ARGS)"

@@ -26,6 +26,7 @@ from modeltrust.kube import paths
 from modeltrust.kube.access import from_kubeconfig
 from modeltrust.kube.client import ApiServer
 
+NODE = "a quarter of an hour of Pods on a real node: `make node` runs it; on a busy machine its time limits are too short for CI"
 NAME = "e2e"
 ADDRESS = "10.99.0.1"  # the kubelet refuses one in 127/8; it is added to the loopback device
 SERVICES = "10.96.0.0/16"

@@ -42,6 +42,8 @@ class Release:
             sets += ["--set-string", f"webhook.podAnnotations.{key}={value}"]
         # The node's tests share the CRDs, which are kept: whoever made them, they are this release's now.
         adopt = ("--take-ownership",) if verb == "install" else ()
+        if verb == "install":  # other tests of the session grant a webhook of theirs the same rights, by kubectl
+            self.node.kubectl("delete", "clusterrole,clusterrolebinding", "modeltrust-webhook", "--ignore-not-found")
         helm(verb, "modeltrust", str(self.chart), "--namespace", NAMESPACE, *adopt, *sets, kubeconfig=self.node.admin)
 
     def helm(self, *arguments: str, check: bool = True) -> str:

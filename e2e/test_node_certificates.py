@@ -3,6 +3,7 @@
 import base64
 import functools
 import json
+import os
 import ssl
 import time
 import uuid
@@ -13,11 +14,13 @@ import pytest
 
 from e2e.calls import Calls
 from e2e.load import Load, bad_pod, closed_namespace, good_pod, pinned
-from e2e.node import Node
+from e2e.node import NODE, Node
 from e2e.release import Release, built, fresh_namespace, plain
 from e2e.waiting import eventually
 from modeltrust.operator.certificate_authority import new_authority
 from tests.support.helm import NAMESPACE
+
+pytestmark = pytest.mark.skipif(not os.environ.get("MODELTRUST_NODE"), reason=NODE)
 
 Object = dict[str, Any]
 SECRETS = {"modeltrust-ca", "modeltrust-webhook-tls", "modeltrust-worker-tls", "modeltrust-worker-client", "modeltrust-attestor"}

@@ -19,13 +19,15 @@ from e2e import images
 from e2e.calls import Calls
 from e2e.certificates import Authority
 from e2e.conftest import apply_trust
-from e2e.node import BUSYBOX, Node
+from e2e.node import BUSYBOX, NODE, Node
 from e2e.waiting import eventually
 from modeltrust.api.webhooks import FAIL_CLOSED
 from modeltrust.cli.demo import objects
 from modeltrust.cli.demo.scenes import Scene
 from modeltrust.cli.demo.world import World
 from tests.support.helm import CHART, NAMESPACE, helm
+
+pytestmark = pytest.mark.skipif(not os.environ.get("MODELTRUST_NODE"), reason=NODE)
 
 Object = dict[str, Any]
 IMAGE = "modeltrust.test/modeltrust:built"

@@ -21,13 +21,15 @@ import yaml
 from e2e import images
 from e2e.conftest import ACCOUNT, permissions
 from e2e.kserve import DOWNLOADER, SERVER, TAMPERED, ended, load_stand_ins, serving_deployment, serving_pod
-from e2e.node import Node
+from e2e.node import NODE, Node
 from e2e.waiting import eventually
 from e2e.webhook import WebhookProcess, attach
 from modeltrust.admission.mutate import NAME
 from modeltrust.cli.demo import objects
 from modeltrust.cli.demo.world import AUDIENCE, World
 from modeltrust.domain.reference import Identity
+
+pytestmark = pytest.mark.skipif(not os.environ.get("MODELTRUST_NODE"), reason=NODE)
 
 Object = dict[str, Any]
 SPACE = "loading"

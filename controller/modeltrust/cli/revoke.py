@@ -158,7 +158,7 @@ def _report(hits: Hits, good: Mapping[str, str], trusts: Trusted) -> dict[str, A
         ],
         "lastGood": [{"model": model, "good": key} for model, key in good.items()],
         "notListed": list(hits.not_listed),
-        "problems": list(trusts.problems),
+        "problems": [*_unread(hits), *trusts.problems],
     }
 
 
@@ -191,8 +191,17 @@ def _write_text(
         click.echo(f"modeltrust: {note}", err=True)
 
 
+def _unread(hits: Hits) -> list[str]:
+    if not hits.not_read:
+        return []
+    names = sorted(f"{link.kind}/{link.name} in {link.namespace or '-'}" for link in hits.not_read)
+    more = f" and {len(names) - _SHOWN} more" * (len(names) > _SHOWN)
+    return [f"not read, an unknown form: {', '.join(names[:_SHOWN])}{more}; whether they run with it cannot be told"]
+
+
 def _notes(hits: Hits, trusts: Trusted, document: Mapping[str, Any]) -> list[str]:
     notes = [f"not listed, no permission: {', '.join(hits.not_listed)}; what runs there is missing above"] * bool(hits.not_listed)
+    notes += _unread(hits)
     notes += trusts.problems
     if not trusts.attestors and ("contentDigests" in document["spec"] or "signers" in document["spec"]):
         notes.append("no attestor file was found, so what runs with this content or signer cannot be told; --attestors FILE")

@@ -29,11 +29,13 @@ class Hits:
         revocation: compiled.
         workloads: models by workload, owners collapsed.
         not_listed: kinds that the caller may not list.
+        not_read: workloads whose form is unknown: whether they are hit cannot be told.
     """
 
     revocation: Revocation
     workloads: dict[Link, set[str]] = field(default_factory=dict)
     not_listed: list[str] = field(default_factory=list)
+    not_read: set[Link] = field(default_factory=set)
 
     @property
     def models(self) -> set[str]:
@@ -56,7 +58,7 @@ def affected(api: ApiServer, trusts: Trusted, document: Mapping[str, Any], now: 
     hits, owners, parts = Hits(compile_revocation(document)), Owners(), list[tuple[Link, set[str]]]()
     for served in discover(api, trusts.tables):
         try:
-            parts += _kind(api, served, trusts, hits.revocation, owners, now)
+            parts += _kind(api, served, trusts, hits, owners, now)
         except RefusedError:
             hits.not_listed.append(f"{served.plural}.{served.group}".rstrip("."))
     for link, models in parts:
@@ -64,15 +66,13 @@ def affected(api: ApiServer, trusts: Trusted, document: Mapping[str, Any], now: 
     return hits
 
 
-def _kind(
-    api: ApiServer, served: Served, trusts: Trusted, revocation: Revocation, owners: Owners, now: int
-) -> list[tuple[Link, set[str]]]:
+def _kind(api: ApiServer, served: Served, trusts: Trusted, hits: Hits, owners: Owners, now: int) -> list[tuple[Link, set[str]]]:
     for _ in range(_ATTEMPTS):
         found = []
         try:
             for item in objects(api, served):
                 owners.add(item)
-                models = set() if item.finished else _models(item, trusts, revocation, now)
+                models = set() if item.finished else _models(item, trusts, hits, now)
                 if models:
                     found.append((item.link, models))
         except GoneError:
@@ -81,12 +81,13 @@ def _kind(
     raise UnavailableError(f"the list of {served.plural} expired {_ATTEMPTS} times before it was complete")
 
 
-def _models(item: Item, trusts: Trusted, revocation: Revocation, now: int) -> set[str]:
+def _models(item: Item, trusts: Trusted, hits: Hits, now: int) -> set[str]:
     try:
         references = trusts.extractor.extract(item.data, namespace=item.link.namespace).references
     except MalformedError:
+        hits.not_read.add(item.link)
         return set()
-    return {key_of(found) for found in references if hit(found, revocation, trusts.store, now)}
+    return {key_of(found) for found in references if hit(found, hits.revocation, trusts.store, now)}
 
 
 def hit(found: FoundReference, revocation: Revocation, store: Store, now: int) -> bool:

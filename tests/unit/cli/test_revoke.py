@@ -8,8 +8,8 @@ import yaml
 from tests.support import trusted
 from tests.support.cluster import ClusterSimulator
 from tests.support.command_line import NOW, PINNED, UNKNOWN, CommandLine, Ran, policy
-from tests.support.rollouts import attestors, rolled_out
-from tests.support.served import OURS, a_cluster, put_trust, reached
+from tests.support.rollouts import PODS, attestors, rolled_out
+from tests.support.served import OURS, a_cluster, put, put_trust, reached
 from tests.support.statements import COMMIT
 
 KNOWN = f"hf://acme/guard-7b@{COMMIT}"
@@ -126,3 +126,11 @@ def test_without_permission_nothing_is_said_to_be_revoked(cluster: ClusterSimula
     ran = revoke("--model", KNOWN, *INCIDENT, "--apply")
     assert ran.code == 12
     assert ran.out == ""
+
+
+def test_a_workload_that_cannot_be_read_is_named_and_not_passed_over(cluster: ClusterSimulator, revoke: Any) -> None:
+    broken = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "odd", "namespace": "team-a"}, "spec": {"containers": "none"}}
+    put(cluster, PODS, broken)
+    ran = revoke("--model", KNOWN, *INCIDENT, "--apply")
+    assert "not read, an unknown form: Pod/odd in team-a; whether they run with it cannot be told" in ran.err
+    assert "1 workload runs with it" in ran.out

@@ -2,13 +2,18 @@
 
 100,000 verifications at start would cost 8 s (design/architecture.md, idea 8). Nothing here is locked on the way of a look-up:
 a writer replaces one small tuple, and verifying twice is harmless.
+
+Of the answers the latest ``limits.STATEMENTS_KEPT`` are kept; what was verified before them is packed, and verified again should
+anybody ask. So memory grows with what is used rather than with what exists.
 """
 
-import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, Protocol
+
+import msgspec
 
 from modeltrust.attestation.attestors import peek_identity
 from modeltrust.domain import limits
@@ -17,6 +22,7 @@ from modeltrust.domain.evidence import Statement
 from modeltrust.domain.facts import Absent, Fact, Known, Unavailable
 from modeltrust.domain.reference import Identity
 from modeltrust.policy.policy import InvalidStatement
+from modeltrust.store import packing
 
 _RECHECK_SECONDS = 60  # what verifying says can change with time alone: a statement from the near future becomes valid
 
@@ -37,19 +43,36 @@ class Verifier(Protocol):
         ...
 
 
-class Record:
-    """One envelope and what verifying it said; mutable, since the answer comes later."""
+class Record(msgspec.Struct, gc=False, eq=False):
+    """One envelope and what verifying it said; mutable, since the answer comes later.
 
-    __slots__ = ("checked_at", "ended", "envelope", "key", "name", "result", "verifier")
+    Attributes:
+        key: of the identity that the envelope names, unverified.
+        held: the envelope, as it came or packed.
+        result: what verifying it said; None where nobody did, or where nobody asked for long.
+        verifier: who was asked last.
+        checked_at: when, unix seconds.
+        ended: attestors whose time was over then.
+    """
 
-    def __init__(self, name: str, key: str, envelope: bytes) -> None:
-        self.name = name
-        self.key = key
-        self.envelope = envelope
-        self.result: Statement | InvalidStatement | None = None
-        self.verifier: Verifier | None = None
-        self.checked_at = 0
-        self.ended = 0  # attestors whose time was over then
+    key: str
+    held: bytes
+    result: Statement | InvalidStatement | None = None
+    verifier: Verifier | None = None
+    checked_at: int = 0
+    ended: int = 0
+
+    @property
+    def envelope(self) -> bytes:
+        """The JSON bytes as they came."""
+        held = self.held  # once: another thread may pack it meanwhile
+        return packing.unpack(held) if held[:1] in packing.MARKS else held
+
+    def forget(self) -> None:
+        """Keep nothing but what it takes to verify it again."""
+        self.result = None
+        if self.held[:1] not in packing.MARKS:
+            self.held = packing.pack(self.held)
 
     def answer(self, verifier: Verifier, now: int) -> Statement | InvalidStatement:
         """What this envelope says, verified now unless this verifier has already looked at these bytes.
@@ -68,7 +91,7 @@ class Record:
         """Whether an answer of this verifier is there, and none of its attestors' time has ended since."""
         return self.result is not None and self.verifier is verifier and self.ended == ended
 
-    def verified_by(self, verifier: Verifier) -> bool:
+    def verified_by(self, verifier: Verifier | None) -> bool:
         """Whether this verifier has looked already."""
         return self.verifier is verifier
 
@@ -87,27 +110,38 @@ class Statements:
     """The index."""
 
     def __init__(
-        self, read: Callable[[Any], Iterable[bytes]], *, problem: Callable[[str, str], None] = lambda _name, _why: None
+        self,
+        read: Callable[[Any], Iterable[bytes]],
+        *,
+        problem: Callable[[str, str], None] = lambda _name, _why: None,
+        kept: int = limits.STATEMENTS_KEPT,
     ) -> None:
         """Begin empty.
 
         Args:
             read: finds the envelopes in one ModelAttestation.
             problem: told (name, why) of an envelope that cannot be read; it is then as if it were not there, which denies.
+            kept: answers that stay in memory.
         """
         self._read = read
         self._problem = problem
         self._verifier: Verifier | None = None
         self._by_key: dict[str, tuple[Record, ...]] = {}
         self._by_object: dict[str, tuple[Record, ...]] = {}
+        self._waiting: dict[Record, None] = {}  # for the sweep, in order
+        self._kept: deque[Record] = deque()
+        self._most_kept = kept
+        self._count = 0
         self._writing = threading.Lock()
 
     def __len__(self) -> int:
-        return sum(len(records) for records in list(self._by_key.values()))
+        return self._count
 
     def trust(self, verifier: Verifier | None) -> None:
         """Believe these attestors from now on, or nobody; everything is verified anew when it is next looked up."""
-        self._verifier = verifier
+        with self._writing:
+            self._verifier = verifier
+            self._waiting = {record: None for records in self._by_object.values() for record in records}
 
     def look_up(self, identity: Identity, now: int) -> Fact[Statement | InvalidStatement]:
         """The statement about one model.
@@ -123,20 +157,25 @@ class Statements:
         if verifier is None:
             return Unavailable("no attestors are loaded")
         if len(records) == 1:
-            return Known(records[0].answer(verifier, now))
+            return Known(self._answer(records[0], verifier, now))
         return Known(_best(_answers(records, verifier, now), now))
 
     def replace(self, objects: Iterable[tuple[str, Any]]) -> None:
         """All objects by name; verified results of unchanged envelopes are kept."""
         with self._writing:
             by_object: dict[str, tuple[Record, ...]] = {}
+            by_key: dict[str, tuple[Record, ...]] = {}
+            piles: dict[str, list[Record]] = {}
             for name, value in objects:
-                by_object[name] = self._records(name, value)
-            by_key: dict[str, list[Record]] = {}
-            for records in by_object.values():
+                records = by_object[name] = self._records(name, value)
                 for record in records:
-                    by_key.setdefault(record.key, []).append(record)
-            self._by_object, self._by_key = by_object, {key: tuple(records) for key, records in by_key.items()}
+                    first = by_key.setdefault(record.key, _one(record, records))
+                    if record not in first:
+                        piles.setdefault(record.key, [*first]).append(record)
+            by_key.update((key, tuple(pile)) for key, pile in piles.items())
+            self._by_object, self._by_key = by_object, by_key
+            self._count = sum(map(len, by_object.values()))
+            self._waiting = {record: None for records in by_key.values() for record in records if self._waits(record, records)}
 
     def upsert(self, name: str, value: Any) -> None:
         """One object, new or changed."""
@@ -144,8 +183,11 @@ class Statements:
             records = self._records(name, value)
             self._forget(name)
             self._by_object[name] = records
+            self._count += len(records)
             for record in records:
-                self._by_key[record.key] = (*self._by_key.get(record.key, ()), record)
+                others = self._by_key.get(record.key)
+                pile = self._by_key[record.key] = _one(record, records) if others is None else (*others, record)
+                self._waiting.update((other, None) for other in pile if self._waits(other, pile))
 
     def delete(self, name: str) -> None:
         """One object is gone."""
@@ -157,10 +199,38 @@ class Statements:
         verifier = self._verifier
         if verifier is None:
             return
-        for records in list(self._by_key.values()):
-            for record in records:
-                if not record.verified_by(verifier):
-                    yield partial(record.answer, verifier)
+        for record in list(self._waiting):
+            if self._waits(record, self._by_key.get(record.key, ())):
+                yield partial(self._swept, record, verifier)
+            else:
+                self._waiting.pop(record, None)
+        with self._writing:
+            self._waiting = self._waiting or {}  # an emptied dict keeps the memory of all it ever held
+
+    def _swept(self, record: Record, verifier: Verifier, now: int) -> Statement | InvalidStatement:
+        answer = self._answer(record, verifier, now)
+        self._waiting.pop(record, None)
+        return answer
+
+    def _answer(self, record: Record, verifier: Verifier, now: int) -> Statement | InvalidStatement:
+        fresh = record.result is None
+        answer = record.answer(verifier, now)
+        if fresh:
+            self._kept.append(record)
+            if len(self._kept) > self._most_kept:
+                self._forget_one()
+        return answer
+
+    def _forget_one(self) -> None:
+        oldest = self._kept.popleft()
+        if (
+            len(self._by_key.get(oldest.key, ())) <= 1
+        ):  # of a pile all are kept: a look-up verifies but a few of those it does not know
+            oldest.forget()
+
+    def _waits(self, record: Record, pile: tuple[Record, ...]) -> bool:
+        """Whether the sweep has to look at it: nobody has, or it is one of several and what it said was forgotten."""
+        return not record.verified_by(self._verifier) or (len(pile) > 1 and record.result is None)
 
     def _records(self, name: str, value: Any) -> tuple[Record, ...]:
         before = {(record.key, record.envelope): record for record in self._by_object.get(name, ())}
@@ -171,11 +241,13 @@ class Statements:
             except ModelTrustError as error:
                 self._problem(name, str(error))
             else:
-                records.append(before.get((key, envelope)) or Record(sys.intern(name), sys.intern(key), envelope))
+                records.append(before.get((key, envelope)) or Record(key, envelope))
         return tuple(records)
 
     def _forget(self, name: str) -> None:
         for record in self._by_object.pop(name, ()):
+            self._waiting.pop(record, None)
+            self._count -= 1
             left = tuple(other for other in self._by_key.get(record.key, ()) if other is not record)
             if left:
                 self._by_key[record.key] = left
@@ -183,12 +255,17 @@ class Statements:
                 self._by_key.pop(record.key, None)
 
 
+def _one(record: Record, records: tuple[Record, ...]) -> tuple[Record, ...]:
+    """The record alone; of an object with no other, the object's own tuple, since there are 100,000 of them."""
+    return records if len(records) == 1 else (record,)
+
+
 def _answers(records: tuple[Record, ...], verifier: Verifier, now: int) -> list[Statement | InvalidStatement]:
     """What one look-up may learn of a pile: all that is known already, and of the rest as much as may be verified at once."""
     if len(records) <= limits.STATEMENTS_PER_IDENTITY:
         return [record.answer(verifier, now) for record in records]
     ended = verifier.ended(now)
-    known = [record.result for record in records if record.result is not None and record.known(verifier, ended)]
+    known = [result for record in records if (result := record.result) is not None and record.known(verifier, ended)]
     unknown = [record for record in records if not record.known(verifier, ended)]
     return [*known, *(record.answer(verifier, now) for record in unknown[: limits.STATEMENTS_PER_IDENTITY])]
 

@@ -1,5 +1,6 @@
 """What happens beside the requests: the folder is watched, statements are verified ahead, the certificate is renewed."""
 
+import ctypes
 import gc
 import threading
 from collections.abc import Callable
@@ -57,10 +58,14 @@ class Background:
         """Verify every statement that nobody has asked for yet, slowly, and only once everything is there: ready comes first."""
         if self._live.store.unready(time()):
             return
+        verified = 0
         for verify in self._live.store.statements.unverified():
             verify(int(time()))
+            verified += 1
             if self._stopping.wait(limits.SWEEP_PAUSE_SECONDS):
                 return
+        if verified > limits.STATEMENTS_KEPT:
+            _give_back()
 
     def renew(self) -> None:
         """Load the serving certificate again if it changed."""
@@ -78,3 +83,10 @@ class Background:
             except Exception as error:  # noqa: BLE001 - a thread that dies would leave the store stale for ever
                 self._telemetry.failed("background-error", error, task=name)
             self._stopping.wait(pause)
+
+
+def _give_back() -> None:
+    """Return to the system what packing freed: the C library would keep it in the gaps between what is still there."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; others have no such gaps, or no such call
+    if trim is not None:
+        trim(0)

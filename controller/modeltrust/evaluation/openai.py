@@ -22,6 +22,7 @@ from modeltrust.domain.evaluation import Served
 from modeltrust.evaluation.answers import Answer, parse_answer, parse_text
 
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+_HTTP, _HTTPS = 80, 443
 _PIECE_BYTES = 64 * 1024
 _SUCCESS = 200
 _TEMPORARY = frozenset({429, 500, 502, 503, 504})
@@ -49,6 +50,15 @@ class Endpoint(Protocol):
         ...
 
 
+def port_of(served: Served) -> int:
+    """The TCP port at which a server listens.
+
+    Raises:
+        MalformedError: its address is none of ours.
+    """
+    return _place(served.url)[2]
+
+
 class _BrokenError(Exception):
     """Worth another attempt; never leaves this module."""
 
@@ -74,13 +84,10 @@ class Client:
     _pool: urllib3.HTTPConnectionPool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.served.url)
-        usable = parts.scheme in ("http", "https") and _HOST.fullmatch(parts.netloc) and parts.path in ("", "/")
-        if not usable or parts.query or parts.fragment or parts.hostname is None:
-            raise MalformedError("got an endpoint of another form than http(s)://host[:port]")
-        kind = urllib3.HTTPSConnectionPool if parts.scheme == "https" else urllib3.HTTPConnectionPool
+        secure, host, port = _place(self.served.url)
+        kind = urllib3.HTTPSConnectionPool if secure else urllib3.HTTPConnectionPool
         timeout = urllib3.Timeout(connect=limits.HTTP_CONNECT_SECONDS, read=limits.EVALUATION_SILENCE_SECONDS)
-        self._pool = kind(parts.hostname, parts.port, timeout=timeout, maxsize=self.served.connections)
+        self._pool = kind(host, port, timeout=timeout, maxsize=self.served.connections)
 
     def ask(self, prompt: str, *, tokens: int = limits.EVALUATION_ANSWER_TOKENS) -> Answer:
         """See Endpoint."""
@@ -179,3 +186,17 @@ class Client:
             if self.clock() > end:
                 raise UnavailableError(f"got an answer that does not end within {limits.EVALUATION_ANSWER_SECONDS} s")
         return bytes(data)
+
+
+def _place(url: str) -> tuple[bool, str, int]:
+    """Whether with TLS, at which host and port."""
+    parts = urlsplit(url)
+    usable = parts.scheme in ("http", "https") and _HOST.fullmatch(parts.netloc) and parts.path in ("", "/")
+    try:
+        port = parts.port
+    except ValueError:  # beyond 65535
+        port, usable = None, None
+    if not usable or parts.query or parts.fragment or parts.hostname is None:
+        raise MalformedError("got an endpoint of another form than http(s)://host[:port]")
+    secure = parts.scheme == "https"
+    return secure, parts.hostname, port or (_HTTPS if secure else _HTTP)

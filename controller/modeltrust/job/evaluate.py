@@ -18,10 +18,10 @@ from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidInputError, MalformedError, ModelTrustError, UnavailableError, quote
 from modeltrust.domain.evaluation import EvaluationOrder, EvaluationReport, Served
 from modeltrust.evaluation.bank import Bank, with_private
-from modeltrust.evaluation.openai import Client
-from modeltrust.evaluation.run import Parties, Runner
+from modeltrust.evaluation.openai import Client, port_of
 from modeltrust.wiring.bank import load_bank
-from modeltrust.wiring.probes import load_known
+from modeltrust.wiring.confinement import Confine, confine
+from modeltrust.wiring.landlock import keeps_ports
 
 
 class Exit(IntEnum):
@@ -37,19 +37,22 @@ class _Parser(argparse.ArgumentParser):
         raise InvalidInputError(message)
 
 
-def main(arguments: list[str], *, patience: float = limits.EVALUATION_START_SECONDS) -> int:
+def main(arguments: list[str], *, patience: float = limits.EVALUATION_START_SECONDS, confine: Confine = confine) -> int:
     """Run one evaluation.
 
     Args:
         arguments: after ``job evaluate``.
         patience: seconds that the engines may take to begin to answer.
+        confine: holds the process before it talks to an engine.
 
     Returns:
         One of the fixed exit codes; the last line on stdout is the report, or why there is none.
     """
     try:
         order, bank = _parse(arguments)
-        _say("started", model=str(order.identity), suite=order.suite.name)
+        engines = (order.candidate,) if order.baseline is None else (order.candidate, order.baseline)
+        confined = confine(cpu_seconds=limits.EVALUATION_SECONDS, connects=[port_of(engine) for engine in engines])
+        _say("started", model=str(order.identity), suite=order.suite.name, confined=confined, ports_kept=keeps_ports())
         report = _run(order, bank, patience)
         sys.stdout.write(encode_evaluation_report(report).decode("utf-8") + "\n")
         sys.stdout.flush()
@@ -85,6 +88,9 @@ def _read(path: Path, max_bytes: int) -> bytes:
 
 
 def _run(order: EvaluationOrder, bank: Bank, patience: float) -> EvaluationReport:
+    from modeltrust.evaluation.run import Parties, Runner  # noqa: PLC0415 - numpy starts threads: not before this process is held
+    from modeltrust.wiring.probes import load_known  # noqa: PLC0415 - the same
+
     deadline = time.monotonic() + order.deadline_seconds
     with ExitStack() as stack:
         candidate = _opened(stack, order.candidate, deadline, patience)

@@ -20,6 +20,8 @@ from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError, MalformedError, ModelTrustError, quote
 from modeltrust.domain.work import Order, Report
 from modeltrust.wiring.confinement import confine
+from modeltrust.wiring.examination import contacted_ports
+from modeltrust.wiring.landlock import keeps_ports
 from modeltrust.wiring.ordered import examine_ordered
 
 
@@ -57,8 +59,8 @@ def main(arguments: list[str], *, clock: Callable[[], float] = time.monotonic) -
         order = _read(options.order)
         seconds = limits.EXAMINER_BYTES_CPU_SECONDS if order.read_bytes else limits.EXAMINER_CPU_SECONDS
         folders = () if options.trust_root_folder is None else (options.trust_root_folder,)
-        confined = confine(cpu_seconds=seconds, reads=folders)
-        output.progress("started", model=order.identity.key, confined=confined)
+        confined = confine(cpu_seconds=seconds, reads=folders, connects=_ports(order))
+        output.progress("started", model=order.identity.key, confined=confined, ports_kept=keeps_ports())
         report = examine_ordered(
             order,
             allow_loopback=options.allow_loopback,
@@ -100,6 +102,11 @@ def _read(file: Path | None) -> Order:
     except OSError as error:
         raise _UsageError(f"cannot read the order: {error.strerror}") from error
     return work.decode_order(data)
+
+
+def _ports(order: Order) -> frozenset[int]:
+    accesses = (order.source, *(bundle.access for bundle in order.remote_bundles))
+    return contacted_ports(access for access in accesses if access is not None)
 
 
 def _private_output() -> BinaryIO:

@@ -5,6 +5,7 @@ statement is about (attack H15). Nothing is kept that is not the whole: the cont
 """
 
 import argparse
+import json
 import sys
 from enum import IntEnum
 from pathlib import Path
@@ -18,7 +19,9 @@ from modeltrust.domain.listing import FileEntry, FileKind, SourceListing
 from modeltrust.domain.source import Source
 from modeltrust.domain.work import Order, SourceAccess
 from modeltrust.job import verify_at_load
-from modeltrust.wiring.examination import open_source
+from modeltrust.wiring.confinement import Confine, confine
+from modeltrust.wiring.examination import contacted_ports, open_source
+from modeltrust.wiring.landlock import keeps_ports
 
 
 class Exit(IntEnum):
@@ -36,18 +39,24 @@ class _Parser(argparse.ArgumentParser):
         raise InvalidInputError(message)
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], *, confine: Confine = confine) -> int:
     """Fetch one model.
 
     Args:
         arguments: after ``job fetch``.
+        confine: holds the process before it reads anything foreign.
 
     Returns:
         One of the fixed exit codes; the last line on stdout says why.
     """
     try:
         folder, order, digest, loopback = _parse(arguments)
-        with open_source(order.identity, _access(order), allow_loopback=loopback) as source:
+        access = _access(order)
+        _begin(folder)
+        seconds, ports = limits.EXAMINER_BYTES_CPU_SECONDS, contacted_ports([access])
+        confined = confine(cpu_seconds=seconds, writes=[folder], connects=ports)
+        _say("started", model=order.identity.key, confined=confined, ports_kept=keeps_ports())
+        with open_source(order.identity, access, allow_loopback=loopback) as source:
             _fetch(source, folder)
     except InvalidInputError as error:
         return _end(Exit.USAGE, error)
@@ -83,10 +92,13 @@ def _access(order: Order) -> SourceAccess:
     return order.source
 
 
-def _fetch(source: Source, folder: Path) -> None:
+def _begin(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise InvalidInputError(f"got {quote(folder)} with files in it, expected an empty folder")
+
+
+def _fetch(source: Source, folder: Path) -> None:
     listing = source.list()
     _check(listing)
     for entry in listing.files:
@@ -115,6 +127,11 @@ def _write(source: Source, entry: FileEntry, folder: Path) -> None:
             if len(data) != length:
                 raise UnavailableError(f"got {len(data)} bytes of {quote(entry.path)} from {start}, expected {length}")
             stream.write(data)
+
+
+def _say(event: str, **fields: object) -> None:
+    sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
+    sys.stdout.flush()
 
 
 def _end(code: Exit, error: Exception) -> int:

@@ -20,9 +20,11 @@ from modeltrust.domain.errors import InvalidInputError, MalformedError, ModelTru
 from modeltrust.domain.monitoring import MonitorOrder
 from modeltrust.evaluation.bank import Bank, with_private
 from modeltrust.evaluation.fingerprint import decode_fingerprint, encode_fingerprint
-from modeltrust.evaluation.openai import Client
+from modeltrust.evaluation.openai import Client, port_of
 from modeltrust.evaluation.reprobe import Prober
 from modeltrust.wiring.bank import load_bank
+from modeltrust.wiring.confinement import Confine, confine
+from modeltrust.wiring.landlock import keeps_ports
 
 
 class Exit(IntEnum):
@@ -38,18 +40,20 @@ class _Parser(argparse.ArgumentParser):
         raise InvalidInputError(message)
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], *, confine: Confine = confine) -> int:
     """Ask one server.
 
     Args:
         arguments: after ``job monitor``.
+        confine: holds the process before it talks to the server.
 
     Returns:
         One of the fixed exit codes; the last line on stdout is the report, the fingerprint, or why there is neither.
     """
     try:
         order, bank, recorded = _parse(arguments)
-        _say("started", model=str(order.identity), suite=order.suite.name)
+        confined = confine(cpu_seconds=limits.MONITOR_SECONDS, connects=[port_of(order.served)])
+        _say("started", model=str(order.identity), suite=order.suite.name, confined=confined, ports_kept=keeps_ports())
         sys.stdout.write(_asked(order, bank, recorded) + "\n")
         sys.stdout.flush()
     except ModelTrustError as error:

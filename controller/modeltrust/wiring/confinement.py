@@ -6,6 +6,7 @@ import resource
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Protocol
 
 from modeltrust.domain import limits
 from modeltrust.wiring import landlock, system_calls
@@ -13,20 +14,46 @@ from modeltrust.wiring import landlock, system_calls
 _PR_SET_DUMPABLE = 4  # prctl(2)
 _PR_SET_NO_NEW_PRIVS = 38
 _KEPT = frozenset({"LANG", "LC_CTYPE"})  # what the interpreter itself sets where there is nothing
+_SET = {"OPENBLAS_NUM_THREADS": "1"}  # numpy would start a thread for each core of the node, with memory for each
 
 
-def confine(*, cpu_seconds: int, memory_bytes: int = limits.EXAMINER_MEMORY_BYTES, reads: Iterable[Path] = ()) -> bool:
+class Confine(Protocol):
+    """``confine``, or what takes its place where a test calls a job in its own process, which cannot be undone."""
+
+    def __call__(
+        self,
+        *,
+        cpu_seconds: int,
+        reads: Iterable[Path] = (),
+        writes: Iterable[Path] = (),
+        connects: Iterable[int] | None = None,
+    ) -> bool:
+        """See ``confine``."""
+        ...
+
+
+def confine(
+    *,
+    cpu_seconds: int,
+    memory_bytes: int = limits.EXAMINER_MEMORY_BYTES,
+    reads: Iterable[Path] = (),
+    writes: Iterable[Path] = (),
+    connects: Iterable[int] | None = None,
+) -> bool:
     """Bound this process for good, and hide it from others of the same user.
 
-    No file can be written, no core is dumped, no privilege gained; memory, processor time and open files are bounded. Not dumpable:
-    no sibling may read its memory or environment, where the credentials of its order are, through ``/proc`` or ``ptrace``.
+    No core is dumped, no privilege gained, no file written outside ``writes``; memory, processor time and open files are bounded.
+    Not dumpable: no sibling may read its memory or environment, where its order's credentials are, through ``/proc`` or ``ptrace``.
 
-    Where the kernel can, it reads no file but its own program's, and starts no process, which could leave the group that is killed.
+    Where the kernel can, it reads no file but its own program's, connects to no other TCP port, and starts no process, which could
+    leave the group that is killed. To be called before other threads run: Landlock holds those that are started later.
 
     Args:
         cpu_seconds: of processor time; then the kernel ends it.
         memory_bytes: of address space.
         reads: more folders that may be read.
+        writes: folders in which files may be made.
+        connects: TCP ports that may be connected to; None for all of them. See ``landlock.keeps_ports``.
 
     Returns:
         Whether files and processes are kept from it, too; False where the kernel cannot (no Landlock, or no seccomp filters).
@@ -34,18 +61,20 @@ def confine(*, cpu_seconds: int, memory_bytes: int = limits.EXAMINER_MEMORY_BYTE
     Raises:
         OSError: the kernel does not allow it; then nothing foreign may be read.
     """
+    places = tuple(writes)
     os.umask(0o077)
     for name in os.environ.keys() - _KEPT:
         del os.environ[name]
+    os.environ.update(_SET)
     _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_FSIZE, limits.MODEL_BYTES if places else 0)
     _limit(resource.RLIMIT_NOFILE, limits.EXAMINER_FILES)
     _limit(resource.RLIMIT_AS, memory_bytes)
     _limit(resource.RLIMIT_CPU, cpu_seconds)
     if sys.platform != "linux":
         return False
     hide()
-    files = landlock.restrict(landlock.readable(reads))
+    files = landlock.restrict(landlock.readable(reads), writes=places, connects=connects)
     return system_calls.restrict() and files
 
 

@@ -3,6 +3,7 @@
 What takes long to import is imported when it is used, so that commands which examine nothing start fast.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,13 @@ def open_source(
     from modeltrust.wiring import opening  # noqa: PLC0415 - heavy
 
     return opening.open_source(identity, access, allow_loopback=allow_loopback, progress=progress)
+
+
+def contacted_ports(accesses: Iterable[SourceAccess]) -> frozenset[int]:
+    """The TCP ports at which these sources are."""
+    from modeltrust.wiring import opening  # noqa: PLC0415 - heavy
+
+    return frozenset(port for access in accesses for port in opening.ports(access))
 
 
 def open_reference(

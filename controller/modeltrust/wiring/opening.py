@@ -26,6 +26,7 @@ from modeltrust.sources.oci import OciSource
 from modeltrust.sources.s3 import S3Source
 
 _ENDPOINT = re.compile(r"https://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?)")
+_HTTPS = 443
 _HUB = "huggingface.co"
 _AWS = re.compile(r"s3(?:[.-][a-z0-9-]+){0,2}\.amazonaws\.com")
 _DOCKER_HUB = {"docker.io": "registry-1.docker.io"}  # names images; its API lives there
@@ -153,6 +154,13 @@ def public_access(reference: ModelReference) -> SourceAccess:
     if reference.scheme in {"oci", "https"}:
         return SourceAccess(SourceType.OCI if reference.scheme == "oci" else SourceType.HTTPS, (named,))
     raise InvalidInputError(f"got {quote(reference)}, expected a folder, hf://, oci://, s3:// or https://: nothing else is served")
+
+
+def ports(access: SourceAccess) -> frozenset[int]:
+    """The TCP ports that ``open_source`` may connect to. What is no endpoint has none: it is refused there."""
+    named = (*access.endpoints, *(f"https://{place.partition('/')[0]}" for place in access.signature_repositories))
+    hosts = (found[1] for found in map(_ENDPOINT.fullmatch, named) if found is not None)
+    return frozenset(int(host.partition(":")[2] or _HTTPS) for host in hosts)
 
 
 def _host(endpoint: str) -> str:

@@ -137,7 +137,18 @@ def test_after_the_deadline_nothing_is_asked() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["ftp://x", "http://u:p@x", "http://x/path", "http://x?q", "http://", "x", "http://X y", "http://x#f", "file:///etc/passwd"],
+    [
+        "ftp://x",
+        "http://u:p@x",
+        "http://x/path",
+        "http://x?q",
+        "http://",
+        "x",
+        "http://X y",
+        "http://x#f",
+        "http://x:99999",
+        "file:///etc/passwd",
+    ],
 )
 def test_an_endpoint_of_another_form_is_refused(url: str) -> None:
     with pytest.raises(MalformedError, match="endpoint"):

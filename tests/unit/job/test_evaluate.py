@@ -1,5 +1,8 @@
 """The runner's process: a report as the last line, whatever the engines do; never a verdict."""
 
+import json
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -8,8 +11,12 @@ import pytest
 
 from modeltrust.api.evaluation_work import decode_evaluation_report, encode_evaluation_order
 from modeltrust.domain.evaluation import EvaluationOrder, EvaluationReport, Served
+from modeltrust.domain.evidence import Verdict
+from modeltrust.evaluation.judge import judge
 from modeltrust.job.evaluate import Exit, main
+from modeltrust.wiring.confinement import possible
 from tests.support import evaluation_runs as runs
+from tests.support.confinement import left_alone
 from tests.support.endpoints import PROMPTS, send, served
 
 BANK = runs.private_bank()
@@ -24,7 +31,7 @@ def an_order(folder: Path, candidate: Served, baseline: Served | None, **changes
 
 
 def evaluate(order: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
-    code = main(["--order", str(order), "--prompts", str(PROMPTS)], patience=0.1)
+    code = main(["--order", str(order), "--prompts", str(PROMPTS)], patience=0.1, confine=left_alone)
     return code, capsys.readouterr().out.splitlines()
 
 
@@ -54,8 +61,8 @@ def test_an_order_that_is_none_is_refused(content: bytes | None, tmp_path: Path,
 
 
 def test_usage_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([]) == Exit.USAGE
-    assert main(["--surprise"]) == Exit.USAGE
+    assert main([], confine=left_alone) == Exit.USAGE
+    assert main(["--surprise"], confine=left_alone) == Exit.USAGE
     assert "order" in capsys.readouterr().out
 
 
@@ -70,10 +77,23 @@ def test_the_tokens_of_engines_are_not_logged(tmp_path: Path, capsys: pytest.Cap
     assert "hidden-token" not in "".join(lines)
 
 
+def test_a_confined_process_asks_its_engines_and_reports(tmp_path: Path) -> None:
+    with served(lambda handler, _: send(handler, {"choices": []})) as liar:
+        arguments = ["job", "evaluate", "--order", str(an_order(tmp_path, liar, None)), "--prompts", str(PROMPTS)]
+        done = subprocess.run(
+            [sys.executable, "-I", "-m", "modeltrust", *arguments], capture_output=True, text=True, timeout=240, check=False
+        )
+
+    lines = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (Exit.MEASURED, "")
+    assert json.loads(lines[0])["confined"] is possible()
+    assert judge(read(lines), SUITE).verdict is Verdict.INCONCLUSIVE
+
+
 def test_an_engine_that_answers_nonsense_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     started = time.monotonic()
     with served(lambda handler, _: send(handler, {"choices": []})) as liar:
-        main(["--order", str(an_order(tmp_path, liar, None)), "--prompts", str(PROMPTS)], patience=600)
+        main(["--order", str(an_order(tmp_path, liar, None)), "--prompts", str(PROMPTS)], patience=600, confine=left_alone)
 
     assert time.monotonic() - started < 60
     assert "engine" in capsys.readouterr().out

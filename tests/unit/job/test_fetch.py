@@ -1,6 +1,9 @@
 """What an evaluation's engine is given is exactly what was attested, or nothing (attack H15)."""
 
 import hashlib
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +15,10 @@ from modeltrust.domain.digest import content_digest
 from modeltrust.domain.reference import parse_identity
 from modeltrust.domain.work import Order, SourceAccess, SourceType
 from modeltrust.job.fetch import Exit, main
+from modeltrust.wiring.confinement import possible
+from modeltrust.wiring.landlock import keeps_ports
 from tests.support.authority import server_context
+from tests.support.confinement import left_alone
 from tests.support.registry import Answer, Registry, Request, serving
 
 FILES = {"config.json": b"{}", "model.safetensors": b"weights" * 1000, "sub/tokenizer.json": b"[]"}
@@ -45,7 +51,7 @@ def an_order(served: tuple[Registry, Path], folder: Path, files: dict[str, bytes
 
 
 def fetch(order: Path, folder: Path, digest: str = str(DIGEST)) -> int:
-    return main([str(folder), "--order", str(order), "--digest", digest, "--allow-loopback"])
+    return main([str(folder), "--order", str(order), "--digest", digest, "--allow-loopback"], confine=left_alone)
 
 
 def test_the_attested_files_arrive_and_nothing_else(served: tuple[Registry, Path], tmp_path: Path) -> None:
@@ -53,6 +59,28 @@ def test_the_attested_files_arrive_and_nothing_else(served: tuple[Registry, Path
 
     assert fetch(an_order(served, tmp_path), folder) == Exit.DONE
     assert {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()} == FILES
+
+
+def test_a_confined_process_fetches_a_model_and_says_that_it_is_confined(served: tuple[Registry, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    arguments = [
+        "job",
+        "fetch",
+        str(folder),
+        "--order",
+        str(an_order(served, tmp_path)),
+        "--digest",
+        str(DIGEST),
+        "--allow-loopback",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-I", "-m", "modeltrust", *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (Exit.DONE, "")
+    assert {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()} == FILES
+    started = json.loads(done.stdout.splitlines()[0])
+    assert (started["event"], started["confined"], started["ports_kept"]) == ("started", possible(), keeps_ports())
 
 
 def test_h15_other_content_than_was_attested_is_not_served(served: tuple[Registry, Path], tmp_path: Path) -> None:
@@ -118,7 +146,7 @@ def test_an_order_that_is_none_is_refused(content: bytes | None, tmp_path: Path)
 def test_usage_is_told(tmp_path: Path, served: tuple[Registry, Path], capsys: pytest.CaptureFixture[str]) -> None:
     order = an_order(served, tmp_path)
 
-    assert main([]) == Exit.USAGE
+    assert main([], confine=left_alone) == Exit.USAGE
     assert fetch(order, tmp_path / "model", digest="sha256:1") == Exit.USAGE
     assert fetch(an_order(served, tmp_path, source=None), tmp_path / "model") == Exit.USAGE
     assert "Traceback" not in capsys.readouterr().out

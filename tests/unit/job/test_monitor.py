@@ -16,6 +16,7 @@ from modeltrust.evaluation.fingerprint import decode_fingerprint, digest_of, enc
 from modeltrust.evaluation.monitor import Level, begin, check, moved
 from modeltrust.job.monitor import Exit, main
 from tests.support import evaluation_runs as runs
+from tests.support.confinement import left_alone
 from tests.support.endpoints import PROMPTS, ToyModel, model_speaks, send, served
 from tests.support.monitoring import a_round, an_order, attested
 
@@ -28,7 +29,7 @@ def job(folder: Path, captured: Captured, order: bytes, fingerprint: bytes | Non
     if fingerprint is not None:
         (folder / "fingerprint").write_bytes(fingerprint)
         arguments += ["--fingerprint", str(folder / "fingerprint")]
-    code = main(arguments)
+    code = main(arguments, confine=left_alone)
     return code, captured.readouterr().out.splitlines()
 
 

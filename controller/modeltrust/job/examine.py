@@ -59,7 +59,7 @@ def main(arguments: list[str], *, clock: Callable[[], float] = time.monotonic) -
         order = _read(options.order)
         seconds = limits.EXAMINER_BYTES_CPU_SECONDS if order.read_bytes else limits.EXAMINER_CPU_SECONDS
         folders = () if options.trust_root_folder is None else (options.trust_root_folder,)
-        confined = confine(cpu_seconds=seconds, reads=folders, connects=_ports(order))
+        confined = confine(cpu_seconds=seconds, memory_bytes=options.memory, reads=folders, connects=_ports(order))
         output.progress("started", model=order.identity.key, confined=confined, ports_kept=keeps_ports())
         report = examine_ordered(
             order,
@@ -89,6 +89,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--order", type=Path, metavar="FILE", help="the order; without it, stdin")
     parser.add_argument("--allow-loopback", action="store_true", help="also contact this machine, for tests")
     parser.add_argument("--trust-root-folder", type=Path, metavar="DIR", help="with the public good instance's trust root")
+    parser.add_argument("--memory", type=int, metavar="BYTES", default=limits.EXAMINER_MEMORY_BYTES, help="of address space")
     return parser.parse_args(arguments)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from modeltrust.domain import limits
-from modeltrust.wiring import landlock, system_calls
+from modeltrust.wiring import landlock, memory, system_calls
 
 _PR_SET_DUMPABLE = 4  # prctl(2)
 _PR_SET_NO_NEW_PRIVS = 38
@@ -50,7 +50,7 @@ def confine(
 
     Args:
         cpu_seconds: of processor time; then the kernel ends it.
-        memory_bytes: of address space.
+        memory_bytes: of address space; less where its container has less.
         reads: more folders that may be read.
         writes: folders in which files may be made.
         connects: TCP ports that may be connected to; None for all of them. See ``landlock.keeps_ports``.
@@ -69,7 +69,7 @@ def confine(
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, limits.MODEL_BYTES if places else 0)
     _limit(resource.RLIMIT_NOFILE, limits.EXAMINER_FILES)
-    _limit(resource.RLIMIT_AS, memory_bytes)
+    _limit(resource.RLIMIT_AS, memory.of_one(memory.of_container(), most=memory_bytes))
     _limit(resource.RLIMIT_CPU, cpu_seconds)
     if sys.platform != "linux":
         return False

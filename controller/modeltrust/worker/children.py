@@ -24,6 +24,7 @@ from modeltrust.domain.work import Report
 _CHUNK_BYTES = 64 * 1024
 _POLL_SECONDS = 0.01
 _PIPE_BYTES = 4_096  # a pipe that is ready takes so many without blocking
+_LIMITED = 13  # job.examine.Exit.LIMITED
 
 
 @dataclass(slots=True)
@@ -161,6 +162,8 @@ def _kill(group: int) -> None:
 
 
 def _ended(code: int) -> str:
+    if code == _LIMITED:
+        return "the examination ended with exit code 13: memory was not enough, or the model is more involved than can be reported"
     if code >= 0:
         return f"the examination ended with exit code {code}"
     try:

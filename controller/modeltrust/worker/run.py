@@ -14,6 +14,7 @@ from modeltrust.config import WorkerSettings
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidInputError, ModelTrustError, UnavailableError
 from modeltrust.signing.tuf_root import FreshRoot, public_good
+from modeltrust.wiring import memory
 from modeltrust.wiring.confinement import hide, possible
 from modeltrust.wiring.plain import serve_plain
 from modeltrust.worker.app import App
@@ -94,8 +95,10 @@ def _serve(settings: WorkerSettings) -> int:
         arguments += ("--trust-root-folder", str(settings.trust_root_folder))
         root = FreshRoot(settings.trust_root_folder, public_good(), report=_tell_trust_root)
         keep_fresh(root.update, clock=time, stop=stop)
+    concurrency, memory_bytes = _share(settings.concurrency)
+    arguments += ("--memory", str(memory_bytes))
     children = Children(seconds=limits.EXAMINATION_SECONDS, clock=monotonic, arguments=arguments)
-    examinations = Examinations(children, concurrency=settings.concurrency, clock=monotonic)
+    examinations = Examinations(children, concurrency=concurrency, clock=monotonic)
     confined = possible()  # where it is not, examinations run all the same, and everybody can see it
     metrics = Metrics(under_way=examinations.under_way, confined=confined)
     server = Server(App(examinations, metrics), certificate, under_way=examinations.under_way, failed=_tell, clock=monotonic)
@@ -105,12 +108,25 @@ def _serve(settings: WorkerSettings) -> int:
         metrics_port = serve_plain(settings.metrics_listen, registry=metrics.registry, unready=unready)
     try:
         sockets = [listen(settings.listen)]
-        _say(event="listening", port=sockets[0].getsockname()[1], metricsPort=metrics_port, confined=confined)
+        room = {"concurrency": concurrency, "memoryOfEach": memory_bytes}
+        _say(event="listening", port=sockets[0].getsockname()[1], metricsPort=metrics_port, confined=confined, **room)
         server.run(sockets=sockets)
     finally:
         stop.set()
         examinations.stop()
     return 0
+
+
+def _share(wished: int) -> tuple[int, int]:
+    """How many examinations at once, and the memory of each, so that none can end the whole worker."""
+    container = memory.of_container()
+    fitting, each = memory.of_each(container, processes=wished)
+    if fitting == 0:
+        least = limits.WORKER_MEMORY_BYTES + limits.EXAMINER_LEAST_MEMORY_BYTES
+        raise InvalidInputError(f"got a container of {container} bytes of memory, expected at least {least}")
+    if fitting < wished:
+        _say(event="fewer-examinations-at-once", wished=wished, fitting=fitting, containerBytes=container)
+    return fitting, each
 
 
 def _tell(error: UnavailableError) -> None:

@@ -368,6 +368,7 @@ JOB_RETRIES = 2  # Pods of one Job that may be lost
 JOB_SECONDS = 6 * 3600  # of one Job: 4 TiB at 200 MB/s
 JOB_KEPT_SECONDS = 1_800  # an ended Job and its log, for whoever asks later: three times the operator's longest pause
 JOB_ORDER_BYTES = 1_000_000  # Kubernetes' bound on a Secret is 1 MiB
+JOB_EVIDENCE_BYTES = 600_000  # documents in one: 800,000 in base64; the rest is left to signers
 
 # --- monitoring of what is served (facts/evals.md, section 10) ------------------------------------------------------------------
 EXPORTED_TESTS = 256  # in one exported predicate, the significant ones first

@@ -4,7 +4,7 @@ Level-based: looks at what is, does what is missing, keeps nothing between two c
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from modeltrust.api.attestations import attestation_name
@@ -21,7 +21,7 @@ from modeltrust.domain.facts import Known
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.reference import Identity
 from modeltrust.domain.signer import TrustedSigner
-from modeltrust.domain.work import RemoteBundle, SourceAccess
+from modeltrust.domain.work import SourceAccess
 from modeltrust.kube import paths
 from modeltrust.kube.client import Object
 from modeltrust.kube.events import Events
@@ -29,7 +29,8 @@ from modeltrust.operator import findings, judging
 from modeltrust.operator.conditions import Condition, changed, conditions
 from modeltrust.operator.evaluations import Looked, Run, runs_of
 from modeltrust.operator.evaluations import described as described_runs
-from modeltrust.operator.sources import Sources, access, missing_secret, remote_bundles
+from modeltrust.operator.evidence import Evidence, Gap, gap_of, gather
+from modeltrust.operator.sources import Sources, access, missing_secret
 from modeltrust.operator.statuses import described
 from modeltrust.operator.writes import Writes
 from modeltrust.policy.policy import Policy, Trust
@@ -124,15 +125,6 @@ class _Case:
         return self.obj.get("status") or {}
 
 
-@dataclass(frozen=True, slots=True)
-class _Gap:
-    """Why nobody may be asked about a model."""
-
-    reason: Reason
-    why: str
-    retry: bool
-
-
 class Attestations:
     """Reconciles ModelAttestations."""
 
@@ -187,32 +179,32 @@ class Attestations:
 
     def _attest(self, case: _Case, now: int) -> Result:
         try:
-            wanted = self._wanted(case)
+            source = self._access(self._sources.covering(case.identity.reference.text))
         except (UntrustedError, InvalidInputError) as error:  # no source covers it, or its credentials are none
-            return self._unasked(case, _gap(error), now)
-        answer = self._attesting.attest(wanted, now=now)
+            return self._unasked(case, gap_of(error), now)
+        in_job = judging.needs_every_byte(case.policies)
+        evidence = gather(case.inline, case.remote, sources=self._sources, read=self._access, in_job=in_job)
+        answer = self._attesting.attest(self._from(case, source, evidence), now=now)
         if isinstance(answer, Waiting):
             return self._wait(case, answer, now)
-        return self._settle(case, answer, now)
+        result = self._settle(case, answer, now)
+        return replace(result, after=min(result.after or _SECRET_SECONDS, _SECRET_SECONDS)) if evidence.retry else result
 
-    def _unasked(self, case: _Case, gap: _Gap, now: int) -> Result:
+    def _unasked(self, case: _Case, gap: Gap, now: int) -> Result:
         """A statement of ours is renewed from what is known; without one the model is refused."""
-        wanted = self._from(case)
+        wanted = self._from(case, None, Evidence(case.inline))
         answer = None if wanted.previous is None else self._attesting.attest(wanted, now=now)
         if isinstance(answer, Attested):
             return self._settle(case, answer, now, gap)
         return self._refuse(case.obj, gap.reason, gap.why, now, retry=gap.retry)
 
-    def _wanted(self, case: _Case) -> Wanted:
-        source = self._access(self._sources.covering(case.identity.reference.text))
-        return self._from(case, source, remote_bundles(case.remote, self._sources, self._access))
-
-    def _from(self, case: _Case, source: SourceAccess | None = None, remote: tuple[RemoteBundle, ...] = ()) -> Wanted:
+    def _from(self, case: _Case, source: SourceAccess | None, evidence: Evidence) -> Wanted:
         """What is wanted, from a source; from None, what is known is renewed and nobody is asked (promises.md 2)."""
         return Wanted(
             identity=case.identity,
-            bundles=case.inline,
-            remote_bundles=remote,
+            bundles=evidence.inline,
+            remote_bundles=evidence.remote,
+            missing=evidence.missing,
             source=source,
             signers=_signers(case.trust),
             previous=self._previous(case.status),
@@ -241,7 +233,7 @@ class Attestations:
             return None
         return data if self._state.ours(envelope.key_id) else None
 
-    def _settle(self, case: _Case, answer: Attested, now: int, gap: _Gap | None = None) -> Result:
+    def _settle(self, case: _Case, answer: Attested, now: int, gap: Gap | None = None) -> Result:
         letter = answer.letter
         if answer.negative:
             self._revoke(case, answer.negative)
@@ -351,12 +343,6 @@ def _case(obj: Object, trust: Trust, policies: tuple[Policy, ...]) -> _Case:
         policies=judging.covering(policies, identity),
         trust=trust,
     )
-
-
-def _gap(error: UntrustedError | InvalidInputError) -> _Gap:
-    if isinstance(error, UntrustedError):
-        return _Gap(Reason(error.reason), str(error), retry=isinstance(error.__cause__, NotFoundError))
-    return _Gap(Reason.SOURCE_NOT_ALLOWED, str(error), retry=True)
 
 
 def _signers(trust: Trust) -> tuple[TrustedSigner, ...]:

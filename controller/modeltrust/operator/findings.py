@@ -11,6 +11,7 @@ from modeltrust.operator.statuses import counted
 from modeltrust.policy.policy import Trust
 from modeltrust.policy.signers import Counted, NotCounted
 from modeltrust.policy.wording import moment
+from modeltrust.verification import unknowns
 
 RESOLVED, SIGNED, FORMATS, EVALUATED = "Resolved", "SignatureVerified", "FormatsVerified", "Evaluated"
 _FOUND = (RESOLVED, SIGNED, FORMATS, EVALUATED)
@@ -117,6 +118,9 @@ def _by_whom(facts: SignatureFacts, key: str, trust: Trust, now: int) -> Conditi
     names = sorted({result.signer for result in results if isinstance(result, Counted)})
     if names:
         return Condition(SIGNED, TRUE, "Trusted", f"by {', '.join(names)}")
+    missing = next((piece for piece in facts.rejected if unknowns.is_unknown(piece)), None)
+    if missing is not None:
+        return Condition(SIGNED, UNKNOWN, missing.reason, missing.message)
     for result in results:
         if isinstance(result, NotCounted):
             return Condition(SIGNED, FALSE, result.reason, result.message)

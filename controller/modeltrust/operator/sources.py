@@ -148,20 +148,19 @@ def credentials(secret: Object, endpoint: str) -> tuple[str, str]:
     )
 
 
-def remote_bundles(
-    references: Iterable[str], sources: Sources, read: Callable[[SourceSettings], SourceAccess]
-) -> tuple[RemoteBundle, ...]:
-    """Evidence that registries keep; each registry must be covered by a ModelSource of type OCI.
+def remote_bundle(reference: str, sources: Sources, read: Callable[[SourceSettings], SourceAccess]) -> RemoteBundle:
+    """Evidence that a registry keeps; the registry must be covered by a ModelSource of type OCI.
 
     Args:
-        references: ``host/repository@sha256:…``.
+        reference: ``host/repository@sha256:…``.
         sources: all of them.
         read: how one may be read.
 
     Raises:
-        UntrustedError: one is covered by no source.
+        UntrustedError: it is covered by no source, or the source's Secret is missing.
+        InvalidInputError: the source's Secret holds no credentials.
     """
-    return tuple(RemoteBundle(text, read(sources.covering(f"oci://{text.partition('@')[0]}", kind="OCI"))) for text in references)
+    return RemoteBundle(reference, read(sources.covering(f"oci://{reference.partition('@')[0]}", kind="OCI")))
 
 
 def _put(value: Seen, good: dict[str, SourceSettings], broken: dict[str, tuple[Glob, ...]]) -> None:

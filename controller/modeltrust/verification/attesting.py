@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError, MalformedError, UnavailableError
-from modeltrust.domain.evidence import EvaluationVerdict, Statement
+from modeltrust.domain.evidence import EvaluationVerdict, RejectedSignature, Statement
 from modeltrust.domain.facts import Unavailable
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.reference import Identity
 from modeltrust.domain.signer import TrustedSigner
 from modeltrust.domain.work import Order, RemoteBundle, Report, Running, SourceAccess, Worker
-from modeltrust.verification import keeping
+from modeltrust.verification import keeping, unknowns
 from modeltrust.verification.attest import Key, nonce, read_own, seal, sign
 from modeltrust.verification.inputs import inputs_of, partial
 
@@ -29,6 +29,7 @@ class Wanted:
         identity: of the model.
         bundles: evidence that was supplied.
         remote_bundles: evidence that registries keep.
+        missing: evidence that may not be fetched as things stand, as ``unknowns.refused`` makes it.
         source: where the model is looked up, with credentials; None: nobody may be asked, and what is known is renewed all the same
             (a ModelSource taken away is no revocation, promises.md 2).
         signers: every one that is known.
@@ -46,6 +47,7 @@ class Wanted:
     previous: bytes | None
     read_bytes: bool
     evaluations: tuple[EvaluationVerdict, ...] | None
+    missing: tuple[RejectedSignature, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,11 +211,13 @@ class Attesting:
         return self._renewed(case, before, key, partial(case.inputs) if before.inputs in found_with else before.inputs)
 
     def _reported(self, case: _Case, report: Report, key: Key) -> Attested | Waiting:
+        complete = keeping.complete(report)  # apart from what may not be fetched: what changes that is an input
+        report = replace(report, signatures=unknowns.beside(report.signatures, case.wanted.missing))
         if all(isinstance(fact, Unavailable) for fact in (report.content, report.signatures, report.formats)):
             why = report.content.why if isinstance(report.content, Unavailable) else ""
             return self._without(case, key, _unavailable(why))
         before = case.before
-        inputs = case.inputs if keeping.complete(report) else partial(case.inputs)
+        inputs = case.inputs if complete else partial(case.inputs)
         try:
             statement = seal(
                 report if before is None else keeping.kept(before, report),

@@ -48,14 +48,14 @@ def lineage(claims: Sequence[LineageClaim]) -> tuple[LineageClaim, ...]:
 def signature_facts(found: Sequence[SignatureEvidence | RejectedSignature]) -> SignatureFacts:
     """Valid and rejected documents, at most ``limits.SIGNATURES_PER_STATEMENT``.
 
-    Documents beyond the bound are not hidden: the last entry says how many there are. Supplied evidence comes first, so nobody
-    who can add documents at the source pushes it out.
+    Documents beyond the bound are not hidden: the last entry says how many there are. What verifies comes first, and of that what
+    was supplied, so nobody pushes a signature out with documents that are none, nor one that was supplied from the source.
     """
     bound = limits.SIGNATURES_PER_STATEMENT
-    looked = found if len(found) <= bound else found[: bound - 1]
-    fitting = [_fitting(fact) for fact in looked]
+    ordered = sorted(map(_fitting, found), key=lambda fact: isinstance(fact, RejectedSignature))
+    fitting = ordered if len(found) <= bound else ordered[: bound - 1]
     if len(found) > bound:
-        message = f"{len(found) - len(looked)} more signature documents were not looked at, expected at most {bound}"
+        message = f"{len(found) - len(fitting)} more signature documents do not fit, expected at most {bound}"
         fitting.append(RejectedSignature(Reason.LIMIT_EXCEEDED, message))
     valid = tuple(fact for fact in fitting if isinstance(fact, SignatureEvidence))
     return SignatureFacts(valid, tuple(fact for fact in fitting if isinstance(fact, RejectedSignature)))

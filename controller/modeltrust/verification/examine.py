@@ -3,7 +3,7 @@
 What the source does not tell becomes Unavailable, never Absent: a hub that is down does not make a model unsigned.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,7 +25,7 @@ from modeltrust.domain.reference import Identity
 from modeltrust.domain.signer import TrustedSigner
 from modeltrust.domain.source import RangeReader, Source
 from modeltrust.domain.work import Order, Report
-from modeltrust.verification import bounds
+from modeltrust.verification import bounds, unknowns
 from modeltrust.verification.content import complete, content_of
 from modeltrust.verification.ranges import Remembering
 
@@ -86,12 +86,13 @@ class Examiner:
     inspect: Inspect
     verify: Verify
 
-    def examine(self, order: Order, source: Source) -> Report:
+    def examine(self, order: Order, source: Source, *, evidence: Sequence[RejectedSignature] = ()) -> Report:
         """Find out everything that the order asks about one model.
 
         Args:
             order: what to examine and how.
             source: the ordered model at the ordered revision; that it is this one is checked as far as its listing says.
+            evidence: pieces that are no documents to verify, and why (``verification.unknowns`` where they could not be had).
 
         Returns:
             The report, bounded; its facts are Unavailable where the source did not answer or answered nonsense.
@@ -117,7 +118,7 @@ class Examiner:
             files=len(listing.files),
             bytes=sum(entry.size for entry in listing.files),
             weights=_weights(inspected.value.weights, listing) if isinstance(inspected, Known) else (),
-            signatures=self._signatures(order, source, listing, content),
+            signatures=self._signatures(order, source, listing, content, evidence),
             formats=Known(bounds.format_report(inspected.value.report)) if isinstance(inspected, Known) else inspected,
             lineage=Known(bounds.lineage(inspected.value.lineage)) if isinstance(inspected, Known) else inspected,
         )
@@ -130,21 +131,29 @@ class Examiner:
         return Known(inspected)
 
     def _signatures(
-        self, order: Order, source: Source, listing: SourceListing, content: Fact[ContentDigest]
+        self,
+        order: Order,
+        source: Source,
+        listing: SourceListing,
+        content: Fact[ContentDigest],
+        evidence: Sequence[RejectedSignature],
     ) -> Fact[SignatureFacts]:
+        """Of every piece by itself: one that cannot be had, read or judged keeps no other from counting."""
+        missing = [piece for piece in evidence if piece.reason is Reason.ATTESTATION_PENDING]
+        found: list[SignatureEvidence | RejectedSignature] = [piece for piece in evidence if piece not in missing]
+        documents = dict.fromkeys(order.bundles)
         try:
-            documents = dict.fromkeys((*order.bundles, *source.signatures()))
-            found: list[SignatureEvidence | RejectedSignature] = []
+            documents |= dict.fromkeys(source.signatures())
         except MalformedError as error:
-            documents = dict.fromkeys(order.bundles)
-            found = [RejectedSignature(_refusal(error), f"the signatures at the source cannot be read: {error}")]
+            found.append(RejectedSignature(refusal(error), f"the signatures at the source cannot be read: {error}"))
         except ModelTrustError as error:
-            return Unavailable(bounds.text(f"the signatures at the source cannot be read: {error}"))
-        try:
-            found.extend(self._verified(document, order, listing, content) for document in documents)
-        except UnavailableError as error:
-            return Unavailable(bounds.text(f"the signatures cannot be judged: {error}"))
-        return Known(bounds.signature_facts(found)) if found else Absent()
+            missing.append(unknowns.pending(f"the signatures at the source cannot be read: {error}"))
+        for document in documents:
+            try:
+                found.append(self._verified(document, order, listing, content))
+            except UnavailableError as error:
+                missing.append(unknowns.pending(f"a signature cannot be judged: {error}"))
+        return unknowns.beside(Known(bounds.signature_facts(found)) if found else Absent(), missing)
 
     def _verified(
         self, document: bytes, order: Order, listing: SourceListing, content: Fact[ContentDigest]
@@ -201,5 +210,6 @@ def nothing(order: Order, why: str) -> Report:
     return Report(order.identity, order.nonce, unknown, Assurance.SIGNATURE_ONLY, 0, 0, (), unknown, unknown, unknown)
 
 
-def _refusal(error: MalformedError) -> Reason:
+def refusal(error: MalformedError) -> Reason:
+    """Why a document that makes no sense is rejected."""
     return Reason.LIMIT_EXCEEDED if isinstance(error, LimitExceededError) else Reason.SIGNATURE_INVALID

@@ -13,10 +13,13 @@ from modeltrust.domain.evidence import Severity, SignatureEvidence, SignatureFac
 from modeltrust.domain.facts import Fact, Known, Unavailable
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.work import Report
+from modeltrust.verification import bounds, unknowns
 
 
 def complete(report: Report) -> bool:
-    """Whether every fact could be had."""
+    """Whether every fact, and every piece of evidence, could be had."""
+    if unknowns.some_pending(report.signatures):
+        return False
     return not any(isinstance(fact, Unavailable) for fact in (report.content, report.signatures, report.formats, report.lineage))
 
 
@@ -35,6 +38,8 @@ def kept(before: Statement, report: Report) -> Report:
         same = replace(same, assurance=before.assurance)
     if isinstance(report.signatures, Unavailable) or (uncompared and isinstance(before.content, Known)):
         same = replace(same, signatures=before.signatures)
+    elif isinstance(report.signatures, Known) and isinstance(before.signatures, Known):
+        same = replace(same, signatures=Known(_with_unknown(before.signatures.value, report.signatures.value)))
     if isinstance(report.formats, Unavailable):
         same = replace(same, formats=before.formats)
     if isinstance(report.lineage, Unavailable):
@@ -51,6 +56,15 @@ def negative(before: Statement, report: Report) -> tuple[str, ...]:
     """
     found = [*_content(before, report), *_signatures(before, report), *_formats(before, report)]
     return tuple(sentence[: limits.STATEMENT_TEXT_CHARACTERS] for sentence in found[: limits.API_PROBLEMS])
+
+
+def _with_unknown(before: SignatureFacts, now: SignatureFacts) -> SignatureFacts:
+    """Where some evidence could not be looked at now, the signatures that were known before may stand in it."""
+    if not unknowns.some_unknown(now):
+        return now
+    still = {_signer(evidence) for evidence in now.valid}
+    lost = [evidence for evidence in before.valid if _signer(evidence) not in still]
+    return bounds.signature_facts([*now.valid, *lost, *now.rejected])
 
 
 def _at_most(fact: Fact[SignatureFacts], report: Report) -> Fact[SignatureFacts]:
@@ -72,6 +86,8 @@ def _signatures(before: Statement, report: Report) -> list[str]:
     if not isinstance(before.signatures, Known) or not isinstance(report.signatures, Known):
         return []
     now = report.signatures.value
+    if unknowns.some_unknown(now):
+        return []  # what is lost may be what could not be looked at
     broken = [rejected for rejected in now.rejected if rejected.reason is Reason.SIGNATURE_INVALID]
     still = {_signer(evidence) for evidence in now.valid}
     lost = [evidence for evidence in before.signatures.value.valid if _signer(evidence) not in still]

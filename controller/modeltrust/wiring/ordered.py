@@ -2,34 +2,17 @@
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from modeltrust.domain import limits
-from modeltrust.domain.errors import InvalidInputError, MalformedError, ModelTrustError, UnavailableError, quote
-from modeltrust.domain.listing import SourceListing
+from modeltrust.domain.errors import InvalidInputError, MalformedError, ModelTrustError, quote
+from modeltrust.domain.evidence import RejectedSignature
 from modeltrust.domain.reference import parse_identity
-from modeltrust.domain.source import Source
 from modeltrust.domain.work import Order, RemoteBundle, Report
-from modeltrust.verification.examine import nothing
+from modeltrust.verification import unknowns
+from modeltrust.verification.examine import nothing, refusal
 from modeltrust.wiring.examination import examiner, open_source
-
-
-@dataclass(frozen=True, slots=True)
-class _WithoutSignatures:
-    """A source some of whose evidence could not be had: what it is cannot be said, so no signature of it counts as absent."""
-
-    source: Source
-    why: str
-
-    def list(self) -> SourceListing:
-        return self.source.list()
-
-    def read(self, path: str, start: int, length: int) -> bytes:
-        return self.source.read(path, start, length)
-
-    def signatures(self) -> tuple[bytes, ...]:
-        raise UnavailableError(self.why)
 
 
 def examine_ordered(
@@ -57,13 +40,21 @@ def examine_ordered(
     except ModelTrustError as error:
         return nothing(order, str(error))
     with contextlib.closing(opened):
-        source: Source = opened
-        try:
-            fetched = tuple(_fetch(bundle, allow_loopback=allow_loopback) for bundle in order.remote_bundles)
-        except ModelTrustError as error:
-            fetched, source = (), _WithoutSignatures(opened, f"evidence cannot be had: {error}")
+        fetched = [_fetched(bundle, allow_loopback=allow_loopback) for bundle in order.remote_bundles]
+        had = tuple(piece for piece in fetched if isinstance(piece, bytes))
+        evidence = [piece for piece in fetched if isinstance(piece, RejectedSignature)]
         with_root = examiner(trust_root_folder=trust_root_folder, now=order.now)
-        return with_root.examine(replace(order, bundles=(*order.bundles, *fetched)), source)
+        return with_root.examine(replace(order, bundles=(*order.bundles, *had)), opened, evidence=evidence)
+
+
+def _fetched(bundle: RemoteBundle, *, allow_loopback: bool) -> bytes | RejectedSignature:
+    """The document, or why there is none: one that cannot be had keeps no other from counting."""
+    try:
+        return _fetch(bundle, allow_loopback=allow_loopback)
+    except MalformedError as error:
+        return RejectedSignature(refusal(error), f"evidence cannot be read: {error}")
+    except ModelTrustError as error:
+        return unknowns.pending(f"evidence cannot be had: {error}")
 
 
 def _fetch(bundle: RemoteBundle, *, allow_loopback: bool) -> bytes:

@@ -9,6 +9,7 @@ from modeltrust.api.compile import compile_policy, compile_revocation, compile_s
 from modeltrust.api.v1alpha1.model_attestation import ModelAttestationStatus
 from modeltrust.api.v1alpha1.model_revocation import ModelRevocationSpec
 from modeltrust.attestation.envelope import fingerprint
+from modeltrust.domain import limits
 from modeltrust.domain.digest import ContentDigest
 from modeltrust.domain.errors import UnavailableError
 from modeltrust.domain.evidence import (
@@ -241,17 +242,49 @@ def test_a_secret_without_credentials_is_looked_at_again(
     assert condition(status(name), "Ready") == ("False", "SourceNotAllowed")
 
 
-def test_evidence_is_handed_on_and_what_a_registry_keeps_needs_a_source(
-    operator: Attestations, put: Put, sources: Sources, attesting: AttestingFake, status: Callable[[str], Object]
+def test_evidence_is_handed_on_and_a_piece_without_a_source_keeps_no_other_from_counting(
+    operator: Attestations, put: Put, sources: Sources, attesting: AttestingFake
 ) -> None:
     remote = f"r.example/evidence/a@{DIGEST}"
     name = put(evidence=[{"name": "a", "bundle": {"inline": "{}"}}, {"name": "b", "bundle": {"oci": remote}}])
-    assert operator.reconcile(name, NOW).outcome == "refused"
-    assert "oci://r.example/evidence/a" in str(status(name)["conditions"])
+    assert operator.reconcile(name, NOW).outcome == "attested"
+    asked = attesting.asked.pop()
+    assert (asked.bundles, asked.remote_bundles) == ((b"{}",), ())
+    assert [piece.reason for piece in asked.missing] == [Reason.SOURCE_NOT_ALLOWED]
+    assert "oci://r.example/evidence/a" in asked.missing[0].message
     sources.upsert(Extra.SOURCES, source("registry", "oci://r.example/**", type="OCI", endpoints=["https://r.example"]))
     assert operator.reconcile(name, NOW).outcome == "attested"
     assert attesting.asked[0].bundles == (b"{}",)
     assert [bundle.reference for bundle in attesting.asked[0].remote_bundles] == [remote]
+    assert attesting.asked[0].missing == ()
+
+
+def test_f72_a_secret_of_evidence_that_is_missing_is_used_soon_after_it_is_there(
+    operator: Attestations, put: Put, sources: Sources, attesting: AttestingFake, cluster: ClusterSimulator
+) -> None:
+    private = source(
+        "registry", "oci://r.example/**", type="OCI", endpoints=["https://r.example"], credentials={"secretName": "pull"}
+    )
+    sources.upsert(Extra.SOURCES, private)
+    name = put(evidence=[{"name": "b", "bundle": {"oci": f"r.example/evidence/a@{DIGEST}"}}])
+    assert operator.reconcile(name, NOW).after == 60.0
+    assert "is not in the release namespace" in attesting.asked[-1].missing[0].message
+    cluster.put(SECRETS, {"metadata": {"name": "pull"}, "data": {"token": "eA=="}})
+    assert (operator.reconcile(name, NOW).after or 0) > 60
+    assert attesting.asked[-1].missing == ()
+
+
+def test_evidence_that_is_too_large_for_a_job_pushes_no_smaller_piece_out(
+    operator: Attestations, put: Put, state: State, attesting: AttestingFake
+) -> None:
+    needs = {"anyOf": [{"purpose": "Author", "signers": [{"name": "acme"}]}], "minimumAssurance": "BytesHashed"}
+    state.policies = [trusted.policy("strict", requirements=[{"type": "Signature", "signature": needs}])]
+    small, pieces = '{"good": true}', [character * limits.STATEMENT_BYTES for character in "xyz"]
+    name = put(evidence=[{"name": f"n{n}", "bundle": {"inline": text}} for n, text in enumerate([*pieces, small])])
+    operator.reconcile(name, NOW)
+    asked = attesting.asked[0]
+    assert asked.bundles == (pieces[0].encode(), pieces[1].encode(), small.encode())
+    assert ["does not fit" in piece.message for piece in asked.missing] == [True]
 
 
 def test_every_byte_is_demanded_where_some_policy_does(
@@ -410,6 +443,7 @@ def letter(**changes: Any) -> Statement:
 
 STRANGER = SignatureFacts((a_signature(fingerprint="cd" * 32),))
 REJECTED = SignatureFacts(rejected=(RejectedSignature(Reason.SIGNATURE_INVALID, "no"),))
+UNKNOWN = SignatureFacts(STRANGER.valid, (RejectedSignature(Reason.ATTESTATION_PENDING, "503"),))
 UNSAFE = FormatReport((), (FormatFinding("config.json", "config.auto_map", Reason.REMOTE_CODE, "code"),), "r")
 
 
@@ -420,6 +454,7 @@ UNSAFE = FormatReport((), (FormatFinding("config.json", "config.auto_map", Reaso
         ({"signatures": Unavailable("x")}, "SignatureVerified", ("Unknown", "Unsigned"), "False"),
         ({"signatures": Known(STRANGER)}, "SignatureVerified", ("False", "SignerNotTrusted"), "True"),
         ({"signatures": Known(REJECTED)}, "SignatureVerified", ("False", "SignatureInvalid"), "True"),
+        ({"signatures": Known(UNKNOWN)}, "SignatureVerified", ("Unknown", "AttestationPending"), "False"),
         ({"signatures": Known(SignatureFacts())}, "SignatureVerified", ("False", "Unsigned"), "True"),
         ({"formats": Known(UNSAFE)}, "FormatsVerified", ("False", "RemoteCode"), "True"),
         ({"formats": Unavailable("x")}, "FormatsVerified", ("Unknown", "MalformedFile"), "False"),

@@ -8,7 +8,7 @@ from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidInputError, UntrustedError
 from modeltrust.domain.globs import Glob
 from modeltrust.domain.work import SourceType
-from modeltrust.operator.sources import Sources, access, credentials, remote_bundles
+from modeltrust.operator.sources import Sources, access, credentials, remote_bundle
 from modeltrust.store.sink import Extra
 from tests.support.trusted import thing
 
@@ -182,11 +182,11 @@ def test_a_secret_without_credentials_is_an_error_that_shows_nothing_of_it(held:
 def test_h2_evidence_in_a_registry_is_fetched_only_where_a_source_of_its_type_covers_it(sources: Sources) -> None:
     evidence = "r.example/evidence/a@sha256:" + "ab" * 32
     with pytest.raises(UntrustedError, match="of type OCI covers"):
-        remote_bundles([evidence], sources, lambda found: access(found, None))
+        remote_bundle(evidence, sources, lambda found: access(found, None))
     sources.upsert(KIND, source("wrong-type", "oci://r.example/**"))
     with pytest.raises(UntrustedError, match="of type OCI covers"):
-        remote_bundles([evidence], sources, lambda found: access(found, None))
+        remote_bundle(evidence, sources, lambda found: access(found, None))
     sources.upsert(KIND, source("registry", "oci://r.example/evidence/*", type="OCI", endpoints=["https://r.example"]))
-    (bundle,) = remote_bundles([evidence], sources, lambda found: access(found, None))
+    bundle = remote_bundle(evidence, sources, lambda found: access(found, None))
     assert (bundle.reference, bundle.access.endpoints) == (evidence, ("https://r.example",))
     assert Glob("oci://r.example/**").matches("oci://r.example/evidence/a")

@@ -19,11 +19,12 @@ from modeltrust.domain.evidence import (
     Verdict,
     WeightFormat,
 )
-from modeltrust.domain.facts import Absent, Known, Unavailable
+from modeltrust.domain.facts import Absent, Fact, Known, Unavailable
 from modeltrust.domain.globs import Glob
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.signer import KeylessIdentity, KeylessTrust, KeyTrust, Purpose, TrustedSigner
 from modeltrust.domain.work import Order, RemoteBundle, Report, Running, SourceAccess, SourceType
+from modeltrust.verification import unknowns
 from modeltrust.verification.attest import nonce
 from modeltrust.verification.attesting import Attested, Attesting, Waiting, Wanted
 from tests.support.statements import AUDIENCE, DAY, IDENTITY, NOW, a_signature, a_statement, an_attestor_key, identity_of, sealed
@@ -311,6 +312,62 @@ def test_h3_an_approval_that_cannot_be_compared_for_now_is_not_lost_and_revokes_
     world.worker.changes = {"content": DOWN, "signatures": Known(SignatureFacts((), (rejected,)))}
     answer = world.attested(NOW + 1, bundles=(b"new",))
     assert (answer.letter.signatures, answer.negative) == (SIGNED, ())
+
+
+PENDING = unknowns.pending("the registry answered 503")
+OTHER_SIGNATURE = a_signature(assurance=Assurance.SOURCE_DIGESTS, fingerprint="cd" * 32)
+
+
+@pytest.mark.parametrize("broken", [(), (BROKEN,)])
+def test_a_piece_that_cannot_be_had_takes_nothing_away_that_was_known_and_revokes_nothing(
+    broken: tuple[RejectedSignature, ...],
+) -> None:
+    """F71: a registry that is down must not turn what counted into a model that is signed by fewer, nor into a revocation."""
+    world = World()
+    world.attested()
+    world.worker.changes = {"signatures": Known(SignatureFacts((OTHER_SIGNATURE,), (PENDING, *broken)))}
+    answer = world.attested(NOW + 1, bundles=(b"new",))
+    both = SignatureFacts((OTHER_SIGNATURE, *SIGNED.value.valid), (PENDING, *broken))
+    assert (answer.letter.signatures, answer.negative) == (Known(both), ())
+    assert answer.due == NOW + 1 + limits.PARTIAL_SECONDS
+    world.worker.changes = {"signatures": Known(SignatureFacts((OTHER_SIGNATURE,)))}
+    assert world.attested(answer.due).letter.signatures == world.worker.changes["signatures"]
+
+
+def test_signatures_over_other_bytes_are_not_kept_beside_a_piece_that_cannot_be_had() -> None:
+    world = World()
+    world.attested()
+    facts = Known(SignatureFacts((OTHER_SIGNATURE,), (PENDING,)))
+    world.worker.changes = {"content": Known(ContentDigest("d1" * 32)), "signatures": facts}
+    assert world.attested(NOW + 1, bundles=(b"new",)).letter.signatures == facts
+
+
+def test_evidence_that_may_not_be_fetched_leaves_the_rest_and_is_asked_for_by_nobody() -> None:
+    missing = (unknowns.refused("no ModelSource covers it"),)
+    world = World(missing=missing)
+    answer = world.attested()
+    assert answer.letter.signatures == Known(SignatureFacts(SIGNED.value.valid, missing))
+    assert answer.due > NOW + limits.PARTIAL_SECONDS
+    world.attested(NOW + limits.PARTIAL_SECONDS)
+    assert world.asked == 1
+
+
+@pytest.mark.parametrize("found", [Absent(), Known(SignatureFacts()), Known(SignatureFacts((), (BROKEN,)))])
+def test_evidence_that_may_not_be_fetched_is_never_taken_for_none(found: Fact[SignatureFacts]) -> None:
+    world = World(missing=(unknowns.refused("no ModelSource covers it"),))
+    world.worker.changes = {"signatures": found}
+    assert world.attested().letter.signatures == Unavailable("no ModelSource covers it")
+
+
+def test_a_source_of_evidence_that_is_taken_away_is_no_revocation_of_what_it_held() -> None:
+    there = RemoteBundle(f"registry.example/a@sha256:{'c' * 64}", SOURCE)
+    world = World(remote_bundles=(there,))
+    world.attested()
+    world.worker.changes = {"signatures": Known(SignatureFacts((OTHER_SIGNATURE,)))}
+    missing = (unknowns.refused("no ModelSource covers it"),)
+    answer = world.attested(NOW + 1, remote_bundles=(), missing=missing)
+    assert answer.letter.signatures == Known(SignatureFacts((OTHER_SIGNATURE, *SIGNED.value.valid), missing))
+    assert answer.negative == ()
 
 
 def test_h3_what_contradicts_a_signature_is_told_though_other_digests_are_hidden() -> None:

@@ -27,6 +27,7 @@ from modeltrust.domain.reference import Identity, Revision, RevisionState, parse
 from modeltrust.domain.signer import TrustedSigner
 from modeltrust.domain.source import RangeReader
 from modeltrust.domain.work import Order, Report
+from modeltrust.verification import unknowns
 from modeltrust.verification.content import content_of
 from modeltrust.verification.examine import Examiner
 from tests.support.sources import MemorySource, entry, raising
@@ -115,11 +116,13 @@ def test_no_document_anywhere_is_absent() -> None:
 
 
 @pytest.mark.parametrize("error", [UnavailableError("503"), NotFoundError("no such bundle")])
-def test_signatures_that_could_not_be_looked_for_are_unavailable_whatever_was_supplied(error: Exception) -> None:
-    report = examine(source(on_signatures=raising(error)), bundles=(GOOD,))
-    assert isinstance(report.signatures, Unavailable)
-    assert str(error) in report.signatures.why
-    assert isinstance(report.formats, Known)
+def test_signatures_that_could_not_be_looked_for_are_unavailable_and_keep_what_was_supplied_from_nothing(error: Exception) -> None:
+    for supplied in ((), (b"bad",)):
+        report = examine(source(on_signatures=raising(error)), bundles=supplied)
+        assert isinstance(report.signatures, Unavailable)
+        assert str(error) in report.signatures.why
+        assert isinstance(report.formats, Known)
+    assert outcome(examine(source(on_signatures=raising(error)), bundles=(GOOD,))) == (1, [Reason.ATTESTATION_PENDING])
 
 
 @pytest.mark.parametrize(
@@ -132,8 +135,14 @@ def test_a_document_that_makes_no_sense_is_a_rejected_one(error: Exception, reas
     assert report.signatures == Known(SignatureFacts((a_signature(assurance=Assurance.SOURCE_DIGESTS),), (rejected,)))
 
 
-def test_a_document_that_nobody_can_judge_now_leaves_all_signatures_unavailable() -> None:
-    """F71: while a trust root is not known, what counted before must not turn into a model that is signed by fewer."""
+def outcome(report: Report) -> tuple[int, list[Reason]]:
+    """How many signatures verify, and why the others do not."""
+    assert isinstance(report.signatures, Known)
+    return len(report.signatures.value.valid), [rejected.reason for rejected in report.signatures.value.rejected]
+
+
+def test_a_document_that_nobody_can_judge_now_is_not_known_to_be_bad_and_keeps_no_other_from_counting() -> None:
+    """F71; whoever may add a document could otherwise deny every model of a cluster that has no way to the public good root."""
 
     def unknown(data: bytes, listing: SourceListing, **options: Any) -> SignatureEvidence | RejectedSignature:
         if data == b"keyless":
@@ -143,6 +152,28 @@ def test_a_document_that_nobody_can_judge_now_leaves_all_signatures_unavailable(
     report = examine(source(), Examiner(inspect, unknown), bundles=(b"key", b"keyless"))
     assert isinstance(report.signatures, Unavailable)
     assert "cannot be judged" in report.signatures.why
+    counted = examine(source(), Examiner(inspect, unknown), bundles=(b"keyless", GOOD, b"key"))
+    assert outcome(counted) == (1, [Reason.ATTESTATION_PENDING, Reason.SIGNATURE_INVALID])
+
+
+def test_evidence_that_could_not_be_fetched_keeps_no_other_from_counting_and_is_never_absent() -> None:
+    order = Order(identity=IDENTITY, nonce=NONCE, signers=(), bundles=(), read_bytes=False, now=NOW)
+    missing = (unknowns.pending("the registry answered 503"),)
+    for bundles in ((), (b"bad",)):
+        report = EXAMINER.examine(dataclasses.replace(order, bundles=bundles), source(), evidence=missing)
+        assert report.signatures == Unavailable("the registry answered 503")
+    report = EXAMINER.examine(dataclasses.replace(order, bundles=(GOOD,)), source(), evidence=missing)
+    assert outcome(report) == (1, [Reason.ATTESTATION_PENDING])
+    spoiled = (RejectedSignature(Reason.SIGNATURE_INVALID, "three layers"),)
+    assert outcome(EXAMINER.examine(order, source(), evidence=spoiled)) == (0, [Reason.SIGNATURE_INVALID])
+
+
+def test_documents_that_are_none_push_no_signature_out_wherever_it_is() -> None:
+    flood = tuple(b"bad %d" % number for number in range(20))
+    for report in (examine(source(bundles=(GOOD,)), bundles=flood), examine(source(bundles=(*flood, GOOD)))):
+        count, reasons = outcome(report)
+        assert (count, len(reasons)) == (1, limits.SIGNATURES_PER_STATEMENT - 1)
+        assert reasons[-1] is Reason.LIMIT_EXCEEDED
 
 
 def test_supplied_evidence_and_what_the_source_has_are_both_verified_each_once() -> None:

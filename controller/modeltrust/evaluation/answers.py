@@ -175,7 +175,7 @@ def _key(item: _Top) -> Token:
 def _decode(data: bytes, kind: type[S]) -> S:
     try:
         return msgspec.json.decode(data, type=kind)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeError):
         raise MalformedError("got a body that is no completion") from None  # the error would quote the model's text
     except RecursionError as error:
         raise MalformedError("got a body that nests too deeply") from error

@@ -117,7 +117,7 @@ def with_private(bank: Bank, data: bytes) -> Bank:
         raise LimitExceededError(f"got {len(data)} bytes of prompts, expected at most {limits.EVALUATION_PRIVATE_BYTES}")
     try:
         private = msgspec.json.decode(data, type=_Private)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         raise MalformedError("got private prompts in another form than the documented JSON") from None  # it would quote them
     known = {trigger.text for trigger in bank.triggers}
     added = tuple(Trigger(PRIVATE, shape_of(text), text, "the operator") for text in private.triggers if text not in known)

@@ -7,6 +7,7 @@ it knows the probes: it belongs in a Secret.
 import gzip
 import hashlib
 import io
+import zlib
 from collections.abc import Iterable
 
 import msgspec
@@ -121,7 +122,7 @@ def decode_fingerprint(data: bytes, *, digest: str) -> Fingerprint:
         if len(text) > limits.MONITOR_FINGERPRINT_UNPACKED_BYTES:
             raise LimitExceededError("got a fingerprint that unpacks to more than any has")
         found = msgspec.json.decode(text, type=Fingerprint)
-    except (OSError, EOFError, msgspec.MsgspecError) as error:
+    except (OSError, EOFError, zlib.error, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise MalformedError("got a fingerprint in another form than ours") from error
     if len(found.kept) != limits.MONITOR_POOL or any(len(entry.shifts) != len(found.triggers) for entry in found.kept):
         raise MalformedError("got a fingerprint that does not cover its own prompts")

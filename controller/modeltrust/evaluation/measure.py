@@ -95,7 +95,7 @@ def decode_stored(data: bytes, *, key: str) -> StoredBaseline:
         raise LimitExceededError(f"got {len(data)} bytes of stored answers, expected at most {limits.EVALUATION_STORED_BYTES}")
     try:
         document = msgspec.json.decode(data, type=_Stored)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         raise MalformedError("got stored answers in another form than ours") from None
     if document.key != key:
         raise MalformedError("got stored answers of another baseline, serving configuration or bank")

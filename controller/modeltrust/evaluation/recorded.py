@@ -6,6 +6,7 @@ The bodies are kept as the server sent them, less what is never read, and go thr
 import gzip
 import hashlib
 import io
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -66,7 +67,7 @@ def read_recording(data: bytes) -> dict[str, Recorded]:
         if len(text) > limits.EVALUATION_STORED_BYTES:
             raise LimitExceededError(f"got a recording of more than {limits.EVALUATION_STORED_BYTES} bytes")
         models = msgspec.json.decode(text, type=dict[str, dict[str, msgspec.Raw]])
-    except (OSError, EOFError, msgspec.MsgspecError) as error:
+    except (OSError, EOFError, zlib.error, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise MalformedError("got a recording in another form than ours") from error
     return {name: Recorded({key: bytes(body) for key, body in bodies.items()}) for name, bodies in models.items()}
 

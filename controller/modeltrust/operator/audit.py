@@ -13,7 +13,7 @@ from typing import Protocol
 from modeltrust.admission.decide import Admission, Extractor, Question
 from modeltrust.domain import limits
 from modeltrust.domain.decision import Decision, Finding, Outcome, Status
-from modeltrust.domain.errors import MalformedError, ModelTrustError, UnavailableError
+from modeltrust.domain.errors import UnavailableError
 from modeltrust.domain.evidence import Statement
 from modeltrust.domain.facts import Known
 from modeltrust.domain.reasons import Reason
@@ -136,7 +136,7 @@ class Tells(Protocol):
         """
         ...
 
-    def failed(self, error: ModelTrustError) -> None:
+    def failed(self, error: Exception) -> None:
         """A round that came to no end; nothing of it counts."""
         ...
 
@@ -202,7 +202,7 @@ class Audit:
             began = self._monotonic()
             try:
                 self._tells.audited(self.round(stop))
-            except ModelTrustError as error:
+            except Exception as error:  # noqa: BLE001 - a thread that dies would count and tell nothing ever again
                 if stop.is_set():
                     return
                 self._tells.failed(error)
@@ -255,8 +255,8 @@ class Audit:
         now = int(self._clock())
         try:
             workload: Workload | None = self._extractor.extract(item.data, namespace=namespace)
-        except MalformedError:
-            workload = None  # the decision says so
+        except Exception:  # noqa: BLE001 - one object that meets a bug must not keep all others from being looked at
+            workload = None  # the decision says so, and why
         decision = self._admission.decide(Question(item.data, namespace, passes=True), now)
         seen = Seen(_verdicts(decision))
         snapshot = self._store.snapshot()

@@ -71,7 +71,7 @@ class Reporting:
         self._measures = measures
         self._drifting: frozenset[Link] = frozenset()
 
-    def failed(self, error: ModelTrustError) -> None:
+    def failed(self, error: Exception) -> None:
         """A round that came to no end."""
         self._measures.failed("audit-failed", error)
 

@@ -186,8 +186,9 @@ def _check_complete(root: TrustRoot, *, timestamped: bool) -> None:
     missing = [name for name, entries in (("transparency log", root.logs), ("CT log", root.ct_logs)) if not entries]
     if timestamped and not root.timestamp_authorities:
         missing.append("timestamp authority")
-    if missing:
-        raise _invalid(f"names a {missing[0]} that the trust root does not list")
+    if missing:  # as with a key that nobody has: it cannot be checked without it, and a root that was rotated makes nothing forged
+        message = f"names a {missing[0]} that the trust root does not list"
+        raise UntrustedError(message, reason=Reason.SIGNER_NOT_TRUSTED.value)
 
 
 def _sigstore(root: TrustRoot, bundle: Bundle, recorder: _Recorder, leaf: x509.Certificate, seconds: int) -> Content:

@@ -59,14 +59,18 @@ class Verifier:
             exception that libraries raise for bad input).
 
         Raises:
-            UnavailableError: the trust root that it takes is not known now (F71): neither valid nor rejected.
+            UnavailableError: the trust root that it takes is not known now (F71), or this machine failed: neither valid nor
+                rejected.
+            MemoryError: there is not enough; a signature must not be called bad because something else took it.
         """
         try:
             bundle = _checked(_parsed(data))
             verified = self._method(bundle.kind).verify(bundle, signers, now)
             return _facts(verified, listing, content=content, identity=identity, now=now)
-        except UnavailableError:
+        except (UnavailableError, MemoryError):
             raise
+        except OSError as error:
+            raise UnavailableError(f"a signature cannot be judged: {type(error).__name__}") from error
         except UntrustedError as error:
             return RejectedSignature(Reason(error.reason), str(error))
         except LimitExceededError as error:

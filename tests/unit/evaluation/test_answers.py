@@ -99,7 +99,17 @@ def test_a_log_probability_that_is_none_is_refused(value: str) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"{}", b"[]", b'{"choices": []}', b"\xff", b"[" * 100_000, body(logprobs=None), body(logprobs={"content": []})],
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b'{"choices": []}',
+        b"\xff",
+        b"[" * 100_000,
+        b'{"choices":[{"text":"\xff"}]}',
+        body(logprobs=None),
+        body(logprobs={"content": []}),
+    ],
 )
 def test_a_body_that_is_no_completion_is_refused_without_quoting_it(data: bytes) -> None:
     with pytest.raises(MalformedError) as caught:
@@ -118,8 +128,9 @@ def test_two_choices_and_more_tokens_than_asked_for_are_refused() -> None:
 
 def test_a_turn_is_bounded() -> None:
     assert len(parse_text(json.dumps({"choices": [{"text": "x" * 100_000}]}).encode())) == 4_096
-    with pytest.raises(MalformedError):
-        parse_text(b'{"choices": [{"text": 5}]}')
+    for wrong in (b'{"choices": [{"text": 5}]}', b'{"choices": [{"text": "\xff"}]}', b"[" * 100_000):
+        with pytest.raises(MalformedError):
+            parse_text(wrong)
 
 
 @settings(max_examples=100)

@@ -1,5 +1,6 @@
 """Monitoring: the attested model stays quiet, another one does not, and what breaks off moves nothing."""
 
+import gzip
 from dataclasses import replace
 
 import pytest
@@ -156,7 +157,9 @@ def test_a_fingerprint_survives_its_codec_and_no_other_passes_for_it() -> None:
     data = encode_fingerprint(fingerprint)
 
     assert (decode_fingerprint(data, digest=digest), digest_of(data)) == (fingerprint, digest)
-    for wrong in (b"", b"x", data[:-9], b"\x1f\x8b" + b"\0" * 40):
+    spoiled = data[:20] + bytes(byte ^ 0x55 for byte in data[20:60]) + data[60:]
+    texts = (b'{"triggers":["\xff"]}', b'{"other":' + b"[" * 100_000, b"\xff")
+    for wrong in (b"", b"x", data[:-9], b"\x1f\x8b" + b"\0" * 40, spoiled, *map(gzip.compress, texts)):
         with pytest.raises(MalformedError):
             decode_fingerprint(wrong, digest=digest)
         with pytest.raises(MalformedError):

@@ -148,6 +148,16 @@ def test_malformed_private_prompts_are_refused_and_never_quoted(document: object
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize(
+    "data", [b"\xff", b'{"prompts":{"chat":["secret\xff"]}}', b'{"more":' + b"[" * 100_000, b'{"prompts":{"\xff":[]}}']
+)
+def test_bytes_that_are_no_json_at_all_are_refused_and_never_quoted(data: bytes) -> None:
+    with pytest.raises(MalformedError) as caught:
+        with_private(BANK, data)
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
 def test_too_many_bytes_of_prompts_are_refused() -> None:
     with pytest.raises(LimitExceededError):
         with_private(BANK, b" " * (1024 * 1024 + 1))

@@ -118,8 +118,9 @@ def test_stored_answers_replace_the_baselines_server() -> None:
     assert live.bank == kept.bank
     with pytest.raises(MalformedError, match="another baseline"):
         decode_stored(encode_stored(stored), key="other")
-    with pytest.raises(MalformedError):
-        decode_stored(b"{}", key=key)
+    for wrong in (b"{}", b'{"key":"\xff"}', b'{"more":' + b"[" * 100_000):
+        with pytest.raises(MalformedError):
+            decode_stored(wrong, key=key)
     empty = replace(stored, probes={})
     assert "do not cover" in judge(ran(runs.TWIN, empty), SUITE).reason
 

@@ -7,6 +7,7 @@ import pytest
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import ModelTrustError, UnavailableError
+from modeltrust.domain.workload import Workload
 from modeltrust.kube.client import ApiServer
 from modeltrust.kube.events import Events
 from modeltrust.operator.audit import Audit, Round
@@ -256,6 +257,36 @@ def test_rounds_run_in_a_thread_until_stopped_and_never_twice_within_their_time(
     lists = [path for _, path in auditing.cluster.requests if path.startswith(f"{PODS}?")]
     assert len(auditing.measured.rounds) == 1
     assert len(lists) == 1
+
+
+class Buggy:
+    """An extractor that meets a bug in one object."""
+
+    def extract(self, document: bytes, *, namespace: str) -> Workload:
+        if b"cursed" in document:
+            raise KeyError("a bug")
+        return trusted.EXTRACTOR.extract(document, namespace=namespace)
+
+
+def test_one_object_that_meets_a_bug_neither_ends_the_round_nor_hides_the_others(auditing: Auditing) -> None:
+    auditing.policies(policy(mode="Audit"))
+    for name in ("good", "cursed"):
+        rolled_out(auditing.cluster, name, BRANCH)
+    before = auditing.round()
+    auditing.audit._extractor = Buggy()  # type: ignore[assignment]  # what is wrong is not known before
+    assert len(auditing.round().workloads) == len(before.workloads) == 2
+
+
+def test_a_bug_while_telling_does_not_end_the_audit(auditing: Auditing, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_done: Round) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(auditing.reporting, "audited", fails)
+    auditing.audit.start()
+    while not auditing.measured.failures:
+        pass
+    auditing.audit.stop()
+    assert isinstance(auditing.measured.failures[0], KeyError)
 
 
 def test_a_failed_round_is_told_and_does_not_end_the_audit(auditing: Auditing) -> None:

@@ -44,7 +44,7 @@ def test_a_root_without_a_part_that_is_needed_verifies_nothing(version: int, par
     elif part == "certificateAuthorities":
         refused(minted(version=version), Reason.SIGNER_NOT_TRUSTED, root=root)
     else:
-        refused(minted(version=version), root=root, says="does not list")
+        refused(minted(version=version), Reason.SIGNER_NOT_TRUSTED, root=root, says="does not list")
 
 
 def test_a_root_with_the_fulcio_root_alone_verifies_nothing() -> None:
@@ -95,7 +95,7 @@ def test_a_log_that_a_bundle_does_not_name_cannot_stand_in() -> None:
     document = minted()
     assert set(accepted(document, root=root).vouched_by).isdisjoint(FOREIGN.fingerprints())
     del root["ctlogs"][0]
-    refused(document, says="CT log", root=root)
+    refused(document, Reason.SIGNER_NOT_TRUSTED, says="CT log", root=root)
 
 
 def test_the_right_one_of_several_roots_is_found() -> None:

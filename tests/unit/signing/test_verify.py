@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from modeltrust.domain import limits
 from modeltrust.domain.digest import ContentDigest, content_digest
+from modeltrust.domain.errors import UnavailableError
 from modeltrust.domain.evidence import Assurance, RejectedSignature, SignatureEvidence, SignatureForm, SignerKind
 from modeltrust.domain.listing import SourceListing
 from modeltrust.domain.reasons import Reason
@@ -245,7 +246,7 @@ def test_a_bundle_beyond_the_limit_is_named_so() -> None:
     refused(b" " * (limits.BUNDLE_BYTES + 1), Reason.LIMIT_EXCEEDED, "bytes")
 
 
-@pytest.mark.parametrize("error", [ValueError, AttributeError, KeyError, IndexError, TypeError, RuntimeError, MemoryError])
+@pytest.mark.parametrize("error", [ValueError, AttributeError, KeyError, IndexError, TypeError, RuntimeError])
 def test_an_unexpected_exception_is_a_refusal_that_names_its_class(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> bool:
         raise error("secret")
@@ -253,6 +254,20 @@ def test_an_unexpected_exception_is_a_refusal_that_names_its_class(error: type[E
     monkeypatch.setattr(keys, "signed_by", fails)
     result = judged(signed())
     assert result == RejectedSignature(Reason.SIGNATURE_INVALID, f"cannot be verified: {error.__name__}")
+
+
+@pytest.mark.parametrize(("error", "escapes"), [(MemoryError, MemoryError), (PermissionError, UnavailableError)])
+def test_what_this_machine_lacks_makes_no_signature_bad(
+    error: type[Exception], escapes: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A document beside it that eats memory would otherwise turn a good signature into a forged one, and that into a revocation."""
+
+    def fails(*_: object) -> bool:
+        raise error
+
+    monkeypatch.setattr(keys, "signed_by", fails)
+    with pytest.raises(escapes):
+        judged(signed())
 
 
 SIGNED = signed()  # once: the length of an ECDSA signature varies, and hypothesis wants the same bounds in every example

@@ -31,7 +31,7 @@ import sys
 from pathlib import Path
 from modeltrust.webhook import serve
 from modeltrust.webhook.health import Health
-from modeltrust.webhook.tls import Certificate
+from modeltrust.wiring.certificate import Certificate
 async def app(scope, receive, send):
     await receive()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})

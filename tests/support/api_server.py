@@ -4,7 +4,7 @@ import json
 import queue
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -139,36 +139,77 @@ class ApiServerSimulator:
     @contextmanager
     def serving(self, folder: Path) -> Iterator[Access]:
         """Serve on loopback with TLS."""
-        certificate, key = certificate_files(folder)
-        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"simulator": self}))
-        server.daemon_threads = True
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        token = folder / "token"
-        token.write_text("a-token\n")
-        try:
-            yield Access(f"https://127.0.0.1:{server.server_address[1]}", certificate.read_text(), token_file=token)
-        finally:
-            self.end_watches()
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        with serving(_Handler, folder, {"simulator": self}, end=self.end_watches) as access:
+            yield access
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler], folder: Path, members: Object, *, end: Callable[[], None]) -> Iterator[Access]:
+    """Serve on loopback with TLS.
+
+    Args:
+        handler: of requests.
+        folder: for certificate and token.
+        members: of the handler's class.
+        end: ends every watch.
+    """
+    folder.mkdir(exist_ok=True)
+    certificate, key = certificate_files(folder)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (handler,), members))
+    server.daemon_threads = True
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    token = folder / "token"
+    token.write_text("a-token\n")
+    try:
+        yield Access(f"https://127.0.0.1:{server.server_address[1]}", certificate.read_text(), token_file=token)
+    finally:
+        end()
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def _event(event: str, value: Object) -> bytes:
     return json.dumps({"type": event, "object": value}).encode() + b"\n"
 
 
-class _Handler(BaseHTTPRequestHandler):
-    simulator: ApiServerSimulator
+class Answering(BaseHTTPRequestHandler):
+    """What every simulator of an API server does with a connection."""
+
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # else each answer waits 40 ms for the acknowledgement of its headers
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
+
+    def known(self) -> bool:
+        """Whether the token is the one that was handed out."""
+        return self.headers["Authorization"] == "Bearer a-token"
+
+    def answer(self, status: int, body: Object | bytes) -> None:
+        """One answer."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def stream(self, watcher: "queue.Queue[bytes | None]") -> None:
+        """A watch, until it is ended."""
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        while (line := watcher.get()) is not None:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+        self.wfile.write(b"0\r\n\r\n")
+
+
+class _Handler(Answering):
+    simulator: ApiServerSimulator
 
     def do_GET(self) -> None:
         query = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
@@ -178,45 +219,33 @@ class _Handler(BaseHTTPRequestHandler):
             self._watch(int(query["resourceVersion"]))
         elif query.get("continue") and self.simulator.expired_continue:
             self.simulator.expired_continue = False
-            self._answer(410, {"kind": "Status", "code": 410})
+            self.answer(410, {"kind": "Status", "code": 410})
         else:
-            self._answer(200, self.simulator.page(query.get("continue", "")))
+            self.answer(200, self.simulator.page(query.get("continue", "")))
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self._refused():
             return
         self.simulator.created.append(body)
-        self._answer(409 if body["metadata"]["name"] in self.simulator.existing else 201, body)
+        self.answer(409 if body["metadata"]["name"] in self.simulator.existing else 201, body)
 
     def _refused(self) -> bool:
         self.simulator.requests.append((self.command, self.path))
-        if self.headers["Authorization"] != "Bearer a-token":
-            self._answer(401, {"kind": "Status", "code": 401})
+        if not self.known():
+            self.answer(401, {"kind": "Status", "code": 401})
             return True
         if self.simulator.faults:
-            self._answer(self.simulator.faults.pop(0), {"kind": "Status", "message": "as you wished"})
+            self.answer(self.simulator.faults.pop(0), {"kind": "Status", "message": "as you wished"})
             return True
         return False
-
-    def _answer(self, status: int, body: Object) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
 
     def _watch(self, version: int) -> None:
         with self.simulator.subscribed(version) as watcher:
             if watcher is None:
-                self._answer(410, {"kind": "Status", "code": 410})
+                self.answer(410, {"kind": "Status", "code": 410})
                 return
-            self.send_response(200)
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
-            while (line := watcher.get()) is not None:
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
-            self.wfile.write(b"0\r\n\r\n")
+            self.stream(watcher)
 
 
 def certificate_files(folder: Path) -> tuple[Path, Path]:

@@ -4,19 +4,18 @@ import copy
 import itertools
 import json
 import queue
-import ssl
 import threading
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from modeltrust.kube.access import Access
-from tests.support.api_server import certificate_files
+from tests.support.api_server import Answering, serving
 
 Object = dict[str, Any]
 _SUBRESOURCES = ("status", "log")
@@ -81,25 +80,12 @@ class ClusterSimulator:
     @contextmanager
     def serving(self, folder: Path) -> Iterator[Access]:
         """Serve on loopback with TLS."""
-        folder.mkdir(exist_ok=True)
-        certificate, key = certificate_files(folder)
-        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"cluster": self}))
-        server.daemon_threads = True
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        token = folder / "token"
-        token.write_text("a-token\n")
-        try:
-            yield Access(f"https://127.0.0.1:{server.server_address[1]}", certificate.read_text(), token_file=token)
-        finally:
-            for watcher in itertools.chain.from_iterable(self._watchers.values()):
-                watcher.put(None)
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        with serving(_Handler, folder, {"cluster": self}, end=self._end_watches) as access:
+            yield access
+
+    def _end_watches(self) -> None:
+        for watcher in itertools.chain.from_iterable(self._watchers.values()):
+            watcher.put(None)
 
     # --- what the server does ------------------------------------------------------------------------------------------------
 
@@ -292,23 +278,18 @@ def _remove(value: Object, path: tuple[str, ...]) -> None:
     value.pop(path[-1], None)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Answering, BaseHTTPRequestHandler):
     cluster: ClassVar[ClusterSimulator]
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # else each answer waits 40 ms for the acknowledgement of its headers
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
     def do_GET(self) -> None:
         if self._refused():
             return
         path, query = self._asked()
         if path in self.cluster.documents:
-            self._answer_object(200, self.cluster.documents[path])
+            self.answer(200, self.cluster.documents[path])
             return
         if any(path.startswith(start) for start in self.cluster.unserved):
-            self._answer(404, b"404 page not found")
+            self.answer(404, b"404 page not found")
             return
         if query.get("watch"):
             self._watch(path, int(query.get("resourceVersion") or 0))
@@ -316,21 +297,21 @@ class _Handler(BaseHTTPRequestHandler):
         collection, name, sub = _split(path)
         if sub == "log":
             log = self.cluster.logs.get(f"{collection.split('/')[-2]}/{name}")
-            self._answer(*((404, b'{"message":"no such pod"}') if log is None else (200, _tail(log, query))))
+            self.answer(*((404, b'{"message":"no such pod"}') if log is None else (200, _tail(log, query))))
         elif not name:
-            self._answer_object(200, self.cluster.page(collection, query))
+            self.answer(200, self.cluster.page(collection, query))
         else:
             found = self.cluster.find(collection, name)
-            self._answer_object(404 if found is None else 200, found or _status(404, f"{name} not found"))
+            self.answer(404 if found is None else 200, found or _status(404, f"{name} not found"))
 
     def do_POST(self) -> None:
         if not self._refused():
-            self._answer_object(*self.cluster.create(self._asked()[0], self._read()))
+            self.answer(*self.cluster.create(self._asked()[0], self._read()))
 
     def do_PUT(self) -> None:
         if not self._refused():
             collection, name, sub = _split(self._asked()[0])
-            self._answer_object(*self.cluster.replace(collection, name, self._read(), sub))
+            self.answer(*self.cluster.replace(collection, name, self._read(), sub))
 
     def do_PATCH(self) -> None:
         if self._refused():
@@ -344,12 +325,12 @@ class _Handler(BaseHTTPRequestHandler):
             answer = self.cluster.merge(collection, name, body, sub)
         else:
             answer = 415, _status(415, "unsupported media type")
-        self._answer_object(*answer)
+        self.answer(*answer)
 
     def do_DELETE(self) -> None:
         if not self._refused():
             collection, name, _ = _split(self._asked()[0])
-            self._answer_object(*self.cluster.delete(collection, name, self._read()))
+            self.answer(*self.cluster.delete(collection, name, self._read()))
 
     def _asked(self) -> tuple[str, dict[str, str]]:
         parts = urlsplit(self.path)
@@ -363,33 +344,19 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         self._body = json.loads(self.rfile.read(length)) if length else {}
         self.cluster.requests.append((self.command, self.path))
-        if self.headers["Authorization"] != "Bearer a-token":
-            self._answer_object(401, _status(401, "Unauthorized"))
+        if not self.known():
+            self.answer(401, _status(401, "Unauthorized"))
             return True
         for fault in self.cluster.faults:
             if fault[0] == self.command and fault[1] in self.path:
                 self.cluster.faults.remove(fault)
-                self._answer_object(fault[2], _status(fault[2], "as you wished"))
+                self.answer(fault[2], _status(fault[2], "as you wished"))
                 return True
         return False
 
-    def _answer_object(self, status: int, body: Object) -> None:
-        self._answer(status, json.dumps(body).encode())
-
-    def _answer(self, status: int, data: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
     def _watch(self, collection: str, version: int) -> None:
         with self.cluster.subscribed(collection, version) as watcher:
-            self.send_response(200)
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
-            while (line := watcher.get()) is not None:
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
-            self.wfile.write(b"0\r\n\r\n")
+            self.stream(watcher)
 
 
 def _tail(log: bytes, query: dict[str, str]) -> bytes:

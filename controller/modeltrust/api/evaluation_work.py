@@ -1,20 +1,22 @@
 """Orders and reports of evaluations as JSON, between the key holder and the runner.
 
-Read as strictly as ``api.work``: a document is only what writing it again gives, byte for byte. What the numbers mean, and that
-a report answers its order, is checked where they are used (``evaluation.binding``, then ``evaluation.judge``).
+Read as strictly as ``api.wire`` says. What the numbers mean, and that a report answers its order, is checked where they are used
+(``evaluation.binding``, then ``evaluation.judge``).
 """
 
 from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
+from modeltrust.api import wire
 from modeltrust.domain import limits
-from modeltrust.domain.errors import InvalidReferenceError, LimitExceededError, MalformedError, quote
+from modeltrust.domain.errors import InvalidReferenceError, MalformedError, quote
 from modeltrust.domain.evaluation import EvaluationOrder, EvaluationReport
 from modeltrust.domain.monitoring import MonitorOrder, MonitorReport
 from modeltrust.domain.reference import parse_identity_key
 
 T = TypeVar("T")
+Ordered = TypeVar("Ordered", EvaluationOrder, MonitorOrder)
 
 
 def _wire(shape: type) -> Any:
@@ -24,8 +26,6 @@ def _wire(shape: type) -> Any:
 
 
 _WIRES: dict[type, Any] = {shape: _wire(shape) for shape in (EvaluationOrder, EvaluationReport, MonitorOrder, MonitorReport)}
-_NONCE_CHARACTERS = 32
-_HEX = frozenset("0123456789abcdef")
 
 
 def encode_evaluation_order(order: EvaluationOrder) -> bytes:
@@ -40,11 +40,7 @@ def decode_evaluation_order(data: bytes) -> EvaluationOrder:
         MalformedError: not what ``encode_evaluation_order`` writes.
         LimitExceededError: larger than any order.
     """
-    order = _decode(data, EvaluationOrder, limits.EVALUATION_ORDER_BYTES)
-    _check_nonce(order.nonce)
-    if not 0 < order.deadline_seconds <= limits.EVALUATION_SECONDS:
-        raise MalformedError(f"got a deadline of {order.deadline_seconds} s, expected at most {limits.EVALUATION_SECONDS}")
-    return order
+    return _in_time(_decode(data, EvaluationOrder, limits.EVALUATION_ORDER_BYTES), limits.EVALUATION_SECONDS)
 
 
 def encode_evaluation_report(report: EvaluationReport) -> bytes:
@@ -53,10 +49,7 @@ def encode_evaluation_report(report: EvaluationReport) -> bytes:
     Raises:
         LimitExceededError: nobody would read it.
     """
-    data = _encode(report)
-    if len(data) > limits.EVALUATION_REPORT_BYTES:
-        raise LimitExceededError(f"got a report of {len(data)} bytes, expected at most {limits.EVALUATION_REPORT_BYTES}")
-    return data
+    return wire.bounded_report(_encode(report), max_bytes=limits.EVALUATION_REPORT_BYTES)
 
 
 def decode_evaluation_report(data: bytes) -> EvaluationReport:
@@ -66,9 +59,7 @@ def decode_evaluation_report(data: bytes) -> EvaluationReport:
         MalformedError: not what ``encode_evaluation_report`` writes.
         LimitExceededError: larger than any report.
     """
-    report = _decode(data, EvaluationReport, limits.EVALUATION_REPORT_BYTES)
-    _check_nonce(report.nonce)
-    return report
+    return _decode(data, EvaluationReport, limits.EVALUATION_REPORT_BYTES)
 
 
 def encode_monitor_order(order: MonitorOrder) -> bytes:
@@ -77,66 +68,41 @@ def encode_monitor_order(order: MonitorOrder) -> bytes:
 
 
 def decode_monitor_order(data: bytes) -> MonitorOrder:
-    """Read an order of one round.
-
-    Raises:
-        MalformedError: not what ``encode_monitor_order`` writes.
-        LimitExceededError: larger than any order.
-    """
-    order = _decode(data, MonitorOrder, limits.EVALUATION_ORDER_BYTES)
-    _check_nonce(order.nonce)
-    if not 0 < order.deadline_seconds <= limits.MONITOR_SECONDS:
-        raise MalformedError(f"got a deadline of {order.deadline_seconds} s, expected at most {limits.MONITOR_SECONDS}")
-    return order
+    """Read an order of one round; see ``decode_evaluation_order`` for what is raised."""
+    return _in_time(_decode(data, MonitorOrder, limits.EVALUATION_ORDER_BYTES), limits.MONITOR_SECONDS)
 
 
 def encode_monitor_report(report: MonitorReport) -> bytes:
-    """A report of one round as JSON bytes.
-
-    Raises:
-        LimitExceededError: nobody would read it.
-    """
-    data = _encode(report)
-    if len(data) > limits.MONITOR_REPORT_BYTES:
-        raise LimitExceededError(f"got a report of {len(data)} bytes, expected at most {limits.MONITOR_REPORT_BYTES}")
-    return data
+    """A report of one round as JSON bytes; see ``encode_evaluation_report`` for what is raised."""
+    return wire.bounded_report(_encode(report), max_bytes=limits.MONITOR_REPORT_BYTES)
 
 
 def decode_monitor_report(data: bytes) -> MonitorReport:
-    """Read a report of one round.
+    """Read a report of one round; see ``decode_evaluation_report`` for what is raised."""
+    return _decode(data, MonitorReport, limits.MONITOR_REPORT_BYTES)
 
-    Raises:
-        MalformedError: not what ``encode_monitor_report`` writes.
-        LimitExceededError: larger than any report.
-    """
-    report = _decode(data, MonitorReport, limits.MONITOR_REPORT_BYTES)
-    _check_nonce(report.nonce)
-    return report
+
+def _in_time(order: Ordered, most: int) -> Ordered:
+    if not 0 < order.deadline_seconds <= most:
+        raise MalformedError(f"got a deadline of {order.deadline_seconds} s, expected at most {most}")
+    return order
 
 
 def _decode(data: bytes, shape: type[T], max_bytes: int) -> T:
-    if len(data) > max_bytes:
-        raise LimitExceededError(f"got a document of {len(data)} bytes, expected at most {max_bytes}")
+    fields = _fields(wire.read(data, _WIRES[shape], max_bytes=max_bytes))
+    wire.nonce(fields["nonce"])
     try:
-        fields = _fields(msgspec.json.decode(data, type=_WIRES[shape]))
         value = shape(**{**fields, "identity": parse_identity_key(fields["identity"])})
-    except (msgspec.DecodeError, UnicodeError, RecursionError, InvalidReferenceError) as error:
-        raise MalformedError(f"got a document of another shape: {quote(error)}") from error
-    if _encode(value) != data:
-        raise MalformedError("got a document in another spelling than ours")
-    return value
+    except InvalidReferenceError as error:
+        raise MalformedError(f"got a document about no model: {quote(error)}") from error
+    return wire.same(value, data, _encode(value))
 
 
 def _encode(value: Any) -> bytes:
-    wire = _WIRES[type(value)]
-    fields = {name: getattr(value, name) for name in wire.__struct_fields__}
-    return msgspec.json.encode(wire(**{**fields, "identity": value.identity.key}))
+    document = _WIRES[type(value)]
+    fields = {name: getattr(value, name) for name in document.__struct_fields__}
+    return msgspec.json.encode(document(**{**fields, "identity": value.identity.key}))
 
 
-def _fields(wire: Any) -> dict[str, Any]:
-    return {name: getattr(wire, name) for name in wire.__struct_fields__}
-
-
-def _check_nonce(text: str) -> None:
-    if len(text) != _NONCE_CHARACTERS or not set(text) <= _HEX:
-        raise MalformedError(f"got nonce {quote(text)}, expected {_NONCE_CHARACTERS} hexadecimal digits")
+def _fields(document: Any) -> dict[str, Any]:
+    return {name: getattr(document, name) for name in document.__struct_fields__}

@@ -1,7 +1,6 @@
-"""Orders and reports as JSON, between the key holder and the worker.
+"""Orders and reports as JSON, between the key holder and the worker, read as strictly as ``api.wire`` says.
 
-Both sides are of one version of the image, so a document is read only if it is byte for byte what writing it again gives: no
-unknown, missing or duplicate key, no second spelling. What the values mean is checked where they are used: a report by
+What the values mean is checked where they are used: a report by
 ``verification.attest.seal``, before anything is signed.
 """
 
@@ -9,6 +8,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from modeltrust.api import wire
 from modeltrust.domain import limits
 from modeltrust.domain.digest import ContentDigest
 from modeltrust.domain.errors import InvalidReferenceError, LimitExceededError, MalformedError, quote
@@ -28,8 +28,6 @@ from modeltrust.domain.signer import (
 from modeltrust.domain.work import Order, RemoteBundle, Report, SourceAccess, SourceType
 
 T = TypeVar("T")
-D = TypeVar("D", bound=msgspec.Struct)
-_NONCE_CHARACTERS = 32
 
 
 class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -142,14 +140,14 @@ def decode_order(data: bytes) -> Order:
         MalformedError: not what ``encode_order`` writes.
         LimitExceededError: larger than any order.
     """
-    document = _decode(data, _Order, limits.ORDER_BYTES)
+    document: _Order = wire.read(data, _Order, max_bytes=limits.ORDER_BYTES)
     count = len(document.bundles) + len(document.remote_bundles)
     if count > limits.BUNDLES_PER_MODEL:
         raise LimitExceededError(f"got {count} bundles, expected at most {limits.BUNDLES_PER_MODEL}")
     try:
         order = Order(
             identity=parse_identity_key(document.identity),
-            nonce=_nonce(document.nonce),
+            nonce=wire.nonce(document.nonce),
             signers=tuple(_read_signer(signer) for signer in document.signers),
             bundles=document.bundles,
             read_bytes=document.read_bytes,
@@ -159,7 +157,7 @@ def decode_order(data: bytes) -> Order:
         )
     except InvalidReferenceError as error:
         raise MalformedError(f"got an order that makes no sense: {error}") from error
-    return _same(order, data, encode_order(order))
+    return wire.same(order, data, encode_order(order))
 
 
 def encode_report(report: Report) -> bytes:
@@ -168,10 +166,7 @@ def encode_report(report: Report) -> bytes:
     Raises:
         LimitExceededError: nobody would read it.
     """
-    data = msgspec.json.encode(_write_report(report))
-    if len(data) > limits.REPORT_BYTES:
-        raise LimitExceededError(f"got a report of {len(data)} bytes, expected at most {limits.REPORT_BYTES}")
-    return data
+    return wire.bounded_report(msgspec.json.encode(_write_report(report)), max_bytes=limits.REPORT_BYTES)
 
 
 def decode_report(data: bytes) -> Report:
@@ -181,12 +176,12 @@ def decode_report(data: bytes) -> Report:
         MalformedError: not what ``encode_report`` writes.
         LimitExceededError: larger than any report.
     """
-    document = _decode(data, _Report, limits.REPORT_BYTES)
+    document: _Report = wire.read(data, _Report, max_bytes=limits.REPORT_BYTES)
     content = _fact(document.content)
     try:
         report = Report(
             identity=parse_identity_key(document.identity),
-            nonce=_nonce(document.nonce),
+            nonce=wire.nonce(document.nonce),
             content=Known(ContentDigest.parse(content.value)) if isinstance(content, Known) else content,
             assurance=document.assurance,
             files=document.files,
@@ -198,34 +193,13 @@ def decode_report(data: bytes) -> Report:
         )
     except InvalidReferenceError as error:
         raise MalformedError(f"got a report that makes no sense: {error}") from error
-    return _same(report, data, encode_report(report))
+    return wire.same(report, data, encode_report(report))
 
 
-def _decode(data: bytes, shape: type[D], max_bytes: int) -> D:
-    if len(data) > max_bytes:
-        raise LimitExceededError(f"got a document of {len(data)} bytes, expected at most {max_bytes}")
-    try:
-        return msgspec.json.decode(data, type=shape)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise MalformedError(f"got a document of another shape: {quote(error)}") from error
-
-
-def _same(value: T, data: bytes, again: bytes) -> T:
-    if again != data:
-        raise MalformedError("got a document in another spelling than ours")
-    return value
-
-
-def _nonce(text: str) -> str:
-    if len(text) != _NONCE_CHARACTERS or set(text) - set("0123456789abcdef"):
-        raise MalformedError(f"got nonce {quote(text)}, expected {_NONCE_CHARACTERS} hexadecimal digits")
-    return text
-
-
-def _fact(wire: _Known[T] | _Absent | _Unavailable) -> Fact[T]:
-    if isinstance(wire, _Known):
-        return Known(wire.value)
-    return Absent() if isinstance(wire, _Absent) else Unavailable(wire.why)
+def _fact(found: _Known[T] | _Absent | _Unavailable) -> Fact[T]:
+    if isinstance(found, _Known):
+        return Known(found.value)
+    return Absent() if isinstance(found, _Absent) else Unavailable(found.why)
 
 
 def _wire(fact: Fact[T]) -> _Known[T] | _Absent | _Unavailable:
@@ -271,17 +245,17 @@ def _write_source(source: SourceAccess) -> _Source:
     return _Source(**{name: getattr(source, name) for name in _SOURCE_FIELDS})
 
 
-def _read_source(wire: _Source) -> SourceAccess:
+def _read_source(found: _Source) -> SourceAccess:
     """Bounded: the worker trusts whoever orders, and reads no more of it than any ModelSource may say."""
-    lists = (wire.endpoints, wire.signature_paths, wire.signature_repositories)
-    texts = (wire.username, wire.password, *(text for texts in lists for text in texts))
-    if not wire.endpoints or any(len(texts) > limits.SOURCE_ENTRIES for texts in lists):
+    lists = (found.endpoints, found.signature_paths, found.signature_repositories)
+    texts = (found.username, found.password, *(text for texts in lists for text in texts))
+    if not found.endpoints or any(len(texts) > limits.SOURCE_ENTRIES for texts in lists):
         raise MalformedError(f"got a source with lists out of bounds, expected 1 to {limits.SOURCE_ENTRIES} endpoints")
-    if len(wire.ca) > limits.ROOTS_CHARACTERS or any(len(text) > limits.SECRET_BYTES for text in texts):
+    if len(found.ca) > limits.ROOTS_CHARACTERS or any(len(text) > limits.SECRET_BYTES for text in texts):
         raise LimitExceededError("got a source with a text longer than any ModelSource holds")
-    if not 0 < wire.max_bytes <= limits.MODEL_BYTES or not 0 < wire.max_files <= limits.FILES:
+    if not 0 < found.max_bytes <= limits.MODEL_BYTES or not 0 < found.max_files <= limits.FILES:
         raise MalformedError("got a source with bounds that no model may reach")
-    return SourceAccess(**{name: getattr(wire, name) for name in _SOURCE_FIELDS})
+    return SourceAccess(**{name: getattr(found, name) for name in _SOURCE_FIELDS})
 
 
 _SOURCE_FIELDS = _Source.__struct_fields__
@@ -314,33 +288,33 @@ def _write_identity(identity: KeylessIdentity) -> _KeylessIdentity:
     return _KeylessIdentity(identity.name, identity.issuer, identity.subject, pattern, identity.claims)
 
 
-def _read_signer(wire: _Signer) -> TrustedSigner:
-    if not wire.purposes or not wire.scope:
-        raise MalformedError(f"got signer {quote(wire.name)} without a purpose or scope: empty is refusal")
+def _read_signer(found: _Signer) -> TrustedSigner:
+    if not found.purposes or not found.scope:
+        raise MalformedError(f"got signer {quote(found.name)} without a purpose or scope: empty is refusal")
     return TrustedSigner(
-        name=wire.name,
-        labels=wire.labels,
-        purposes=frozenset(wire.purposes),
-        trust=_read_trust(wire.trust),
-        scope=tuple(Glob(pattern) for pattern in wire.scope),
-        not_before=wire.not_before,
-        not_after=wire.not_after,
+        name=found.name,
+        labels=found.labels,
+        purposes=frozenset(found.purposes),
+        trust=_read_trust(found.trust),
+        scope=tuple(Glob(pattern) for pattern in found.scope),
+        not_before=found.not_before,
+        not_after=found.not_after,
     )
 
 
-def _read_trust(wire: _Keyless | _Key | _Certificate) -> KeylessTrust | KeyTrust | CertificateTrust:
-    if isinstance(wire, _Key):
-        return KeyTrust(wire.pem, wire.fingerprint)
-    if isinstance(wire, _Certificate):
-        return CertificateTrust(wire.roots, frozenset(wire.root_fingerprints), wire.san_type, wire.san_value, wire.time)
-    if not wire.identities:
+def _read_trust(found: _Keyless | _Key | _Certificate) -> KeylessTrust | KeyTrust | CertificateTrust:
+    if isinstance(found, _Key):
+        return KeyTrust(found.pem, found.fingerprint)
+    if isinstance(found, _Certificate):
+        return CertificateTrust(found.roots, frozenset(found.root_fingerprints), found.san_type, found.san_value, found.time)
+    if not found.identities:
         raise MalformedError("got a keyless signer without identities: empty is refusal")
-    identities = tuple(_read_identity(identity) for identity in wire.identities)
-    return KeylessTrust(identities, wire.trusted_root, frozenset(wire.root_fingerprints))
+    identities = tuple(_read_identity(identity) for identity in found.identities)
+    return KeylessTrust(identities, found.trusted_root, frozenset(found.root_fingerprints))
 
 
-def _read_identity(wire: _KeylessIdentity) -> KeylessIdentity:
-    if (wire.subject == "") == (wire.subject_pattern is None):
-        raise MalformedError(f"got keyless identity {quote(wire.name)}, expected exactly one of subject and pattern")
-    pattern = None if wire.subject_pattern is None else Glob(wire.subject_pattern)
-    return KeylessIdentity(wire.name, wire.issuer, wire.subject, pattern, wire.claims)
+def _read_identity(found: _KeylessIdentity) -> KeylessIdentity:
+    if (found.subject == "") == (found.subject_pattern is None):
+        raise MalformedError(f"got keyless identity {quote(found.name)}, expected exactly one of subject and pattern")
+    pattern = None if found.subject_pattern is None else Glob(found.subject_pattern)
+    return KeylessIdentity(found.name, found.issuer, found.subject, pattern, found.claims)

@@ -1,6 +1,5 @@
 """The operator process: one of its replicas leads, and whoever no longer does ends."""
 
-import argparse
 import gc
 import logging
 import os
@@ -11,13 +10,12 @@ import sys
 import threading
 import time
 from enum import StrEnum
-from pathlib import Path
 
 import msgspec
 
 from modeltrust.config import OperatorSettings
 from modeltrust.domain import limits
-from modeltrust.domain.errors import InvalidInputError, ModelTrustError, UnavailableError, quote
+from modeltrust.domain.errors import ModelTrustError, UnavailableError, quote
 from modeltrust.kube import paths
 from modeltrust.kube.access import from_kubeconfig, in_cluster
 from modeltrust.kube.client import ApiServer
@@ -28,6 +26,7 @@ from modeltrust.operator.watching import Forward
 from modeltrust.store.sink import Kind
 from modeltrust.telemetry import OperatorTelemetry
 from modeltrust.wiring.plain import serve_plain
+from modeltrust.wiring.process import exit_code, read_flags
 
 _FLAGS = {
     "--namespace": "of the release: keys, credentials, the Lease",
@@ -59,13 +58,7 @@ def main(arguments: list[str]) -> int:
     Returns:
         0 after a clean stop, 2 for settings that cannot be used, 1 when starting is impossible.
     """
-    try:
-        return _Process(read_settings(arguments)).run()
-    except ModelTrustError as error:
-        sys.stderr.write(f"modeltrust operator: {error}\n")
-        return 2 if isinstance(error, InvalidInputError) else 1
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 1
+    return exit_code("operator", lambda: _Process(read_settings(arguments)).run())
 
 
 def read_settings(arguments: list[str]) -> OperatorSettings:
@@ -75,20 +68,11 @@ def read_settings(arguments: list[str]) -> OperatorSettings:
         InvalidInputError: a setting is missing or makes no sense.
         SystemExit: unknown flags, or help was asked for.
     """
-    parser = argparse.ArgumentParser(
-        prog="modeltrust operator",
-        description="The operator: verifies models, signs statements about them, and says in each status what was found.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--rotate-certificates", action="store_true", default=argparse.SUPPRESS, help=_ROTATE)
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings in YAML; flags win")
-    for name, about in _FLAGS.items():
-        parser.add_argument(name, metavar="VALUE", default=argparse.SUPPRESS, help=about)
-    flags = vars(parser.parse_args(arguments))
-    return OperatorSettings.read(flags, flags.pop("config"))
+    about = "The operator: verifies models, signs statements about them, and says in each status what was found."
+    return read_flags(OperatorSettings, arguments, program="operator", about=about, values=_FLAGS, switches=_SWITCHES)
 
 
-_ROTATE = "make and renew the certificates of webhook and worker"
+_SWITCHES = {"--rotate-certificates": "make and renew the certificates of webhook and worker"}
 
 
 class _Process:

@@ -75,19 +75,8 @@ class _Plain(HTTPConnection):
         super().close()
 
 
-class _Tls(HTTPSConnection):
-    def __init__(self, *args: Any, deadline: Deadline, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._deadline = deadline
-
-    def _new_conn(self) -> socket.socket:
-        opened = super()._new_conn()
-        self._deadline.watch(self, opened)
-        return opened
-
-    def close(self) -> None:
-        self._deadline.forget(self)
-        super().close()
+class _Tls(_Plain, HTTPSConnection):
+    """The same, with TLS."""
 
 
 class PlainPool(urllib3.HTTPConnectionPool):

@@ -10,8 +10,8 @@ from modeltrust.domain import limits
 from modeltrust.domain.errors import ModelTrustError
 from modeltrust.store.files import Problem
 from modeltrust.telemetry import Telemetry
-from modeltrust.webhook.tls import Certificate
 from modeltrust.wiring.admission import Live
+from modeltrust.wiring.certificate import Certificate
 
 
 class Background:

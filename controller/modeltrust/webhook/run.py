@@ -1,13 +1,11 @@
 """The webhook process: reads its settings, joins the parts, serves until told to stop."""
 
-import argparse
 import gc
 import random
 import secrets
 import socket
 import sys
 from functools import partial
-from pathlib import Path
 from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,7 +13,6 @@ import msgspec
 
 from modeltrust.config import WebhookSettings
 from modeltrust.domain import limits
-from modeltrust.domain.errors import InvalidInputError, ModelTrustError
 from modeltrust.domain.facts import Absent
 from modeltrust.domain.reference import Identity
 from modeltrust.policy.policy import Unmatched
@@ -28,11 +25,13 @@ from modeltrust.webhook.background import Background
 from modeltrust.webhook.health import Health
 from modeltrust.webhook.mutate import Mutator
 from modeltrust.webhook.requests import Requests
-from modeltrust.webhook.serve import Server, configuration, listen
-from modeltrust.webhook.tls import Certificate
+from modeltrust.webhook.serve import Server
 from modeltrust.webhook.validate import Validate
 from modeltrust.wiring.admission import Live, live_admission
+from modeltrust.wiring.certificate import Certificate
+from modeltrust.wiring.listening import configuration, listen
 from modeltrust.wiring.plain import serve_plain
+from modeltrust.wiring.process import exit_code, read_flags
 
 if TYPE_CHECKING:
     from modeltrust.wiring.cluster import Reflecting
@@ -50,14 +49,7 @@ def main(arguments: list[str]) -> int:
     Returns:
         0 after a clean stop, 2 for settings that cannot be used, 1 when serving is impossible.
     """
-    try:
-        settings = read_settings(arguments)
-        return _serve(settings)
-    except ModelTrustError as error:
-        sys.stderr.write(f"modeltrust webhook: {error}\n")
-        return 2 if isinstance(error, InvalidInputError) else 1
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 1
+    return exit_code("webhook", lambda: _serve(read_settings(arguments)))
 
 
 def read_settings(arguments: list[str]) -> WebhookSettings:
@@ -67,20 +59,11 @@ def read_settings(arguments: list[str]) -> WebhookSettings:
         InvalidInputError: a setting is missing or makes no sense.
         SystemExit: unknown flags, or help was asked for.
     """
-    parser = argparse.ArgumentParser(
-        prog="modeltrust webhook",
-        description="The admission webhook: answers from a trust folder, or from what it watches at the API server.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--reuse-port", action="store_true", default=argparse.SUPPRESS, help=_REUSE_PORT)
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings in YAML; flags win")
-    for name, about in _FLAGS.items():
-        parser.add_argument(name, metavar="VALUE", default=argparse.SUPPRESS, help=about)
-    flags = vars(parser.parse_args(arguments))
-    return WebhookSettings.read(flags, flags.pop("config"))
+    about = "The admission webhook: answers from a trust folder, or from what it watches at the API server."
+    return read_flags(WebhookSettings, arguments, program="webhook", about=about, values=_FLAGS, switches=_SWITCHES)
 
 
-_REUSE_PORT = "listen when ready, beside another process that listens there; leave the port to it when stopped"
+_SWITCHES = {"--reuse-port": "listen when ready, beside another process that listens there; leave the port to it when stopped"}
 _FLAGS = {
     "--trust": "folder with policies, signers, attestations … and attestors.yaml; watched",
     "--attestors": "in a cluster, instead of --trust: the attestor file; everything else is watched at the API server",

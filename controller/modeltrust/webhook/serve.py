@@ -1,4 +1,4 @@
-"""uvicorn with the settings that facts/performance.md measured, and a drain before it stops."""
+"""A drain before uvicorn stops, and the port handed over to a successor."""
 
 import asyncio
 import contextlib
@@ -9,11 +9,8 @@ from typing import Any
 
 import uvicorn
 
-from modeltrust.domain import limits
-from modeltrust.domain.errors import UnavailableError, quote
-from modeltrust.webhook.app import App
 from modeltrust.webhook.health import Health
-from modeltrust.webhook.tls import Certificate
+from modeltrust.wiring.listening import BACKLOG
 
 
 class Server(uvicorn.Server):
@@ -83,7 +80,7 @@ class Server(uvicorn.Server):
             listening = self._listening.pop()
             with contextlib.suppress(OSError), listening:
                 listening.setblocking(False)
-                for _ in range(_BACKLOG):
+                for _ in range(BACKLOG):
                     connection, _address = listening.accept()  # ends with BlockingIOError: nobody waits
                     task = asyncio.get_running_loop().create_task(self._serve_accepted(connection))
                     self._arriving.add(task)
@@ -99,44 +96,3 @@ class Server(uvicorn.Server):
         connection.setblocking(False)
         with contextlib.suppress(OSError):  # the client left, or its handshake failed
             await asyncio.get_running_loop().connect_accepted_socket(answering, connection, ssl=self.config.ssl)
-
-
-def configuration(app: App, certificate: Certificate) -> uvicorn.Config:
-    """Settings of the TLS port: httptools stated, since uvicorn falls back to a parser 2.8 times as slow without a word."""
-    return uvicorn.Config(
-        app,
-        http="httptools",
-        loop="auto",
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=limits.KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=limits.SHUTDOWN_SECONDS,
-        ssl_context_factory=lambda _config, _default: certificate.context,
-    )
-
-
-def listen(address: str, *, reuse_port: bool = False) -> socket.socket:
-    """A bound TCP socket.
-
-    Args:
-        address: ``host:port`` or ``[v6]:port``; port 0 takes a free one.
-        reuse_port: other processes of the same user may listen there, too, and the kernel spreads connections over all of them.
-
-    Raises:
-        UnavailableError: the address cannot be bound.
-    """
-    host, _, port = address.rpartition(":")
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host.strip("[]"), int(port)), family=family, backlog=_BACKLOG, reuse_port=reuse_port)
-    except (OSError, ValueError, OverflowError) as error:
-        raise UnavailableError(f"cannot listen on {quote(address)}: {quote(error)}") from error
-
-
-_BACKLOG = 1_024  # connections waiting to be accepted; the API server opens 25 to a host

@@ -1,7 +1,7 @@
 """`modeltrust worker`: takes orders from the operator over mutual TLS, and runs each in a process of its own."""
 
-import argparse
 import os
+import ssl
 import sys
 import threading
 from collections.abc import Mapping
@@ -12,17 +12,19 @@ import msgspec
 
 from modeltrust.config import WorkerSettings
 from modeltrust.domain import limits
-from modeltrust.domain.errors import InvalidInputError, ModelTrustError, UnavailableError
+from modeltrust.domain.errors import InvalidInputError, UnavailableError
 from modeltrust.signing.tuf_root import FreshRoot, public_good
 from modeltrust.wiring import memory
+from modeltrust.wiring.certificate import Certificate
 from modeltrust.wiring.confinement import hide, possible
+from modeltrust.wiring.listening import listen
 from modeltrust.wiring.plain import serve_plain
+from modeltrust.wiring.process import exit_code, read_flags
 from modeltrust.worker.app import App
 from modeltrust.worker.children import Children
 from modeltrust.worker.examinations import Examinations
 from modeltrust.worker.metrics import Metrics
-from modeltrust.worker.serve import Server, listen
-from modeltrust.worker.tls import Certificate
+from modeltrust.worker.serve import Server
 from modeltrust.worker.trust_root import keep_fresh
 
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # where the kubelet projects a token
@@ -35,6 +37,7 @@ _FLAGS = {
     "--concurrency": "examinations at once (default 4)",
     "--trust-root-folder": "writable folder where the public good trust root is kept fresh (default: the copy in the image)",
 }
+_SWITCHES = {"--allow-loopback": "for tests on one machine"}
 
 
 def main(arguments: list[str], *, account: Path = _ACCOUNT) -> int:
@@ -47,15 +50,13 @@ def main(arguments: list[str], *, account: Path = _ACCOUNT) -> int:
     Returns:
         0 after a clean stop, 2 for settings that cannot be used, 1 when serving is impossible.
     """
-    try:
+
+    def run() -> int:
         settings = read_settings(arguments)
         check_nothing_to_steal(os.environ, account)
         return _serve(settings)
-    except ModelTrustError as error:
-        sys.stderr.write(f"modeltrust worker: {error}\n")
-        return 2 if isinstance(error, InvalidInputError) else 1
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 1
+
+    return exit_code("worker", run)
 
 
 def read_settings(arguments: list[str]) -> WorkerSettings:
@@ -65,13 +66,8 @@ def read_settings(arguments: list[str]) -> WorkerSettings:
         InvalidInputError: a setting is missing or makes no sense.
         SystemExit: unknown flags, or help was asked for.
     """
-    parser = argparse.ArgumentParser(prog="modeltrust worker", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings in YAML; flags win")
-    parser.add_argument("--allow-loopback", action="store_true", default=argparse.SUPPRESS, help="for tests on one machine")
-    for name, about in _FLAGS.items():
-        parser.add_argument(name, metavar="VALUE", default=argparse.SUPPRESS, help=about)
-    flags = vars(parser.parse_args(arguments))
-    return WorkerSettings.read(flags, flags.pop("config"))
+    about = "Takes orders from the operator over mutual TLS, and runs each in a process of its own."
+    return read_flags(WorkerSettings, arguments, program="worker", about=about, values=_FLAGS, switches=_SWITCHES)
 
 
 def check_nothing_to_steal(environment: Mapping[str, str], account: Path) -> None:
@@ -88,7 +84,8 @@ def check_nothing_to_steal(environment: Mapping[str, str], account: Path) -> Non
 
 def _serve(settings: WorkerSettings) -> int:
     hide()
-    certificate = Certificate(settings.tls_cert, settings.tls_key, client_ca=settings.client_ca)
+    pair, minimum = (settings.tls_cert, settings.tls_key), ssl.TLSVersion.TLSv1_3  # it talks to our own operator alone
+    certificate = Certificate(*pair, client_ca=settings.client_ca, minimum=minimum)
     arguments: tuple[str, ...] = ("--allow-loopback",) if settings.allow_loopback else ()
     stop = threading.Event()
     if settings.trust_root_folder is not None:

@@ -1,17 +1,15 @@
-"""uvicorn for the port of orders, and a drain before it stops."""
+"""The port of orders: a drain before uvicorn stops."""
 
-import socket
 from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
 
 from modeltrust.domain import limits
-from modeltrust.domain.errors import UnavailableError, quote
+from modeltrust.domain.errors import UnavailableError
+from modeltrust.wiring.certificate import Certificate
+from modeltrust.wiring.listening import configuration
 from modeltrust.worker.app import App
-from modeltrust.worker.tls import Certificate
-
-_BACKLOG = 1_024
 
 
 class Server(uvicorn.Server):
@@ -35,7 +33,7 @@ class Server(uvicorn.Server):
             failed: is told of a certificate that cannot be used.
             clock: monotonic seconds.
         """
-        super().__init__(_configuration(app, certificate))
+        super().__init__(configuration(app, certificate, connections=limits.WORKER_CONNECTIONS))
         self._certificate = certificate
         self._under_way = under_way
         self._failed = failed
@@ -67,40 +65,3 @@ class Server(uvicorn.Server):
             except UnavailableError as error:
                 self._failed(error)
         return await super().on_tick(counter)
-
-
-def listen(address: str) -> socket.socket:
-    """A bound TCP socket.
-
-    Args:
-        address: ``host:port`` or ``[v6]:port``; port 0 takes a free one.
-
-    Raises:
-        UnavailableError: the address cannot be bound.
-    """
-    host, _, port = address.rpartition(":")
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host.strip("[]"), int(port)), family=family, backlog=_BACKLOG)
-    except (OSError, ValueError, OverflowError) as error:
-        raise UnavailableError(f"cannot listen on {quote(address)}: {quote(error)}") from error
-
-
-def _configuration(app: App, certificate: Certificate) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http="httptools",
-        loop="auto",
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        limit_concurrency=limits.WORKER_CONNECTIONS,
-        timeout_keep_alive=limits.KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=limits.SHUTDOWN_SECONDS,
-        ssl_context_factory=lambda _config, _default: certificate.context,
-    )

@@ -1,42 +1,22 @@
 """The runner's process: a report as the last line, whatever the engines do; never a verdict."""
 
 import json
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from modeltrust.api.evaluation_work import decode_evaluation_report, encode_evaluation_order
-from modeltrust.domain.evaluation import EvaluationOrder, EvaluationReport, Served
+from modeltrust.api.evaluation_work import encode_evaluation_order
+from modeltrust.domain.evaluation import EvaluationOrder, Served
 from modeltrust.domain.evidence import Verdict
 from modeltrust.evaluation.judge import judge
 from modeltrust.job.evaluate import Exit, main
 from modeltrust.wiring.confinement import possible
 from tests.support import evaluation_runs as runs
 from tests.support.confinement import left_alone
-from tests.support.endpoints import PROMPTS, send, served
-
-BANK = runs.private_bank()
-SUITE = runs.suite(BANK, families=("DeploymentTag",), per_stratum=12)
-
-
-def an_order(folder: Path, candidate: Served, baseline: Served | None, **changes: object) -> Path:
-    order = replace(runs.order(SUITE), candidate=candidate, baseline=baseline)
-    path = folder / "order.json"
-    path.write_bytes(encode_evaluation_order(replace(order, **changes)))  # type: ignore[arg-type]  # fields of an order
-    return path
-
-
-def evaluate(order: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
-    code = main(["--order", str(order), "--prompts", str(PROMPTS)], patience=0.1, confine=left_alone)
-    return code, capsys.readouterr().out.splitlines()
-
-
-def read(lines: list[str]) -> EvaluationReport:
-    return decode_evaluation_report(lines[-1].encode())
+from tests.support.endpoints import send, served
+from tests.support.evaluation_job import SUITE, an_order, evaluate, evaluate_confined, read
 
 
 @pytest.mark.parametrize("changes", [{"suite": replace(SUITE, bank="0" * 64)}, {"suite": replace(SUITE, prompts="")}])
@@ -79,13 +59,9 @@ def test_the_tokens_of_engines_are_not_logged(tmp_path: Path, capsys: pytest.Cap
 
 def test_a_confined_process_asks_its_engines_and_reports(tmp_path: Path) -> None:
     with served(lambda handler, _: send(handler, {"choices": []})) as liar:
-        arguments = ["job", "evaluate", "--order", str(an_order(tmp_path, liar, None)), "--prompts", str(PROMPTS)]
-        done = subprocess.run(
-            [sys.executable, "-I", "-m", "modeltrust", *arguments], capture_output=True, text=True, timeout=240, check=False
-        )
+        code, lines = evaluate_confined(an_order(tmp_path, liar, None))
 
-    lines = done.stdout.splitlines()
-    assert (done.returncode, done.stderr) == (Exit.MEASURED, "")
+    assert code == Exit.MEASURED
     assert json.loads(lines[0])["confined"] is possible()
     assert judge(read(lines), SUITE).verdict is Verdict.INCONCLUSIVE
 
@@ -93,7 +69,7 @@ def test_a_confined_process_asks_its_engines_and_reports(tmp_path: Path) -> None
 def test_an_engine_that_answers_nonsense_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     started = time.monotonic()
     with served(lambda handler, _: send(handler, {"choices": []})) as liar:
-        main(["--order", str(an_order(tmp_path, liar, None)), "--prompts", str(PROMPTS)], patience=600, confine=left_alone)
+        _, lines = evaluate(an_order(tmp_path, liar, None), capsys, patience=600)
 
     assert time.monotonic() - started < 60
-    assert "engine" in capsys.readouterr().out
+    assert "engine" in "".join(lines)

@@ -11,8 +11,8 @@ import pytest
 from modeltrust.policy.policy import Unmatched
 from modeltrust.telemetry import Telemetry
 from modeltrust.webhook.background import Background
-from modeltrust.webhook.tls import Certificate
 from modeltrust.wiring.admission import Feed, Live, live_admission
+from modeltrust.wiring.certificate import Certificate
 from tests.support import trusted
 from tests.support.tls import write_certificate
 from tests.unit.webhook.test_process import write, write_trust

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from modeltrust.domain.errors import UnavailableError
-from modeltrust.webhook.tls import Certificate
+from modeltrust.wiring.certificate import Certificate
 from modeltrust.wiring.plain import serve_plain
 from tests.support import processes
 from tests.support.processes import LOOPBACK, Running
@@ -45,6 +45,26 @@ def test_authorities_that_cannot_be_read_stop_the_start(content: str | None, tmp
 
     with pytest.raises(UnavailableError, match="authorities of clients"):
         Certificate(*write_certificate(tmp_path), client_ca=authorities)
+
+
+def test_a_new_authority_of_clients_is_believed_without_a_restart_and_a_spoiled_one_changes_nothing(tmp_path: Path) -> None:
+    pair, (first, second) = write_certificate(tmp_path), [write_certificate(_made(tmp_path / name))[0] for name in ("one", "two")]
+    authorities = tmp_path / "ca.crt"
+    authorities.write_bytes(first.read_bytes())
+    certificate = Certificate(*pair, client_ca=authorities)
+    authorities.write_text("half a fi")
+    with pytest.raises(UnavailableError, match="authorities of clients"):
+        certificate.refresh()
+    assert len(certificate.context.get_ca_certs()) == 1
+    authorities.write_bytes(first.read_bytes() + second.read_bytes())
+    assert certificate.refresh()
+    assert len(certificate.context.get_ca_certs()) == 2
+    assert certificate.context.verify_mode is ssl.CERT_REQUIRED
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def test_the_plain_port_says_why_it_is_not_ready_and_nothing_else(tmp_path: Path) -> None:

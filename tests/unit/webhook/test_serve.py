@@ -14,8 +14,9 @@ import pytest
 
 from modeltrust.domain.errors import UnavailableError
 from modeltrust.webhook.health import Health
-from modeltrust.webhook.serve import Server, configuration, listen
-from modeltrust.webhook.tls import Certificate
+from modeltrust.webhook.serve import Server
+from modeltrust.wiring.certificate import Certificate
+from modeltrust.wiring.listening import configuration, listen
 from tests.support.tls import write_certificate
 
 LOOPBACK = "127.0.0.1"

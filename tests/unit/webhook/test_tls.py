@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from modeltrust.domain.errors import UnavailableError
-from modeltrust.webhook.tls import Certificate
+from modeltrust.wiring.certificate import Certificate
 from tests.support.tls import write_certificate
 
 

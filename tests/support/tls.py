@@ -1,5 +1,6 @@
-"""Serving certificates for loopback."""
+"""Serving certificates for loopback, and whole handshakes in memory."""
 
+import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -8,6 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+Pair = tuple[Path, Path]
 
 
 def write_certificate(folder: Path, *, name: str = "webhook", password: bytes | None = None) -> tuple[Path, Path]:
@@ -28,3 +31,30 @@ def write_certificate(folder: Path, *, name: str = "webhook", password: bytes | 
     paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     paths[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, protection))
     return paths
+
+
+def served(server: ssl.SSLContext, client: Pair | None) -> bytes:
+    """A whole handshake in memory, and a byte that only an accepted client gets; returns the server's certificate.
+
+    Raises:
+        ssl.SSLError: a side refuses.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if client is not None:
+        context.load_cert_chain(*client)
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = context.wrap_bio(to_client, to_server)
+    theirs = server.wrap_bio(to_server, to_client, server_side=True)
+    sides = [ours, theirs]
+    for _ in range(8):
+        for side in list(sides):
+            try:
+                side.do_handshake()
+                sides.remove(side)
+            except ssl.SSLWantReadError:
+                continue
+    assert not sides
+    theirs.write(b"x")
+    assert ours.read(1) == b"x"
+    return ours.getpeercert(binary_form=True) or b""

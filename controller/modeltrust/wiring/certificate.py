@@ -11,22 +11,31 @@ _Stamp = tuple[tuple[int, int, int], ...]
 class Certificate:
     """One TLS context for the life of the process; ``refresh`` exchanges what new handshakes are given.
 
-    OpenSSL copies the certificate at the start of a handshake, so established connections and handshakes under way keep theirs.
+    Certificate and key are loaded one after the other, and a handshake between the two would find a context without a key. So each
+    pair has a context of its own, and what the server listens with hands each handshake over to the last one that is complete.
 
     Attributes:
         context: of the server.
     """
 
     def __init__(
-        self, certificate: Path, key: Path, *, client_ca: Path | None = None, minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
+        self,
+        certificate: Path,
+        key: Path,
+        *,
+        client_ca: Path | None = None,
+        keep_authorities: bool = False,
+        minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
     ) -> None:
         """Load the files.
 
         Args:
             certificate: PEM, leaf first.
             key: PEM, unencrypted.
-            client_ca: PEM of the authorities of clients: nobody else gets past the handshake. A new one is added when it is seen,
-                an old one leaves with the process. None: whoever asks is answered.
+            client_ca: PEM of the authorities of clients: nobody else gets past the handshake; read again when it changes. None:
+                whoever asks is answered.
+            keep_authorities: those of before count beside new ones until the process ends: while an authority is exchanged, clients
+                hold certificates of either.
             minimum: version of TLS; the API server speaks 1.2 where it was told to.
 
         Raises:
@@ -34,10 +43,12 @@ class Certificate:
         """
         self._pair = (certificate, key)
         self._client_ca = client_ca
+        self._keep_authorities = keep_authorities
         self._minimum = minimum
-        self.context = self._empty()
         self._loaded = self._stamp()
+        self.context = self._current = self._empty()
         self._load(self.context)
+        self.context.sni_callback = self._hand_over
 
     def refresh(self) -> bool:
         """Load the files again if they changed; returns whether they did.
@@ -51,10 +62,16 @@ class Certificate:
         stamp = self._stamp()
         if stamp == self._loaded:
             return False
-        self._load(self._empty())  # on trial: a pair that does not match would otherwise leave the context without a key
-        self._load(self.context)
-        self._loaded = stamp
+        following = self._empty()
+        if self._keep_authorities and (believed := self._current.get_ca_certs(binary_form=True)):
+            following.load_verify_locations(cadata=b"".join(believed))
+        self._load(following)
+        self._current, self._loaded = following, stamp
         return True
+
+    def _hand_over(self, connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        """Called for every ClientHello, whether it names a server or not."""
+        connection.context = self._current
 
     def _stamp(self) -> _Stamp:
         files = self._pair if self._client_ca is None else (*self._pair, self._client_ca)

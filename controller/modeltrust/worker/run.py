@@ -85,7 +85,7 @@ def check_nothing_to_steal(environment: Mapping[str, str], account: Path) -> Non
 def _serve(settings: WorkerSettings) -> int:
     hide()
     pair, minimum = (settings.tls_cert, settings.tls_key), ssl.TLSVersion.TLSv1_3  # it talks to our own operator alone
-    certificate = Certificate(*pair, client_ca=settings.client_ca, minimum=minimum)
+    certificate = Certificate(*pair, client_ca=settings.client_ca, keep_authorities=True, minimum=minimum)
     arguments: tuple[str, ...] = ("--allow-loopback",) if settings.allow_loopback else ()
     stop = threading.Event()
     if settings.trust_root_folder is not None:

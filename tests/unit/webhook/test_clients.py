@@ -14,7 +14,7 @@ from modeltrust.wiring.certificate import Certificate
 from modeltrust.wiring.plain import serve_plain
 from tests.support import processes
 from tests.support.processes import LOOPBACK, Running
-from tests.support.tls import write_certificate
+from tests.support.tls import served, write_certificate
 from tests.unit.webhook.test_process import GOOD, write_trust
 
 
@@ -37,6 +37,29 @@ def test_f14_f15_only_a_client_that_the_authorities_know_is_answered(tmp_path: P
         assert b"modeltrust_decisions_total" in _get(running, "/metrics")
 
 
+def test_a_change_of_authority_counts_without_a_restart_and_one_that_cannot_be_read_changes_nothing(tmp_path: Path) -> None:
+    pairs = {}
+    for name in ("server", "before", "after"):
+        (tmp_path / name).mkdir()
+        pairs[name] = write_certificate(tmp_path / name, name=name)
+    authorities = tmp_path / "ca.crt"
+    authorities.write_bytes(pairs["before"][0].read_bytes())
+    certificate = Certificate(*pairs["server"], client_ca=authorities)
+    assert served(certificate.context, pairs["before"])
+
+    authorities.write_bytes(b"no certificate")
+    with pytest.raises(UnavailableError, match="authorities of clients"):
+        certificate.refresh()
+    assert served(certificate.context, pairs["before"])
+
+    authorities.write_bytes(pairs["after"][0].read_bytes())
+    assert certificate.refresh() is True
+    assert served(certificate.context, pairs["after"])
+    for refused in (pairs["before"], None):
+        with pytest.raises(ssl.SSLError):
+            served(certificate.context, refused)
+
+
 @pytest.mark.parametrize("content", [None, "", "no certificate"])
 def test_authorities_that_cannot_be_read_stop_the_start(content: str | None, tmp_path: Path) -> None:
     authorities = tmp_path / "ca.crt"
@@ -45,21 +68,6 @@ def test_authorities_that_cannot_be_read_stop_the_start(content: str | None, tmp
 
     with pytest.raises(UnavailableError, match="authorities of clients"):
         Certificate(*write_certificate(tmp_path), client_ca=authorities)
-
-
-def test_a_new_authority_of_clients_is_believed_without_a_restart_and_a_spoiled_one_changes_nothing(tmp_path: Path) -> None:
-    pair, (first, second) = write_certificate(tmp_path), [write_certificate(_made(tmp_path / name))[0] for name in ("one", "two")]
-    authorities = tmp_path / "ca.crt"
-    authorities.write_bytes(first.read_bytes())
-    certificate = Certificate(*pair, client_ca=authorities)
-    authorities.write_text("half a fi")
-    with pytest.raises(UnavailableError, match="authorities of clients"):
-        certificate.refresh()
-    assert len(certificate.context.get_ca_certs()) == 1
-    authorities.write_bytes(first.read_bytes() + second.read_bytes())
-    assert certificate.refresh()
-    assert len(certificate.context.get_ca_certs()) == 2
-    assert certificate.context.verify_mode is ssl.CERT_REQUIRED
 
 
 def _made(folder: Path) -> Path:

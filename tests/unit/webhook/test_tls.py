@@ -1,5 +1,6 @@
 import ssl
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from modeltrust.domain.errors import UnavailableError
 from modeltrust.wiring.certificate import Certificate
 from tests.support.tls import write_certificate
+
+LOADS = 300
 
 
 @contextmanager
@@ -49,6 +52,36 @@ def test_a_renewed_certificate_is_served_without_a_new_context(tmp_path: Path) -
     assert before != after
     assert after is not None
     assert b"new" in after
+
+
+def test_no_handshake_fails_while_certificates_are_exchanged(tmp_path: Path) -> None:
+    """Certificate and key are loaded one after the other; whoever comes between the two must not find a context without a key."""
+    places = [tmp_path / "a", tmp_path / "b"]
+    for place in places:
+        place.mkdir()
+        write_certificate(place, name=place.name)
+    link = tmp_path / "..data"
+    link.symlink_to("a")
+    certificate = Certificate(link / "tls.crt", link / "tls.key")
+
+    def exchange() -> int:
+        loads = 0
+        for turn in range(LOADS):
+            following = tmp_path / "..following"
+            following.symlink_to(places[(turn + 1) % 2].name)
+            following.rename(link)
+            loads += certificate.refresh()
+        return loads
+
+    shaken = 0
+    with ThreadPoolExecutor(1) as pool:
+        loads = pool.submit(exchange)
+        while not loads.done():
+            with handshake(certificate.context):
+                shaken += 1
+
+    assert loads.result() == LOADS
+    assert shaken > 1
 
 
 def test_a_handshake_under_way_keeps_its_certificate(tmp_path: Path) -> None:

@@ -132,19 +132,51 @@ annotations:
   {{- end }}
 {{- end }}
 
+{{- /* "yes" where one IPv4 range lies strictly inside another: the API server refuses an exception from a range that does not hold it. */ -}}
+{{- define "modeltrust.inside" -}}
+{{- $outer := splitList "/" .outer -}}
+{{- $inner := splitList "/" .inner -}}
+{{- if gt (int (last $inner)) (int (last $outer)) -}}
+{{- $size := 1 -}}
+{{- range until (int (sub 32 (int (last $outer)))) -}}
+{{- $size = mul $size 2 -}}
+{{- end -}}
+{{- $blocks := list -}}
+{{- range list (first $outer) (first $inner) -}}
+{{- $number := 0 -}}
+{{- range splitList "." . -}}
+{{- $number = add (mul $number 256) (int .) -}}
+{{- end -}}
+{{- $blocks = append $blocks (div $number $size) -}}
+{{- end -}}
+{{- if eq (first $blocks) (last $blocks) -}}yes{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- /* Nothing where there is no range: a rule without destinations would allow all of them. */ -}}
 {{- define "modeltrust.sourcesEgress" -}}
+{{- if .cidrs -}}
 - ports:
   {{- range .ports }}
   - {protocol: TCP, port: {{ . }}}
   {{- end }}
   to:
   {{- range $cidr := .cidrs }}
+  {{- $except := list }}
+  {{- if not (contains ":" $cidr) }}
+  {{- range $.except }}
+  {{- if include "modeltrust.inside" (dict "outer" $cidr "inner" .) }}
+  {{- $except = append $except . }}
+  {{- end }}
+  {{- end }}
+  {{- end }}
   - ipBlock:
       cidr: {{ $cidr | quote }}
-      {{- if and $.except (not (contains ":" $cidr)) }}
-      except: {{ $.except | toJson }}
+      {{- with $except }}
+      except: {{ . | toJson }}
       {{- end }}
   {{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "modeltrust.metricsIngress" -}}

@@ -105,6 +105,8 @@ def test_every_value_that_the_schema_knows_has_a_default() -> None:
         (("certificates", "certManager", "issuerRef"), {"kind": "Issuer", "nam": "x"}),
         (("ipFamily",), "dual"),
         (("networkPolicies", "apiServer", "cidrs"), ["everywhere"]),
+        (("networkPolicies", "sources", "except"), ["fd00::/8"]),
+        (("certificates", "certManager", "issuerRef"), {"name": "x", "kind": "clusterissuer"}),
         (("networkPolicies", "sources", "ports"), []),
         (("networkPolicies", "sources", "ports"), [0]),
         (("monitoring", "prometheusRule", "runbook"), "javascript:alert(1)"),

@@ -16,7 +16,7 @@ ARGS ?=
 # Tests start many interpreters; each would compile everything again where a container image sets this.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo e2e gate node kubernetes image image-path chart test explore tools slow lint format generate bench lock clean
+.PHONY: help demo e2e gate node kubernetes certmanager image image-path chart test explore tools slow lint format generate bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,7 +49,7 @@ test: $(DEV) ## unit tests, policies and coverage; no network, no root, one to t
 	$(BIN)/python -m pytest -m "not slow" --ignore=tests/slow -n 2 --dist loadfile --cov --cov-report= $(ARGS)
 	$(BIN)/python tests/coverage_floor.py
 
-tools: $(SLOW) ## build the real registries for `make slow` into a cache (needs Go; 90 seconds once); MODELTRUST_COSIGN=1 cosign too
+tools: $(SLOW) ## build the real registries and Helm 3 for `make slow` into a cache (needs Go; minutes, once); MODELTRUST_COSIGN=1 cosign too
 	$(BIN)/python -m tests.support.tools
 
 slow: tools ## what needs a network, a real registry or minutes
@@ -63,11 +63,16 @@ KUBERNETES_KEY = $(shell cat e2e/kubernetes/go.sum e2e/kubernetes/main.go | sha2
 KUBERNETES = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modeltrust/kubernetes/$(KUBERNETES_KEY)
 KUBERNETES_VERSION = $(shell sed -n 's/^\tk8s.io\/kubernetes v//p' e2e/kubernetes/go.mod)
 STAMP = k8s.io/component-base/version
+# cert-manager likewise (4 CPU minutes); without it, its tests are skipped, loudly.
+CERTMANAGER_KEY = $(shell cat e2e/certmanager/go.sum e2e/certmanager/main.go | sha256sum | cut -c1-16)
+CERTMANAGER = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modeltrust/certmanager/$(CERTMANAGER_KEY)
 
 e2e: tools ## everything that needs a real Kubernetes control plane; builds it when missing
 	test -x $(KUBERNETES)/kubernetes || $(MAKE) kubernetes
+	-test -x $(CERTMANAGER)/certmanager || $(MAKE) certmanager
 	-$(MAKE) image
-	MODELTRUST_KUBERNETES=$(KUBERNETES) MODELTRUST_IMAGE=$$($(MAKE) -s image-path) $(BIN)/python -m pytest e2e -p no:cacheprovider $(ARGS)
+	MODELTRUST_KUBERNETES=$(KUBERNETES) MODELTRUST_CERTMANAGER=$(CERTMANAGER) MODELTRUST_IMAGE=$$($(MAKE) -s image-path) \
+	  $(BIN)/python -m pytest e2e -p no:cacheprovider $(ARGS)
 
 node: ## the chart, verify-at-load and the whole product on a real node; a quarter of an hour on a quiet machine
 	MODELTRUST_NODE=1 $(MAKE) e2e ARGS="-k test_node_ $(ARGS)"
@@ -83,6 +88,15 @@ kubernetes:
 	mv $(KUBERNETES)/kubernetes.part $(KUBERNETES)/kubernetes
 	for name in etcd kube-apiserver kube-controller-manager kube-proxy kube-scheduler kubelet kubectl; do ln -sf kubernetes $(KUBERNETES)/$$name; done
 
+certmanager:
+	command -v go >/dev/null || { echo "cert-manager is built with Go 1.26 or newer, which is not here: ITS TESTS ARE SKIPPED" >&2; exit 1; }
+	mkdir -p $(CERTMANAGER)
+	cd e2e/certmanager && go mod download github.com/cert-manager/cert-manager && \
+	  cp -r --no-preserve=mode $$(go list -m -f '{{.Dir}}/deploy/crds' github.com/cert-manager/cert-manager)/. $(CERTMANAGER)/crds && \
+	  cp -r --no-preserve=mode $$(go list -m -f '{{.Dir}}/deploy/charts/cert-manager' github.com/cert-manager/cert-manager)/. $(CERTMANAGER)/chart && \
+	  GOFLAGS=-buildvcs=false CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o $(CERTMANAGER)/certmanager.part .
+	mv $(CERTMANAGER)/certmanager.part $(CERTMANAGER)/certmanager
+
 image: $(RUNTIME) ## the image, as an OCI archive in a cache outside the checkout (needs root, buildah, debootstrap)
 	@$(BIN)/python -m image.build
 
@@ -90,7 +104,7 @@ image: $(RUNTIME) ## the image, as an OCI archive in a cache outside the checkou
 image-path: $(RUNTIME)
 	@$(BIN)/python -m image.build --path
 
-chart: $(DEV) ## lint and render the chart with helm, which is fetched once
+chart: $(DEV) ## lint and render the chart with helm, which is fetched once; its unit tests, where `make tools` was run
 	$(BIN)/python -m tests.support.helm lint
 
 lint: $(DEV) ## formatting, lint, types, import contracts, generated files
@@ -117,6 +131,7 @@ lock: $(DEV) ## resolve the dependencies again
 	$(LOCK) requirements/build.in -c requirements/runtime.txt -o requirements/build.txt
 	$(LOCK) --extra cli pyproject.toml requirements/build.in requirements/dev.in -c requirements/runtime.txt -o requirements/dev.txt
 	$(LOCK) --extra cli --extra engine pyproject.toml requirements/build.in requirements/dev.in requirements/slow.in -c requirements/dev.txt -o requirements/slow.txt
+	$(LOCK) requirements/checkov.in -o requirements/checkov.txt
 
 clean: ## forget the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

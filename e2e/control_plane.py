@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,11 +55,13 @@ class ControlPlane:
         folder: state, certificates and logs.
         port: of the API server.
         address: of the machine as Pods see it; empty where there are none, and then everything listens on loopback alone.
+        flags: of the API server, beside ours.
     """
 
     folder: Path
     port: int = field(default_factory=free_port)
     address: str = ""
+    flags: Mapping[str, str] = field(default_factory=dict)
     _etcd_port: int = field(default_factory=free_port)
     _etcd_peer_port: int = field(default_factory=free_port)
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -139,7 +141,7 @@ class ControlPlane:
             "enable-priority-and-fairness": "false",
             "cert-dir": self.folder / "apiserver",
         }
-        self._run("kube-apiserver", pki | flags | self._reachable())
+        self._run("kube-apiserver", pki | flags | self._reachable() | dict(self.flags))
         self._wait("the API server", self._ready)
 
     def _reachable(self) -> dict[str, Any]:
@@ -222,9 +224,9 @@ class ControlPlane:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[ControlPlane]:
-    """A control plane that is stopped in the end."""
-    plane = ControlPlane(folder)
+def running(folder: Path, flags: Mapping[str, str] | None = None) -> Iterator[ControlPlane]:
+    """A control plane that is stopped in the end; ``flags`` are the API server's, beside ours."""
+    plane = ControlPlane(folder, flags=flags or {})
     try:
         plane.start()
         yield plane

@@ -11,22 +11,27 @@ from typing import Any
 
 import pytest
 
+from e2e import cert_manager
 from e2e.control_plane import ControlPlane
+from e2e.kinds_of_others import monitoring
 from e2e.waiting import eventually
 from modeltrust.kube.access import from_kubeconfig
 from modeltrust.kube.client import ApiServer
 from modeltrust.operator.certificates import Certificates
+from tests.support import chart
 from tests.support.helm import NAMESPACE, objects, template
 
 Object = dict[str, Any]
 NOW = 1_800_000_000
 DIGEST = "sha256:" + "a" * 64
-FOREIGN = {"ServiceMonitor", "PrometheusRule", "Certificate", "Issuer"}  # kinds of others: not there, so not asked about
+FOREIGN = {"ServiceMonitor", "PrometheusRule", "Certificate", "Issuer"}  # kinds of others: there for their own tests alone
 VARIANTS: dict[str, tuple[Object, tuple[str, ...]]] = {
     "defaults": ({}, ()),
     "injecting": ({"image": {"digest": DIGEST}, "verifyAtLoad": {"inject": True}, "webhook": {"clientCASecret": "clients"}}, ()),
     "provided": ({"certificates": {"mode": "provided", "caBundle": "{ca}"}, "monitoring": {"dashboard": {"enabled": True}}}, ()),
     "cert-manager": ({"certificates": {"mode": "certManager"}}, ("--api-versions", "cert-manager.io/v1")),
+    "ranges": ({"networkPolicies": {"sources": {"cidrs": ["10.0.0.0/8", "fd00::/8"]}}, "imagePullSecrets": [{"name": "pull"}]}, ()),
+    "nowhere": ({"networkPolicies": {"sources": {"cidrs": []}}}, ()),
     "off": ({"mode": "Disabled", "networkPolicies": {"apiServer": {"cidrs": ["10.0.0.1/32", "fd00::/8"]}}}, ()),
 }
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
@@ -80,6 +85,33 @@ def test_a_field_that_does_not_exist_would_be_found(plane: ControlPlane) -> None
     result = plane.apply(deployment, check=False, flags=("--dry-run=server", "--validate=strict"))
 
     assert 'unknown field "spec.replicaz"' in result.stderr
+
+
+@pytest.fixture(scope="module")
+def foreign(plane: ControlPlane) -> Iterator[ControlPlane]:
+    """With the kinds of cert-manager and of the Prometheus operator; skipped, loudly, only where they cannot be had."""
+    rules, missing = monitoring(), cert_manager.missing()
+    if missing or rules is None:
+        pytest.skip(f"KINDS OF OTHERS WERE NOT ASKED ABOUT: {missing or 'there is no Go to fetch the Prometheus operator with'}")
+    places = ("-f", str(cert_manager.kinds()), "-f", str(rules))
+    plane.kubectl("apply", "--server-side", *places)
+    plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    yield plane
+    plane.kubectl("delete", *places, "--wait=false")
+
+
+@pytest.mark.parametrize("variant", ["everything", "issuer"])
+def test_every_object_of_a_kind_of_others_is_valid_to_the_last_field(foreign: ControlPlane, variant: str) -> None:
+    found = [each for each in chart.rendered(variant) if each["kind"] in FOREIGN]
+
+    result = foreign.apply(*found, flags=("--dry-run=server", "--validate=strict"))
+
+    assert len(result.stdout.splitlines()) == len(found)
+    assert {each["kind"] for each in found} == (FOREIGN if variant == "everything" else {"Certificate"})
+    wrong = copy.deepcopy(found[0])
+    wrong["spec"]["nobodyKnows"] = "it"
+    refused = foreign.apply(wrong, check=False, flags=("--dry-run=server", "--validate=strict"))
+    assert 'unknown field "spec.nobodyKnows"' in refused.stderr
 
 
 @every_variant

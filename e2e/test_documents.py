@@ -1,4 +1,7 @@
-"""Every command of the documents' plain blocks, run as written, from nothing, against a control plane of its own, without Pods."""
+"""Every command of the documents' plain blocks, run as written, from nothing, against a control plane of its own, without Pods.
+
+Once with each major of Helm: install, upgrade, roll back, uninstall, and nothing left.
+"""
 
 import os
 import subprocess
@@ -29,17 +32,24 @@ class Shell:
         return subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False, timeout=300)
 
 
+@pytest.fixture(scope="module", params=[4, 3], ids=lambda major: f"helm {major}")
+def major(request: pytest.FixtureRequest) -> int:
+    """Which helm stands on the reader's PATH."""
+    found: int = request.param
+    return found
+
+
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+def fresh(major: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A cluster in which nothing of ours is."""
-    with running(tmp_path_factory.mktemp("documents")) as plane:
+    with running(tmp_path_factory.mktemp(f"documents-{major}")) as plane:
         yield plane
 
 
 @pytest.fixture(scope="module")
-def shell(fresh: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+def shell(fresh: ControlPlane, major: int, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     folder = tmp_path_factory.mktemp("bin")
-    for name, target in (("helm", program()), ("kubectl", binaries() / "kubectl"), ("modeltrust", _modeltrust())):
+    for name, target in (("helm", program(major)), ("kubectl", binaries() / "kubectl"), ("modeltrust", _modeltrust())):
         (folder / name).symlink_to(target)
     environment = {"PATH": f"{folder}:{os.environ['PATH']}", "HOME": str(folder), "KUBECONFIG": str(fresh.admin)}
     return Shell(environment)

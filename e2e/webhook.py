@@ -31,20 +31,23 @@ class WebhookProcess:
         folder: certificates, attestors.yaml and the log.
         kubeconfig: of its service account.
         arguments: further flags.
+        address: where it listens.
+        serving: its certificate; default one of an authority of its own.
     """
 
     folder: Path
     kubeconfig: Path
     arguments: tuple[str, ...] = ()
+    address: str = LOOPBACK
+    serving: Issued | None = None
     port: int = 0
     metrics_port: int = 0
     _authority: Authority = field(init=False)
-    _serving: Issued = field(init=False)
     _process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
         self._authority = Authority(self.folder / "webhook-pki", name="webhook authority")
-        self._serving = self._authority.issue("webhook", hosts=[LOOPBACK])
+        self.serving = self.serving or self._authority.issue("webhook", hosts=[LOOPBACK])
 
     @property
     def ca_bundle(self) -> str:
@@ -58,12 +61,13 @@ class WebhookProcess:
 
     def start(self) -> None:
         """Start it and read its ports; it may not be ready yet."""
+        assert self.serving is not None
         flags = {
             "--kubeconfig": self.kubeconfig,
             "--attestors": self.folder / "attestors.yaml",
-            "--tls-cert": self._serving.certificate,
-            "--tls-key": self._serving.key,
-            "--listen": f"{LOOPBACK}:{self.port}",
+            "--tls-cert": self.serving.certificate,
+            "--tls-key": self.serving.key,
+            "--listen": f"{self.address}:{self.port}",
             "--metrics-listen": f"{LOOPBACK}:{self.metrics_port}",
         }
         words = [str(word) for pair in flags.items() for word in pair]

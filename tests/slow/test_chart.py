@@ -1,52 +1,19 @@
-"""What the chart renders to, asked of helm itself: every value's effect, every refusal's sentence, exactly these rights."""
+"""What the chart renders to, asked of helm itself: every value's effect, exactly these rights."""
 
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from modeltrust.api.webhooks import configuration, mutating_configuration
-from tests.support.helm import CHART, NAMESPACE, HelmError, helm, objects, template
+from tests.support.chart import BUNDLE, DIGEST, VARIANTS, Object, rendered
+from tests.support.helm import CHART, NAMESPACE, objects, template
 
 pytestmark = pytest.mark.slow
-
-Object = dict[str, Any]
-DIGEST = "sha256:" + "a" * 64
-MONITORING = ("--api-versions", "monitoring.coreos.com/v1")
-CERT_MANAGER = ("--api-versions", "cert-manager.io/v1")
-EVERYTHING: Object = {
-    "image": {"digest": DIGEST},
-    "imagePullSecrets": [{"name": "pull"}],
-    "verifyAtLoad": {"inject": True},
-    "monitoring": {"serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}, "dashboard": {"enabled": True}},
-    "webhook": {"clientCASecret": "clients", "podLabels": {"team": "a"}, "podAnnotations": {"a": "b"}, "nodeSelector": {"a": "b"}},
-    "worker": {"priorityClassName": "low", "tolerations": [{"key": "a", "operator": "Exists"}]},
-    "certificates": {"mode": "certManager"},
-    "networkPolicies": {"apiServer": {"cidrs": ["10.0.0.1/32"]}},
-    "neverSent": ["istio-system"],
-}
-VARIANTS: dict[str, tuple[Object, tuple[str, ...]]] = {
-    "defaults": ({}, ()),
-    "everything": (EVERYTHING, (*MONITORING, *CERT_MANAGER)),
-    "provided": ({"certificates": {"mode": "provided", "caBundle": "Y2E="}}, ()),
-    "fail open": ({"mode": "FailOpen"}, ()),
-    "off": ({"mode": "Disabled"}, ()),
-    "IPv6": ({"ipFamily": "IPv6"}, ()),
-    "bare": ({"networkPolicies": {"enabled": False}, "crds": {"enabled": False}, "guards": {"enabled": False}}, ()),
-}
-
-
-@cache
-def rendered(name: str) -> list[Object]:
-    """Read by many, changed by none."""
-    values, flags = VARIANTS[name]
-    return objects(template(values, *flags))
 
 
 def one(found: list[Object], kind: str, name: str = "modeltrust", namespace: str = "") -> Object:
@@ -70,57 +37,6 @@ def pods(found: list[Object]) -> Iterator[tuple[str, Object]]:
 
 
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
-
-
-@every_variant
-def test_f99_twice_is_byte_identical_and_every_name_is_there_once(variant: str) -> None:
-    values, flags = VARIANTS[variant]
-
-    text = template(values, *flags)
-
-    assert template(values, *flags) == text
-    names = [(each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]) for each in objects(text)]
-    assert sorted(set(names)) == sorted(names)
-
-
-@every_variant
-def test_helm_lint_has_nothing_to_say(variant: str, tmp_path: Path) -> None:
-    values, flags = VARIANTS[variant]
-    (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
-    if flags:
-        pytest.skip("helm lint knows no --api-versions")
-
-    result = helm("lint", str(CHART), "--strict", "--namespace", NAMESPACE, "--values", str(tmp_path / "values.yaml"))
-
-    assert "0 chart(s) failed" in result.stdout
-    assert "[WARNING]" not in result.stdout
-
-
-@pytest.mark.parametrize(
-    ("values", "namespace", "sentence"),
-    [
-        ({}, "default", "modeltrust needs a namespace of its own"),
-        ({}, "kube-system", "modeltrust needs a namespace of its own"),
-        ({"jobs": {"namespace": NAMESPACE}}, NAMESPACE, "must not stand beside the signing key"),
-        ({"jobs": {"namespace": "kube-system"}}, NAMESPACE, "expected a namespace of its own"),
-        ({"certificates": {"mode": "certManager"}}, NAMESPACE, "install cert-manager first"),
-        ({"certificates": {"mode": "provided"}}, NAMESPACE, "without certificates.caBundle"),
-        ({"certificates": {"caBundle": "Y2E="}}, NAMESPACE, "would be ignored"),
-        ({"certificates": {"certManager": {"issuerRef": {"name": "x"}}}}, NAMESPACE, "would be ignored"),
-        ({"certificates": {"webhookSecret": "mine"}}, NAMESPACE, "expected their default names"),
-        ({"verifyAtLoad": {"inject": True}}, NAMESPACE, "needs image.digest"),
-        ({"verifyAtLoad": {"inject": True}, "image": {"digest": DIGEST}, "mode": "Disabled"}, NAMESPACE, "nobody would be asked"),
-        ({"monitoring": {"serviceMonitor": {"enabled": True}}}, NAMESPACE, "install the Prometheus operator first"),
-        ({"monitoring": {"prometheusRule": {"enabled": True}}}, NAMESPACE, "install the Prometheus operator first"),
-        ({"replicaz": 3}, NAMESPACE, "replicaz"),
-        ({"webhook": {"replicaz": 3}}, NAMESPACE, "replicaz"),
-        ({"webhook": {"replicas": 1}}, NAMESPACE, "minimum"),
-        ({"mode": "enforce"}, NAMESPACE, "must be one of"),
-    ],
-)
-def test_f100_what_would_not_work_is_refused_with_a_sentence(values: Object, namespace: str, sentence: str) -> None:
-    with pytest.raises(HelmError, match=sentence):
-        template(values, namespace=namespace)
 
 
 def rights(found: list[Object], account: str) -> set[str]:
@@ -320,7 +236,7 @@ def test_no_bundle_is_rendered_that_somebody_else_writes(variant: str) -> None:
     for each in rendered(variant):
         if "Webhook" in each["kind"]:
             for webhook in each["webhooks"]:
-                assert webhook["clientConfig"].get("caBundle") == ("Y2E=" if variant == "provided" else None)
+                assert webhook["clientConfig"].get("caBundle") == (BUNDLE if variant == "provided" else None)
 
 
 def test_f97_an_uninstall_keeps_the_kinds_and_takes_everything_else() -> None:
@@ -356,6 +272,43 @@ def test_every_process_is_reached_by_whom_it_should_and_by_nobody_else() -> None
     for each in found:
         if each["kind"] == "NetworkPolicy" and each["metadata"]["namespace"] not in closed:
             assert each["spec"]["policyTypes"] == ["Ingress", "Egress"]
+
+
+@pytest.mark.parametrize(
+    ("cidr", "excepted"),
+    [
+        ("0.0.0.0/0", ["169.254.0.0/16", "10.1.0.0/16", "10.0.0.0/8"]),
+        ("10.0.0.0/8", ["10.1.0.0/16"]),
+        ("10.1.0.0/16", None),
+        ("10.1.2.0/24", None),
+        ("10.0.0.0/15", ["10.1.0.0/16"]),
+        ("10.2.0.0/15", None),
+        ("192.0.2.1/32", None),
+        ("169.254.0.0/15", ["169.254.0.0/16"]),
+        ("::/0", None),
+    ],
+)
+def test_an_exception_is_cut_out_of_the_ranges_that_hold_it_alone(cidr: str, excepted: list[str] | None) -> None:
+    """The API server refuses any other; the default one must not make a narrower range impossible."""
+    sources = {"cidrs": [cidr], "except": ["169.254.0.0/16", "10.1.0.0/16", "10.0.0.0/8"]}
+
+    worker = one(objects(template({"networkPolicies": {"sources": sources}})), "NetworkPolicy", "modeltrust-worker")
+
+    assert [peer["ipBlock"].get("except") for peer in worker["spec"]["egress"][1]["to"]] == [excepted]
+
+
+def test_no_range_of_sources_is_no_way_out_and_not_every_way() -> None:
+    found = objects(template({"networkPolicies": {"sources": {"cidrs": []}}}))
+
+    for name in ("modeltrust-worker", "modeltrust-jobs-reading"):
+        egress = one(found, "NetworkPolicy", name)["spec"]["egress"]
+        assert [{port["port"] for port in rule["ports"]} for rule in egress] == [{53}]
+
+
+def test_jobs_pull_with_the_same_secrets() -> None:
+    for name in ("modeltrust-job", "modeltrust-worker"):
+        account = one(rendered("everything"), "ServiceAccount", name)
+        assert account.get("imagePullSecrets") == ([{"name": "pull"}] if name == "modeltrust-job" else None)
 
 
 def test_in_the_jobs_namespace_a_runner_reaches_its_engines_and_nothing_else() -> None:
@@ -414,11 +367,3 @@ def test_every_alert_leads_to_its_paragraph() -> None:
             if "alert" in rule:
                 assert rule["annotations"]["runbook_url"].endswith("#" + rule["alert"].lower())
                 assert f"### {rule['alert'].lower()}" in page
-
-
-def test_the_notes_say_what_to_do_next(tmp_path: Path) -> None:
-    result = helm("install", "modeltrust", str(CHART), "--namespace", NAMESPACE, "--dry-run=client")
-
-    assert "helm test modeltrust" in result.stdout
-    assert "mode=FailOpen" in result.stdout
-    assert tmp_path.exists()

@@ -1,7 +1,8 @@
-"""Builds the real registries and cosign that slow tests run against, into a cache outside the checkout, keyed by every pinned byte.
+"""Builds the real registries, Helm 3 and cosign for slow tests, into a cache outside the checkout, keyed by every pinned byte.
 
-`make tools` calls it; it builds only what is missing: once 90 seconds for the registries, then nothing. cosign takes ten CPU
-minutes, so that it is built where ``MODELTRUST_COSIGN=1`` asks for it; what was built once is used from then on.
+`make tools` calls it; it builds only what is missing: the registries (90 seconds), Helm 3 and helm-unittest once, then nothing.
+cosign takes ten CPU minutes, so that it is built where ``MODELTRUST_COSIGN=1`` asks for it; what was built once is used from
+then on.
 """
 
 import hashlib
@@ -16,13 +17,28 @@ SOURCES = Path(__file__).parent.parent / "tools"
 PROGRAMS = {
     "distribution": ("", "github.com/distribution/distribution/v3/cmd/registry"),
     "ggcr": ("", "./registry"),
+    "helm3": ("helm", "helm.sh/helm/v3/cmd/helm"),  # 160 CPU seconds together with the next, which shares its packages
+    "helm-unittest": ("helm", "github.com/helm-unittest/helm-unittest/cmd/helm-unittest"),
     "cosign": ("cosign", "github.com/sigstore/cosign/v3/cmd/cosign"),  # 300 CPU seconds once, and as much again to link it
 }
 """By name: in which Go module below ``SOURCES``, since their dependencies disagree, and what to build there."""
-PINNED = {"": ("go.sum", "go.mod", "registry/main.go"), "cosign": ("cosign/go.sum", "cosign/go.mod")}
+PINNED = {
+    "": ("go.sum", "go.mod", "registry/main.go"),
+    "helm": ("helm/go.sum", "helm/go.mod"),
+    "cosign": ("cosign/go.sum", "cosign/go.mod"),
+}
 WANTED = os.environ.get("MODELTRUST_COSIGN") == "1"
 NO_COSIGN = "REAL COSIGN WAS NOT ASKED: it is not built; `MODELTRUST_COSIGN=1 make tools` does it, in about ten CPU minutes"
-FLAGS = ["-trimpath", "-buildvcs=false", "-ldflags=-s -w"]
+FLAGS = ["-trimpath", "-buildvcs=false"]
+STAMPS = {
+    "helm": {
+        "helm.sh/helm/v3/internal/version.version": "v3.22.0",
+        # As in upstream's Makefile: without a cluster, Helm assumes the Kubernetes of its client library; unstamped, 1.20.
+        **{f"helm.sh/helm/v3/pkg/{package}.k8sVersionMajor": "1" for package in ("chartutil", "lint/rules")},
+        **{f"helm.sh/helm/v3/pkg/{package}.k8sVersionMinor": "37" for package in ("chartutil", "lint/rules")},
+    }
+}
+"""By module: what upstream's own build writes into the programs."""
 
 
 def folder(module: str = "") -> Path:
@@ -31,6 +47,8 @@ def folder(module: str = "") -> Path:
     hasher = hashlib.sha256()
     for name in PINNED[module]:
         hasher.update((SOURCES / name).read_bytes())
+    for place, value in sorted(STAMPS.get(module, {}).items()):
+        hasher.update(f"{place}={value}\n".encode())
     return cache / "modeltrust" / "tools" / hasher.hexdigest()[:16]
 
 
@@ -67,9 +85,10 @@ def _build(module: str) -> None:
     if all((target / name).exists() for name in programs):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
+    stamps = "".join(f" -X {place}={value}" for place, value in STAMPS.get(module, {}).items())
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         for name, package in programs.items():
-            command = ["go", "build", *FLAGS, "-o", f"{scratch}/{name}", package]
+            command = ["go", "build", *FLAGS, f"-ldflags=-s -w{stamps}", "-o", f"{scratch}/{name}", package]
             subprocess.run(command, cwd=SOURCES / module, check=True, env=os.environ | {"CGO_ENABLED": "0"})
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(scratch, target)

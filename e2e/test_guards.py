@@ -120,6 +120,37 @@ def test_our_webhook_configuration_cannot_be_deleted_and_others_can(plane: Contr
     assert "only who may delete modelpolicies" in ours.stderr
 
 
+@pytest.mark.parametrize("plural", ["validatingwebhookconfigurations", "mutatingwebhookconfigurations"])
+def test_our_webhook_configuration_cannot_be_deleted_with_the_whole_collection(
+    plane: ControlPlane, namespace_admin: Path, plural: str
+) -> None:
+    """A request to delete a collection names no object: ``request.name`` is empty, whatever it deletes."""
+    ours, other = _configuration("modeltrust-guarded"), _configuration("somebody-elses")
+    for value in (ours, other):
+        value["kind"] = {"v": "ValidatingWebhookConfiguration", "m": "MutatingWebhookConfiguration"}[plural[0]]
+    plane.apply(ours, other)
+    for name in ("modeltrust-guarded", "somebody-elses"):
+        path = f"/apis/admissionregistration.k8s.io/v1/{plural}?fieldSelector=metadata.name%3D{name}"
+        plane.kubectl("delete", "--raw", path, user=namespace_admin, check=False)
+
+    left = json.loads(plane.kubectl("get", plural, "-o", "json").stdout)
+    names = {item["metadata"]["name"] for item in left["items"]}
+    assert "modeltrust-guarded" in names
+    assert "somebody-elses" not in names
+
+
+def test_configurations_of_others_whose_name_is_generated_are_nobodys_business_and_ours_is(
+    plane: ControlPlane, namespace_admin: Path
+) -> None:
+    """Installers of other operators create theirs so."""
+    for prefix, refused in (("somebody-", False), ("modeltrust-", True)):
+        value = _configuration("unused")
+        value["metadata"] = {"generateName": prefix}
+        result = plane.kubectl("create", "-f", "-", stdin=_json(value), user=namespace_admin, check=False)
+        assert ("only who may delete modelpolicies" in result.stderr) is refused, result
+        assert (result.returncode != 0) is refused, result
+
+
 def test_the_operator_may_change_the_ca_bundle_and_nothing_else(plane: ControlPlane) -> None:
     plane.apply(
         _configuration("modeltrust-guarded"),

@@ -22,6 +22,10 @@ from modeltrust.wiring.snapshot import ATTESTORS_KEY, ATTESTORS_MAP, CONFIGURATI
 
 _ADMISSION = "admissionregistration.k8s.io/v1"
 _RBAC = "rbac.authorization.k8s.io/v1"
+_GROUPS = frozenset({"system:serviceaccounts", "system:authenticated"})
+_EVERYBODYS = frozenset(  # what Kubernetes gives these groups
+    f"system:{name}" for name in ("service-account-issuer-discovery", "basic-user", "discovery", "public-info-viewer")
+)
 _COMPONENTS = ("webhook", "operator", "worker")
 _GUARDS = ("namespace-labels.modeltrust.dev", "webhook-configurations.modeltrust.dev", "status-writers.modeltrust.dev")
 _CERTIFICATE_SECONDS = 7 * 24 * 3600  # left: certificates are renewed at two thirds of their life, so this is late
@@ -245,10 +249,10 @@ class Installation:
         wrong = []
         for plural in ("clusterrolebindings", "rolebindings"):
             for binding in self._api.list_objects(paths.group(_RBAC, plural)):
-                if any(self._ours(subject) for subject in binding.get("subjects") or []):
-                    role = binding["roleRef"]["name"]
-                    if not role.startswith("modeltrust-"):
-                        wrong.append(f"{binding['metadata']['name']} gives them {role}")
+                role = binding["roleRef"]["name"]
+                holders = {holder for subject in binding.get("subjects") or [] for holder in self._holders(subject)}
+                if holders - {role} and role not in _EVERYBODYS:
+                    wrong.append(f"{binding['metadata']['name']} gives {', '.join(sorted(holders))} {role}")
         for component in _COMPONENTS:
             try:
                 role = self._api.get_object(paths.group(_RBAC, "clusterroles", f"modeltrust-{component}"))
@@ -260,13 +264,17 @@ class Installation:
         else:
             yield _ok("accounts", "our service accounts hold what the chart gives, and no more")
 
-    def _ours(self, subject: Mapping[str, Any]) -> bool:
-        name = str(subject.get("name", ""))
-        return (
-            subject.get("kind") == "ServiceAccount"
-            and subject.get("namespace") == self._namespace
-            and name in {f"modeltrust-{component}" for component in _COMPONENTS}
-        )
+    def _holders(self, subject: Mapping[str, Any]) -> set[str]:
+        """Which accounts of ours a subject of a binding means: by name, as a user, or as one of a group."""
+        ours, name = {f"modeltrust-{component}" for component in _COMPONENTS}, str(subject.get("name", ""))
+        match subject.get("kind"):
+            case "ServiceAccount" if subject.get("namespace") == self._namespace:
+                return ours & {name}
+            case "User":
+                return {account for account in ours if name == f"system:serviceaccount:{self._namespace}:{account}"}
+            case "Group" if name in {*_GROUPS, f"system:serviceaccounts:{self._namespace}"}:
+                return ours
+        return set()
 
     def _objects(self) -> Iterator[Check]:
         wrong, count = [], 0

@@ -15,7 +15,6 @@ from modeltrust.api.v1alpha1.kind import API_VERSION
 from modeltrust.cli import options
 from modeltrust.cli.cluster import reaching, trusted, trusting
 from modeltrust.cli.output import json as json_output
-from modeltrust.cli.output import text
 from modeltrust.cli.running import Hits, affected
 from modeltrust.domain.errors import InvalidInputError, ModelTrustError, quote
 from modeltrust.kube import paths
@@ -77,7 +76,11 @@ def command(  # noqa: PLR0913 - one parameter per option
         "signers": _signers(signer, issuer, signed_after),
     }
     document = revocation(lists, reason=reason, reference=reference, action=action)
-    created = _create(api, document) if applying else False  # first: whatever is looked at afterwards takes time
+    created = _create(api, document) if applying else False  # first: whatever is looked at afterwards takes time, and may fail
+    if applying:
+        force = "created" if created else "is in force already"
+        said = f"ModelRevocation {document['metadata']['name']} {force}: nothing new starts with it"
+        click.secho(said, fg="green", err=output == "json")
     moment = options.parse_now(now)
     trusts = trusted(api, trust=trust, attestors=attestors, now=moment)
     hits = affected(api, trusts, document, moment)
@@ -89,7 +92,7 @@ def command(  # noqa: PLR0913 - one parameter per option
         return
     if not applying:
         click.echo(yaml.safe_dump(document, sort_keys=False), nl=False)
-    _write_text(document, hits, good, trusts, applied=applying, created=created)
+    _write_text(document, hits, good, trusts, applied=applying)
 
 
 def revocation(lists: Mapping[str, list[Any]], *, reason: str, reference: str, action: str) -> dict[str, Any]:
@@ -158,7 +161,7 @@ def _report(hits: Hits, good: Mapping[str, str], trusts: Trusted) -> dict[str, A
         ],
         "lastGood": [{"model": model, "good": key} for model, key in good.items()],
         "notListed": list(hits.not_listed),
-        "problems": [*_unread(hits), *trusts.problems],
+        "problems": [*_untold(hits), *trusts.problems],
     }
 
 
@@ -166,17 +169,12 @@ def _sorted(hits: Hits) -> list[tuple[Link, set[str]]]:
     return sorted(hits.workloads.items(), key=lambda pair: (pair[0].namespace, pair[0].kind, pair[0].name))
 
 
-def _write_text(
-    document: Mapping[str, Any], hits: Hits, good: Mapping[str, str], trusts: Trusted, *, applied: bool, created: bool
-) -> None:
+def _write_text(document: Mapping[str, Any], hits: Hits, good: Mapping[str, str], trusts: Trusted, *, applied: bool) -> None:
     def say(line: str) -> None:
         click.echo(line, err=not applied)
 
-    name = document["metadata"]["name"]
-    if applied:
-        text.good(f"ModelRevocation {name} {'created' if created else 'is in force already'}: nothing new starts with it")
-    else:
-        say(f"not applied: --apply creates ModelRevocation {name}, or pipe this to kubectl apply -f -")
+    if not applied:
+        say(f"not applied: --apply creates ModelRevocation {document['metadata']['name']}, or pipe this to kubectl apply -f -")
     say(f"{len(hits.workloads)} {'workload runs' if len(hits.workloads) == 1 else 'workloads run'} with it")
     listed = _sorted(hits)
     for link, models in listed[:_SHOWN]:
@@ -191,17 +189,24 @@ def _write_text(
         click.echo(f"modeltrust: {note}", err=True)
 
 
-def _unread(hits: Hits) -> list[str]:
-    if not hits.not_read:
-        return []
-    names = sorted(f"{link.kind}/{link.name} in {link.namespace or '-'}" for link in hits.not_read)
-    more = f" and {len(names) - _SHOWN} more" * (len(names) > _SHOWN)
-    return [f"not read, an unknown form: {', '.join(names[:_SHOWN])}{more}; whether they run with it cannot be told"]
+def _untold(hits: Hits) -> list[str]:
+    """Workloads of which it cannot be told whether they run with it, which is not that they do not."""
+    whys = (
+        ("not read, an unknown form", hits.not_read),
+        ("load something that cannot be named", hits.not_named),
+        ("run a model of which no statement says what is in it and who signed it", hits.not_known),
+    )
+    return [f"{why}: {_named(links)}; whether they run with it cannot be told" for why, links in whys if links]
+
+
+def _named(links: Iterable[Link]) -> str:
+    names = sorted(f"{link.kind}/{link.name} in {link.namespace or '-'}" for link in links)
+    return ", ".join(names[:_SHOWN]) + f" and {len(names) - _SHOWN} more" * (len(names) > _SHOWN)
 
 
 def _notes(hits: Hits, trusts: Trusted, document: Mapping[str, Any]) -> list[str]:
     notes = [f"not listed, no permission: {', '.join(hits.not_listed)}; what runs there is missing above"] * bool(hits.not_listed)
-    notes += _unread(hits)
+    notes += _untold(hits)
     notes += trusts.problems
     if not trusts.attestors and ("contentDigests" in document["spec"] or "signers" in document["spec"]):
         notes.append("no attestor file was found, so what runs with this content or signer cannot be told; --attestors FILE")

@@ -30,12 +30,17 @@ class Hits:
         workloads: models by workload, owners collapsed.
         not_listed: kinds that the caller may not list.
         not_read: workloads whose form is unknown: whether they are hit cannot be told.
+        not_named: workloads that load something which cannot be named: the same.
+        not_known: workloads with a model of which no statement that verifies says content or signer, where these are revoked: the
+            same.
     """
 
     revocation: Revocation
     workloads: dict[Link, set[str]] = field(default_factory=dict)
     not_listed: list[str] = field(default_factory=list)
     not_read: set[Link] = field(default_factory=set)
+    not_named: set[Link] = field(default_factory=set)
+    not_known: set[Link] = field(default_factory=set)
 
     @property
     def models(self) -> set[str]:
@@ -63,6 +68,8 @@ def affected(api: ApiServer, trusts: Trusted, document: Mapping[str, Any], now: 
             hits.not_listed.append(f"{served.plural}.{served.group}".rstrip("."))
     for link, models in parts:
         hits.workloads.setdefault(owners.root(link), set()).update(models)
+    hits.not_named = {owners.root(link) for link in hits.not_named} - hits.workloads.keys()
+    hits.not_known = {owners.root(link) for link in hits.not_known} - hits.workloads.keys()
     return hits
 
 
@@ -83,16 +90,26 @@ def _kind(api: ApiServer, served: Served, trusts: Trusted, hits: Hits, owners: O
 
 def _models(item: Item, trusts: Trusted, hits: Hits, now: int) -> set[str]:
     try:
-        references = trusts.extractor.extract(item.data, namespace=item.link.namespace).references
+        workload = trusts.extractor.extract(item.data, namespace=item.link.namespace)
     except MalformedError:
         hits.not_read.add(item.link)
         return set()
-    return {key_of(found) for found in references if hit(found, hits.revocation, trusts.store, now)}
+    if workload.unresolved:
+        hits.not_named.add(item.link)
+    statements = [(found, _statement(found, trusts.store, now)) for found in workload.references]
+    revocation = hits.revocation
+    by_statement = revocation.contents or revocation.files or revocation.signers
+    if by_statement and any(statement is None for _, statement in statements):
+        hits.not_known.add(item.link)
+    return {key_of(found) for found, statement in statements if _hit(found, revocation, statement)}
 
 
-def hit(found: FoundReference, revocation: Revocation, store: Store, now: int) -> bool:
-    """Whether a revocation concerns one reference: by name, or by what its statement says of content and signers."""
+def _statement(found: FoundReference, store: Store, now: int) -> Statement | None:
     identity = pinned_identity(found)
     fact = None if identity is None else store.statements.look_up(identity, now)
-    statement = fact.value if isinstance(fact, Known) and isinstance(fact.value, Statement) else None
+    return fact.value if isinstance(fact, Known) and isinstance(fact.value, Statement) else None
+
+
+def _hit(found: FoundReference, revocation: Revocation, statement: Statement | None) -> bool:
+    """Whether a revocation concerns one reference: by name, or by what its statement says of content and signers."""
     return revoked((revocation,), found.reference.text, key_of(found), statement) is not None

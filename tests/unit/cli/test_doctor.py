@@ -152,6 +152,37 @@ def test_c5_a_widened_role_of_ours_is_named(rule: Object, cluster: ClusterSimula
     assert states(doctor("-o", "json"))["accounts"] == "failed"
 
 
+ACCOUNT = {"kind": "ServiceAccount", "name": "modeltrust-webhook", "namespace": NAMESPACE}
+
+
+@pytest.mark.parametrize(
+    ("role", "subject"),
+    [
+        ("modeltrust-evil", ACCOUNT),  # a role that only looks like one of ours
+        ("modeltrust-operator", ACCOUNT),  # another one's
+        ("cluster-admin", {"kind": "User", "name": f"system:serviceaccount:{NAMESPACE}:modeltrust-worker"}),
+        ("view", {"kind": "Group", "name": f"system:serviceaccounts:{NAMESPACE}"}),
+        ("view", {"kind": "Group", "name": "system:serviceaccounts"}),
+        ("cluster-admin", {"kind": "Group", "name": "system:authenticated"}),
+    ],
+)
+@pytest.mark.parametrize("plural", ["clusterrolebindings", "rolebindings"])
+def test_c5_whatever_is_given_to_an_account_of_ours_beside_its_own_role_is_named(
+    role: str, subject: Object, plural: str, cluster: ClusterSimulator, doctor: Any
+) -> None:
+    given = named("helpful", roleRef={"kind": "ClusterRole", "name": role}, subjects=[subject])
+    cluster.put(f"{RBAC}/{plural}", given)
+    assert states(doctor("-o", "json"))["accounts"] == "failed"
+
+
+def test_what_kubernetes_gives_every_service_account_is_nothing_of_note(cluster: ClusterSimulator, doctor: Any) -> None:
+    name = "system:service-account-issuer-discovery"
+    subject = {"kind": "Group", "name": "system:serviceaccounts"}
+    cluster.put(f"{RBAC}/clusterrolebindings", named(name, roleRef={"kind": "ClusterRole", "name": name}, subjects=[subject]))
+    cluster.put(f"{RBAC}/clusterrolebindings", named("others", roleRef={"name": "view"}, subjects=[{**ACCOUNT, "namespace": "x"}]))
+    assert states(doctor("-o", "json"))["accounts"] == "ok"
+
+
 def test_what_may_not_be_looked_at_is_no_success(cluster: ClusterSimulator, doctor: Any) -> None:
     cluster.faults.append(("GET", "leases", 403))
     assert states(doctor("-o", "json"))["leader"] == "unknown"

@@ -128,6 +128,34 @@ def test_without_permission_nothing_is_said_to_be_revoked(cluster: ClusterSimula
     assert ran.out == ""
 
 
+@pytest.mark.parametrize("output", [(), ("-o", "json")])
+def test_what_goes_wrong_after_it_is_in_force_does_not_hide_that_it_is(
+    output: tuple[str, ...], cluster: ClusterSimulator, revoke: Any
+) -> None:
+    cluster.faults.append(("GET", "pods", 500))
+    ran = revoke("--model", KNOWN, *INCIDENT, "--apply", *output)
+    assert ran.code != 0
+    assert "created: nothing new starts with it" in (ran.err if output else ran.out)
+    assert len(cluster.all(REVOCATIONS)) == 1
+
+
+def test_a_workload_that_loads_what_cannot_be_named_is_not_passed_over(cluster: ClusterSimulator, revoke: Any) -> None:
+    rolled_out(cluster, "riddle", ["$(MODEL)"])
+    ran = revoke("--model", KNOWN, *INCIDENT, "-o", "json")
+    (problem,) = ran.document["problems"]
+    assert problem == "load something that cannot be named: Deployment/riddle in team-a; whether they run with it cannot be told"
+    assert [w["name"] for w in ran.document["workloads"]] == ["good"]
+
+
+@pytest.mark.parametrize("target", [("--content-digest", "sha256:" + "c0" * 32), ("--signer", "ab" * 32)])
+def test_a_model_of_which_nothing_is_known_is_not_passed_over_where_content_or_a_signer_is_revoked(
+    target: tuple[str, str], revoke: Any
+) -> None:
+    (problem,) = revoke(*target, *INCIDENT, "-o", "json").document["problems"]
+    assert "no statement says what is in it and who signed it: Deployment/new in team-a; whether" in problem
+    assert revoke("--model", KNOWN, *INCIDENT, "-o", "json").document["problems"] == []
+
+
 def test_a_workload_that_cannot_be_read_is_named_and_not_passed_over(cluster: ClusterSimulator, revoke: Any) -> None:
     broken = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "odd", "namespace": "team-a"}, "spec": {"containers": "none"}}
     put(cluster, PODS, broken)

@@ -192,6 +192,8 @@ class Evaluations:
             return verdict, self._commit(ordered, run, now), 0  # the secret changed, or somebody wrote into the status
         try:
             answer = self._evaluator.evaluate(replace(ordered, nonce=nonce))
+            if isinstance(answer, EvaluationReport):
+                _check_time(answer, now)
         except (LimitExceededError, UnavailableError) as error:
             return verdict, _moved(run, run.state, str(error), now), limits.EVALUATION_POLL_SECONDS
         except MalformedError as error:
@@ -230,6 +232,16 @@ class Evaluations:
 
     def _nonce_of(self, ordered: Examination, number: int) -> str:
         return self._nonce(f"evaluation\n{ordered.identity.key}\n{ordered.content}\n{ordered.suite.hash}\n{number}")
+
+
+def _check_time(report: EvaluationReport, now: int) -> None:
+    """A run that says that it ends in a year would be the latest until then, and as good as new then, without being repeated.
+
+    Raises:
+        MalformedError: it ends in the future.
+    """
+    if report.finished_at > now + limits.CLOCK_SKEW_SECONDS:
+        raise MalformedError("got a report of a run that ends in the future")
 
 
 def runs_of(status: Mapping[str, Any]) -> tuple[Run, ...]:

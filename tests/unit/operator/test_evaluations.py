@@ -107,6 +107,14 @@ def test_nothing_starts_before_its_commitment_stands_in_the_status() -> None:
     assert len(run.commitment) == 64
 
 
+def test_h15_a_run_that_ends_in_the_future_shows_nothing() -> None:
+    """Its verdict would stand in the way of every other until then, and count as new without having been repeated."""
+    for ahead, verdict in ((0, Verdict.PASSED), (limits.CLOCK_SKEW_SECONDS + 1, Verdict.INCONCLUSIVE)):
+        evaluator = Evaluates(lambda asked, ahead=ahead: report_for(asked.suite, asked.nonce, now=NOW + ahead))  # type: ignore[misc]
+        (found,) = look(evaluator, running()).verdicts
+        assert (found.verdict, found.finished_at) == (verdict, NOW)
+
+
 def test_what_runs_is_what_was_committed_to() -> None:
     evaluator = Evaluates()
     looked = look(evaluator, committed())

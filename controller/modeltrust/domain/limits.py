@@ -335,6 +335,7 @@ EVALUATION_RETRY_SECONDS = 6 * 3600  # until a run that showed nothing is repeat
 EVALUATION_BLOCKED_SECONDS = 300  # until a suite that cannot be run is looked at again
 EVALUATION_START_SECONDS = 1_800  # a runner waits for its engines: images are pulled and models of 100 GB loaded
 EVALUATION_START_PAUSE_SECONDS = 2.0
+EVALUATION_SCRATCH_BYTES = 16 * 1024**3  # of an engine: compiled kernels, caches; one that writes on must not fill its node's disk
 EVALUATION_RUN_SECONDS = 3 * 3600  # of one run in a cluster, from its first question
 EVALUATION_LOG_BYTES = 2 * 1024 * 1024  # of a runner: progress, and a report of at most EVALUATION_REPORT_BYTES
 EVALUATION_PAGE_BYTES = 900 * 1024  # page and numbers of one run in a ConfigMap, whose bound is 1 MiB

@@ -159,12 +159,13 @@ class JobEvaluator:
         """One engine with all it needs; None while it is not ready."""
         name = f"{job['metadata']['name']}-{part}"
         digest, file = self._content(part, model, examination)
-        order = Order(
-            model, commitment(name)[:_NAME_CHARACTERS], (), (), read_bytes=False, now=0, source=self._models.access(model)
-        )
+        source = self._models.access(model)
+        order = Order(model, commitment(name)[:_NAME_CHARACTERS], (), (), read_bytes=False, now=0, source=source)
         self._make("secrets", pods.secret(job, name, {"order.json": work.encode_order(order)}), job)
         found = self._make("services", pods.service(job, name), job)
-        value = pods.engine(job, name, settings=examination.settings, image=self._image, digest=digest, file=file)
+        value = pods.engine(
+            job, name, settings=examination.settings, image=self._image, digest=digest, file=file, max_bytes=source.max_bytes
+        )
         engine = self._make("jobs", value, job)
         if ended(engine) is not None:
             raise self._given_up(job, examination, f"the engine of the {part} ended before it was asked{self._why(engine)}")

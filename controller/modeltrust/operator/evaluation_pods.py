@@ -91,7 +91,9 @@ def runner(name: str, *, image: str, deadline_seconds: int, private: bool) -> Ob
     )
 
 
-def engine(owner: Object, name: str, *, settings: SuiteSettings, image: str, digest: str, file: str) -> Object:
+def engine(  # noqa: PLR0913 - what one engine is made of
+    owner: Object, name: str, *, settings: SuiteSettings, image: str, digest: str, file: str, max_bytes: int
+) -> Object:
     """The Job that serves one model until it is deleted.
 
     Args:
@@ -101,6 +103,7 @@ def engine(owner: Object, name: str, *, settings: SuiteSettings, image: str, dig
         image: ours, by digest: fetches the model.
         digest: content digest of the model, ``sha256:…``.
         file: of the model that the engine is pointed at, relative; empty for the folder.
+        max_bytes: of the model, as its ModelSource says.
     """
     placement = settings.placement
     mount = {"name": "models", "mountPath": "/models"}
@@ -125,8 +128,8 @@ def engine(owner: Object, name: str, *, settings: SuiteSettings, image: str, dig
     }
     pod: Object = {**_POD, "initContainers": [fetch], "containers": [serve]}
     pod["volumes"] = [
-        {"name": "models", "emptyDir": {}},
-        {"name": "scratch", "emptyDir": {}},
+        {"name": "models", "emptyDir": {"sizeLimit": str(max_bytes)}},
+        {"name": "scratch", "emptyDir": {"sizeLimit": str(limits.EVALUATION_SCRATCH_BYTES)}},
         {"name": "order", "secret": {"secretName": name}},
     ]
     pod |= {"nodeSelector": dict(placement.node_selector)} if placement.node_selector else {}

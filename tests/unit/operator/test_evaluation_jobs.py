@@ -206,6 +206,8 @@ def test_every_pod_is_restricted_has_no_token_and_an_end(name: str, api: Writes,
     for container in (*pod.get("initContainers", []), *pod["containers"]):
         assert container["securityContext"]["allowPrivilegeEscalation"] is False
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    for volume in pod["volumes"]:
+        assert "emptyDir" not in volume or int(volume["emptyDir"]["sizeLimit"]) > 0  # what a model writes fills no node's disk
     assert spec["activeDeadlineSeconds"] > 0
     assert not {"hostNetwork", "hostPID"} & set(pod)
 

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import resource
+import stat
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -67,7 +68,8 @@ def confine(
         del os.environ[name]
     os.environ.update(_SET)
     _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_FSIZE, limits.MODEL_BYTES if places else 0)
+    log = limits.EVALUATION_LOG_BYTES if stat.S_ISREG(os.fstat(1).st_mode) else 0  # whoever redirects it wants to read it
+    _limit(resource.RLIMIT_FSIZE, limits.MODEL_BYTES if places else log)
     _limit(resource.RLIMIT_NOFILE, limits.EXAMINER_FILES)
     _limit(resource.RLIMIT_AS, memory.of_one(memory.of_container(), most=memory_bytes))
     _limit(resource.RLIMIT_CPU, cpu_seconds)

@@ -1,6 +1,8 @@
 """The runner's process: a report as the last line, whatever the engines do; never a verdict."""
 
 import json
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,7 @@ from modeltrust.job.evaluate import Exit, main
 from modeltrust.wiring.confinement import possible
 from tests.support import evaluation_runs as runs
 from tests.support.confinement import left_alone
-from tests.support.endpoints import send, served
+from tests.support.endpoints import PROMPTS, send, served
 from tests.support.evaluation_job import SUITE, an_order, evaluate, evaluate_confined, read
 
 
@@ -64,6 +66,17 @@ def test_a_confined_process_asks_its_engines_and_reports(tmp_path: Path) -> None
     assert code == Exit.MEASURED
     assert json.loads(lines[0])["confined"] is possible()
     assert judge(read(lines), SUITE).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_log_that_is_redirected_into_a_file_is_written(tmp_path: Path) -> None:
+    with served(lambda handler, _: send(handler, {}, status=401)) as closed:
+        order = an_order(tmp_path, closed, None)
+        arguments = ["job", "evaluate", "--order", str(order), "--prompts", str(PROMPTS)]
+        with (tmp_path / "log").open("wb") as log:
+            done = subprocess.run([sys.executable, "-I", "-m", "modeltrust", *arguments], stdout=log, stderr=log, check=False)
+
+    assert done.returncode == Exit.MEASURED
+    assert read((tmp_path / "log").read_text().splitlines()).nonce == runs.order(SUITE).nonce
 
 
 def test_an_engine_that_answers_nonsense_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

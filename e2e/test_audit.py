@@ -22,11 +22,9 @@ from modeltrust.kube.client import ApiServer
 from modeltrust.kube.events import Events
 from modeltrust.operator.audit import Audit, Round
 from modeltrust.operator.audited import Reporting
-from modeltrust.references.extract import Extractor
 from modeltrust.store.store import ATTESTORS
-from modeltrust.wiring.admission import believe, new_store
+from modeltrust.wiring.admission import believe, new_extractor, new_store, reader
 from modeltrust.wiring.cluster import Reflecting
-from modeltrust.wiring.rows import load_tables, load_yaml
 
 Object = dict[str, Any]
 _SECONDS = 30.0
@@ -53,18 +51,18 @@ class Auditing:
     def __init__(self, plane: ControlPlane, world: World) -> None:
         access = from_kubeconfig(plane.admin)
         api = ApiServer(access)
-        self.store = new_store(lambda *_: None)
+        extractor = new_extractor()
+        self.store = new_store(lambda *_: None, extractor)
         believe(self.store, (world.trust / "attestors.yaml").read_bytes())
         self.store.freshness.confirm(ATTESTORS, time.time())
         self.reflecting = Reflecting(access, store=self.store, clock=time.time, problem=lambda *_: None)
         events = Events(api, component="modeltrust-operator", instance="e2e", clock=time.time)
-        tables = load_tables()
         self.reporting = Reporting(api, store=self.store, events=events, measures=Measured())
         self.audit = Audit(
             api,
             store=self.store,
-            extractor=Extractor(tables, load_yaml),
-            tables=tables,
+            extractor=reader(extractor, self.store),
+            tables=extractor.tables,
             tells=self.reporting,
             clock=time.time,
             monotonic=time.monotonic,

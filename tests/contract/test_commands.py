@@ -11,6 +11,7 @@ import yaml
 
 from modeltrust.api.compile import check_object
 from modeltrust.api.v1alpha1.kinds import KINDS
+from tests.support import trusted
 from tests.support.documents import DOCUMENTS, ROOT, Block, blocks
 from tests.unit.chart.test_values import SCHEMA
 
@@ -71,4 +72,4 @@ def test_every_object_that_is_applied_is_accepted_by_our_own_compiler(block: Blo
     for text in re.findall(r"<<'EOF'\n(.*?)^EOF$", block.text, re.MULTILINE | re.DOTALL):
         for value in yaml.safe_load_all(text):
             assert value["kind"] in {kind.name for kind in KINDS.values()}
-            check_object(value)
+            check_object(value, trusted.EXTRACTOR)

@@ -41,6 +41,7 @@ class World:
         self.answerer = Answerer(
             admission=trusted.an_admission(store, report=self._report),
             tables=trusted.TABLES,
+            check=trusted.check,
             telemetry=telemetry,
             identifier=lambda: "7f3a91",
             report=self._report,

@@ -190,13 +190,20 @@ def suite() -> Object:
     return ours("EvaluationSuite", "canary", spec)
 
 
+CONNECTOR: Object = {
+    "apiVersion": "gmc.opea.io/v1",
+    "kind": "GMConnector",
+    "spec": {"nodes": {"root": {"steps": [{"internalService": {"config": {"MODEL_ID": "acme/guard"}}}]}}},
+}
+
+
 def mapping() -> Object:
     """A ModelReferenceMapping."""
     spec = {
         "match": {"group": "gmc.opea.io", "kinds": ["GMConnector"]},
         "refs": [{"path": "$.spec.nodes.*.steps[*].internalService.config.MODEL_ID", "role": "Base", "uriProfile": "BareHF"}],
         "podTemplates": [{"path": "$.spec.template"}],
-        "tests": [{"object": {"apiVersion": "gmc.opea.io/v1", "kind": "GMConnector"}, "expect": ["hf://acme/guard"]}],
+        "tests": [{"object": CONNECTOR, "expect": ["hf://acme/guard"]}],
     }
     return ours("ModelReferenceMapping", "gmc", spec)
 

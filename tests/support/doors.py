@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from modeltrust.admission.decide import Question
 from modeltrust.admission.message import found
-from modeltrust.api.compile import compile_policy, compile_signer
+from modeltrust.api.compile import check_object, compile_policy, compile_signer
 from modeltrust.cli.main import main
 from modeltrust.domain.decision import Decision
 from modeltrust.domain.evidence import Statement
@@ -107,10 +107,11 @@ def by_webhook(asked: Asked, folder: Path) -> Answer:
     live = _live(folder)
     answerer = Answerer(
         admission=live.admission,
-        tables=live.tables,
+        tables=live.extractor.tables,
         telemetry=Telemetry(sink=lambda _line: None),
         identifier=lambda: "7f3a91",
         report=lambda error: type(error).__name__,
+        check=lambda value: check_object(value, live.extractor),
     )
     body = answerer.answer(review(asked.workload), now=NOW, started=0.0)
     assert body is not None

@@ -26,15 +26,21 @@ class Hook:
         mutate: the endpoint of patches.
     """
 
-    def __init__(self, *, store: Store | None = None, extractor: Any = trusted.EXTRACTOR, inject_image: str = "") -> None:
+    def __init__(self, *, store: Store | None = None, extractor: Any = None, inject_image: str = "") -> None:
         self.store = store or trusted.a_store()
         self.lines: list[dict[str, Any]] = []
         self.telemetry = Telemetry(sink=lambda line: self.lines.append(json.loads(line)))
         self.health = Health(lambda _now: self.store.unready(NOW))
         admission = trusted.an_admission(self.store, report=self.report, unmatched=Unmatched.ALLOW, inject_image=inject_image)
-        admission.extractor = extractor
+        if extractor is not None:
+            admission.extractor = extractor
         self.answerer = Answerer(
-            admission=admission, tables=trusted.TABLES, telemetry=self.telemetry, identifier=lambda: "7f3a91", report=self.report
+            admission=admission,
+            tables=trusted.TABLES,
+            telemetry=self.telemetry,
+            identifier=lambda: "7f3a91",
+            report=self.report,
+            check=trusted.check,
         )
         self.validate = Validate(answerer=self.answerer, health=self.health, telemetry=self.telemetry, clock=lambda: NOW)
         self.mutator = Mutator(admission=admission, telemetry=self.telemetry)

@@ -7,7 +7,15 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from modeltrust.admission.decide import Admission
-from modeltrust.api.compile import compile_exemption, compile_policy, compile_revocation, compile_signer, statements_of
+from modeltrust.api.compile import (
+    check_object,
+    compile_exemption,
+    compile_mapping,
+    compile_policy,
+    compile_revocation,
+    compile_signer,
+    statements_of,
+)
 from modeltrust.attestation.envelope import fingerprint
 from modeltrust.domain.digest import ContentDigest
 from modeltrust.domain.evidence import SignatureFacts, Statement
@@ -15,8 +23,10 @@ from modeltrust.domain.facts import Known
 from modeltrust.domain.reference import Identity, parse_reference
 from modeltrust.policy.policy import Unmatched
 from modeltrust.references.extract import Extractor
+from modeltrust.references.mappings import KindMapping
 from modeltrust.store.sink import Kind
 from modeltrust.store.store import ATTESTORS, Compilers, Store
+from modeltrust.wiring.admission import reader
 from modeltrust.wiring.rows import load_tables
 from tests.support.reviews import COMMIT
 from tests.support.statements import NOW, a_signature, a_statement, attestors_for, identity_of, public_pem, sealed
@@ -101,14 +111,25 @@ def thing(kind: str, name: str, spec: Mapping[str, Any]) -> Object:
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": dict(spec)}
 
 
+def check(value: Mapping[str, Any]) -> None:
+    """Refuse an object of ours that the compiler cannot use."""
+    check_object(value, EXTRACTOR)
+
+
+def mapping(value: Mapping[str, Any]) -> KindMapping:
+    """Compile a ModelReferenceMapping."""
+    return compile_mapping(value, EXTRACTOR)
+
+
 def a_store() -> Store:
     """Synchronised as of NOW: three policies, a signer, two attested models, two namespaces."""
-    store = Store(Compilers(compile_policy, compile_signer, compile_exemption, compile_revocation, statements_of))
+    store = Store(Compilers(compile_policy, compile_signer, compile_exemption, compile_revocation, statements_of, mapping))
     store.believe(attestors_for(ATTESTOR_KEY))
     store.replace(Kind.POLICIES, [policy(), audit_policy(), other_policy()])
     store.replace(Kind.SIGNERS, [signer()])
     store.replace(Kind.EXEMPTIONS, [])
     store.replace(Kind.REVOCATIONS, [])
+    store.replace(Kind.MAPPINGS, [])
     store.replace(Kind.NAMESPACES, [namespace("team-a"), namespace("team-b", "dev")])
     store.replace(Kind.ATTESTATIONS, [attestation(f"a{number}", statement(model)) for number, model in enumerate((GUARD, ADAPTER))])
     for kind in (*Kind, ATTESTORS):
@@ -124,4 +145,4 @@ def an_admission(
     inject_image: str | None = None,
 ) -> Admission:
     """The real decision over a store."""
-    return Admission(extractor=EXTRACTOR, store=store, unmatched=unmatched, report=report, inject_image=inject_image)
+    return Admission(extractor=reader(EXTRACTOR, store), store=store, unmatched=unmatched, report=report, inject_image=inject_image)

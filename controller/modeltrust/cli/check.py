@@ -20,7 +20,8 @@ from modeltrust.cli.output.problem import Problem
 from modeltrust.cli.workloads import Subject, subjects
 from modeltrust.domain.decision import Decision, Finding, Outcome, Status
 from modeltrust.domain.errors import InvalidInputError, ModelTrustError
-from modeltrust.wiring.admission import admission_from_folder
+from modeltrust.references.extract import Extractor
+from modeltrust.wiring.admission import live_from_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +52,24 @@ def command(names: tuple[str, ...], trust: str, set_namespace: str, strict: bool
       kustomize build . | modeltrust check - --trust trust/ -o sarif
     """
     moment = options.parse_now(now)
-    admission = admission_from_folder(Path(trust), now=moment)
+    live = live_from_folder(Path(trust), now=moment)
     checked: list[Checked] = []
     for subject in subjects(files.documents(names), set_namespace):
         if subject.ours:
-            _check_ours(subject)
+            _check_ours(subject, live.extractor)
             continue
-        workload = admission.extractor.extract(subject.data, namespace=subject.namespace)
+        workload = live.extractor.extract(subject.data, namespace=subject.namespace)
         if workload.images or workload.references or workload.unresolved:
             question = Question(document=subject.data, namespace=workload.namespace, passes=True)
-            checked.append(Checked(subject, workload.namespace, admission.decide(question, moment)))
+            checked.append(Checked(subject, workload.namespace, live.admission.decide(question, moment)))
     _WRITERS[output](checked)
     return int(of_outcomes([entry.decision.outcome for entry in checked], strict=strict))
 
 
-def _check_ours(subject: Subject) -> None:
+def _check_ours(subject: Subject, extractor: Extractor) -> None:
     """Refuse of our own kinds what the webhook refuses."""
     try:
-        check_object(subject.document.value)
+        check_object(subject.document.value, extractor)
     except ModelTrustError as error:
         raise InvalidInputError(f"{subject.file}:{subject.line}: {error}") from error
 

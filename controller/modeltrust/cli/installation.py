@@ -155,7 +155,7 @@ class Installation:
             yield _ok(name, f"asked about every kind of the tables, failurePolicy {policy}, {seconds} s")
 
     def _rows(self) -> list[Any]:
-        return list({id(row): row for row in self._trusts.tables.kinds.values()}.values())
+        return list({id(row): row for row in self._trusts.extractor.tables.kinds.values()}.values())
 
     def _bundle(self, name: str, bundle: str) -> Iterator[Check]:
         if not bundle:

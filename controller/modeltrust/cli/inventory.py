@@ -22,7 +22,7 @@ from modeltrust.domain.facts import Absent, Known
 from modeltrust.domain.values import value
 from modeltrust.domain.workload import FoundReference, Workload
 from modeltrust.kube.client import ApiServer, GoneError, RefusedError
-from modeltrust.kube.workloads import Item, Link, Owners, Served, discover, objects
+from modeltrust.kube.workloads import Item, Link, Owners, Served, objects
 from modeltrust.policy.pinning import is_pinned, pinned_identity
 from modeltrust.wiring.snapshot import Trusted, release_namespace, replace_policies
 
@@ -138,7 +138,7 @@ class Taker:
     def take(self, namespace: str) -> Inventory:
         """List every kind, one page at a time."""
         inventory, owners, parts = Inventory(), Owners(), list[tuple[Link, Entry]]()
-        for served in discover(self._api, self._trusts.tables):
+        for served in self._trusts.discover(self._api):
             if namespace and not served.namespaced:
                 continue
             try:

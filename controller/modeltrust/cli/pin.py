@@ -16,10 +16,8 @@ from modeltrust.cli.output import text
 from modeltrust.cli.pinning import Pin, Pinned, Pinner
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidInputError, quote
-from modeltrust.references.extract import Extractor
-from modeltrust.wiring.admission import admission_from_folder
-from modeltrust.wiring.revisions import Resolve, from_attestations, from_sources
-from modeltrust.wiring.rows import load_tables, load_yaml
+from modeltrust.wiring.admission import live_from_folder, new_extractor
+from modeltrust.wiring.revisions import from_attestations, from_sources
 
 
 @click.command("pin")
@@ -57,7 +55,7 @@ def command(  # noqa: PLR0913 - one parameter per option
     printing = files.STANDARD_INPUT in names
     if printing and (len(names) > 1 or output == "json"):
         raise InvalidInputError("got - with other files or -o json, expected it alone: the result goes to standard output")
-    pinner = Pinner(Extractor(load_tables(), load_yaml), _resolver(trust, now, plain_http=plain_http), set_namespace)
+    pinner = _pinner(trust, now, set_namespace, plain_http=plain_http)
     done = [(name, pinner.pin(data, name)) for name, data in _read(names)]  # all of them, before any is written
     for name, pinned in done:
         if diff:
@@ -74,12 +72,13 @@ def command(  # noqa: PLR0913 - one parameter per option
     return int(_code([pin for _, pinned in done for pin in pinned.pins], done, check=check))
 
 
-def _resolver(trust: str | None, now: str | None, *, plain_http: bool) -> Resolve:
+def _pinner(trust: str | None, now: str | None, namespace: str, *, plain_http: bool) -> Pinner:
     if trust is None:
-        return from_sources(plain_http=plain_http)
+        return Pinner(new_extractor(), from_sources(plain_http=plain_http), namespace)
     moment = options.parse_now(now)
-    store = admission_from_folder(Path(trust), now=moment).store
-    return from_attestations((document.value for document in files.documents((trust,), trust=True)), store, moment)
+    live = live_from_folder(Path(trust), now=moment)
+    attested = (document.value for document in files.documents((trust,), trust=True))
+    return Pinner(live.extractor, from_attestations(attested, live.store, moment), namespace)
 
 
 def _read(names: tuple[str, ...]) -> list[tuple[str, bytes]]:

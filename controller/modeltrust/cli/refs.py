@@ -1,5 +1,6 @@
 """`modeltrust refs FILE…`: what do these workloads load?"""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,17 +13,17 @@ from modeltrust.cli.output import json as json_output
 from modeltrust.cli.output import text
 from modeltrust.cli.workloads import Subject, subjects
 from modeltrust.domain.workload import FoundReference, Unresolved, Workload
-from modeltrust.references.extract import Extractor
-from modeltrust.wiring.rows import load_tables, load_yaml
+from modeltrust.wiring.admission import live_from_folder, new_extractor
 
 HUBS = {"hf": "huggingface", "ms": "modelscope", "oci": "oci"}
 
 
 @click.command("refs")
 @options.manifests
+@click.option("--trust", metavar="DIR|FILE", help="read kinds as the ModelReferenceMappings in it say, too")
 @click.option("--set-namespace", default="", help="namespace of objects that state none")
 @options.output("json")
-def command(names: tuple[str, ...], set_namespace: str, output: str) -> int:
+def command(names: tuple[str, ...], trust: str | None, set_namespace: str, output: str) -> int:
     """What do these workloads load?
 
     FILE is a manifest (YAML or JSON, several documents), a folder of them, or - for standard input.
@@ -31,8 +32,9 @@ def command(names: tuple[str, ...], set_namespace: str, output: str) -> int:
     Examples:
       modeltrust refs deployment.yaml
       helm template chart | modeltrust refs - -o json
+      modeltrust refs connector.yaml --trust mapping.yaml
     """
-    extractor = Extractor(load_tables(), load_yaml)
+    extractor = new_extractor() if trust is None else live_from_folder(Path(trust), now=options.parse_now(None)).extractor
     found = [(subject, extractor.extract(subject.data, namespace=subject.namespace)) for subject in _subjects(names, set_namespace)]
     shown = [(subject, workload) for subject, workload in found if workload.references or workload.unresolved]
     if output == "json":

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import yaml
 
-from modeltrust.api.compile import check_object
+from modeltrust.api.compile import check_revocation
 from modeltrust.api.v1alpha1.kind import API_VERSION
 from modeltrust.cli import options
 from modeltrust.cli.cluster import reaching, trusted, trusting
@@ -113,7 +113,7 @@ def revocation(lists: Mapping[str, list[Any]], *, reason: str, reference: str, a
         "metadata": {"name": f"{slug}-{stamp}"},
         "spec": spec,
     }
-    check_object(document)
+    check_revocation(document)
     return document
 
 

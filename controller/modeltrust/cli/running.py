@@ -10,7 +10,7 @@ from modeltrust.domain.evidence import Statement
 from modeltrust.domain.facts import Known
 from modeltrust.domain.workload import FoundReference
 from modeltrust.kube.client import ApiServer, GoneError, RefusedError
-from modeltrust.kube.workloads import Item, Link, Owners, Served, discover, objects
+from modeltrust.kube.workloads import Item, Link, Owners, Served, objects
 from modeltrust.policy.pinning import pinned_identity
 from modeltrust.policy.policy import Revocation
 from modeltrust.policy.revocations import revoked
@@ -61,7 +61,7 @@ def affected(api: ApiServer, trusts: Trusted, document: Mapping[str, Any], now: 
         UnavailableError: no answer, or a list that never came to its end.
     """
     hits, owners, parts = Hits(compile_revocation(document)), Owners(), list[tuple[Link, set[str]]]()
-    for served in discover(api, trusts.tables):
+    for served in trusts.discover(api):
         try:
             parts += _kind(api, served, trusts, hits, owners, now)
         except RefusedError:

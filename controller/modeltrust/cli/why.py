@@ -20,7 +20,7 @@ from modeltrust.domain.reasons import Reason
 from modeltrust.domain.values import value
 from modeltrust.domain.workload import Workload
 from modeltrust.kube.client import ApiServer
-from modeltrust.kube.workloads import Item, called, discover, item
+from modeltrust.kube.workloads import Item, called, item
 from modeltrust.policy.policy import Unmatched
 from modeltrust.wiring.snapshot import Trusted
 
@@ -81,7 +81,7 @@ def _fetch(api: ApiServer, trusts: Trusted, name: str, namespace: str) -> Item:
     kind, slash, object_name = name.partition("/")
     if not slash or not kind or not object_name:
         raise InvalidInputError(f"got {quote(name)}, expected KIND/NAME such as deployment/guard")
-    served = called(discover(api, trusts.tables), kind)
+    served = called(trusts.discover(api), kind)
     return item(api.get(served.path(object_name, namespace=namespace if served.namespaced else ""), {}), served)
 
 

@@ -222,6 +222,7 @@ API_EXEMPTED = 64  # models or workloads in one exemption: longer lists are a po
 API_REVOKED = 256  # entries in one list of a revocation
 API_REPORTED = 64  # entries in a status list that people read
 API_MAPPING_ENTRIES = 32  # rows or tests in one ModelReferenceMapping
+MAPPING_TEST_BYTES = 64 * 1024  # objects in the tests of one mapping: read whenever it is compiled, each within EXTRACT_STEPS
 API_ARGUMENTS = 128  # arguments of an evaluation's engine
 PEM_CHARACTERS = 4_096  # one public key; a P-521 key has 268
 ROOTS_CHARACTERS = 65_536  # PEM certificates

@@ -45,6 +45,7 @@ RESOURCES = (
     Resource(Kind.SIGNERS, f"{_OURS}/trustedsigners"),
     Resource(Kind.EXEMPTIONS, f"{_OURS}/policyexemptions"),
     Resource(Kind.REVOCATIONS, f"{_OURS}/modelrevocations"),
+    Resource(Kind.MAPPINGS, f"{_OURS}/modelreferencemappings"),
     Resource(Kind.ATTESTATIONS, f"{_OURS}/modelattestations"),
 )
 SOURCES = Resource(Extra.SOURCES, f"{_OURS}/modelsources")

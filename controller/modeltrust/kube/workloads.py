@@ -16,6 +16,7 @@ from modeltrust.domain.errors import InvalidInputError, LimitExceededError, NotF
 from modeltrust.domain.values import value
 from modeltrust.kube import paths
 from modeltrust.kube.client import ApiServer
+from modeltrust.references.mappings import NOTHING_MAPPED, Mapped
 from modeltrust.references.schema import KindRow
 from modeltrust.references.tables import Tables
 
@@ -117,8 +118,8 @@ _HEAD = msgspec.json.Decoder(_Head)
 _PAGE = msgspec.json.Decoder(_Page)
 
 
-def discover(api: ApiServer, tables: Tables) -> tuple[Served, ...]:
-    """Which kinds of the tables this server serves, owners before what they make where that is known.
+def discover(api: ApiServer, tables: Tables, mapped: Mapped = NOTHING_MAPPED) -> tuple[Served, ...]:
+    """Which kinds of the tables, and of mappings, this server serves, owners before what they make where that is known.
 
     Raises:
         UnavailableError: the server does not say.
@@ -127,6 +128,29 @@ def discover(api: ApiServer, tables: Tables) -> tuple[Served, ...]:
     for row in {id(row): row for row in tables.kinds.values()}.values():
         if row.names_models:
             rows.setdefault(row.group, []).append(row)
+    for group, taught in _taught(mapped).items():
+        rows.setdefault(group, []).extend(taught)
+    return _served(api, rows)
+
+
+def discover_mapped(api: ApiServer, mapped: Mapped) -> tuple[Served, ...]:
+    """Which kinds of mappings this server serves.
+
+    Raises:
+        UnavailableError: the server does not say.
+    """
+    return _served(api, _taught(mapped)) if mapped else ()
+
+
+def _taught(mapped: Mapped) -> dict[str, list[KindRow]]:
+    """Kinds of mappings by group, in no version of their own: those that rows know come first."""
+    rows: dict[str, list[KindRow]] = {}
+    for group, kind in mapped:
+        rows.setdefault(group, []).append(KindRow(group=group, kinds=[kind], versions=[]))
+    return rows
+
+
+def _served(api: ApiServer, rows: dict[str, list[KindRow]]) -> tuple[Served, ...]:
     found = [served for group, version in _versions(api, rows) for served in _kinds(api, group, version, rows[group])]
     unique: dict[tuple[str, str], Served] = {}
     for served in found:

@@ -22,6 +22,7 @@ from modeltrust.operator.evaluation_models import EvaluatedModels
 from modeltrust.operator.evaluation_reports import Reports
 from modeltrust.operator.evaluations import Evaluations
 from modeltrust.operator.index import Index
+from modeltrust.operator.interception import Interception
 from modeltrust.operator.jobs import JobWorker
 from modeltrust.operator.keys import Keys, Places
 from modeltrust.operator.leading import Changes, Leading, relist
@@ -37,8 +38,8 @@ from modeltrust.store.sink import Kind
 from modeltrust.telemetry import OperatorTelemetry
 from modeltrust.verification.attest import nonce
 from modeltrust.verification.attesting import Attesting
+from modeltrust.wiring.admission import new_extractor, reader
 from modeltrust.wiring.operator import Mirror
-from modeltrust.wiring.rows import load_tables, load_yaml
 
 _NEVER = frozenset({"kube-system", "kube-node-lease", "kube-public"})  # where the webhook is never asked (design/admission.md)
 
@@ -71,6 +72,8 @@ class _Parts:
     sources: Sources
     events: Events
     telemetry: OperatorTelemetry
+    extractor: Extractor
+    interception: Interception
 
 
 def assemble(  # noqa: PLR0913 - the composition root
@@ -104,7 +107,8 @@ def assemble(  # noqa: PLR0913 - the composition root
     budget = Budget(settings.writes_per_second, clock=monotonic, wait=stopping)
     writes = Writes(api, budget=budget, leading=leading)
     sources = Sources(changes.models)
-    mirror = Mirror(access, sources=sources, changed=changes.mirrored, unusable=unusable, failed=failed)
+    extractor = new_extractor()
+    mirror = Mirror(access, sources=sources, changed=changes.mirrored, extractor=extractor, unusable=unusable, failed=failed)
     keys = Keys(
         writes,
         places=Places(settings.namespace, settings.key_secret, settings.attestors_config_map),
@@ -113,11 +117,16 @@ def assemble(  # noqa: PLR0913 - the composition root
         believe=mirror.believe,
     )
     events = Events(writes, component="operator", instance=settings.identity, clock=time.time)
-    parts = _Parts(settings, api, writes, budget, queue, changes, keys, mirror, sources, events, telemetry)
+    interception = Interception(writes, api, store=mirror.store, logs=telemetry)
+    parts = _Parts(settings, api, writes, budget, queue, changes, keys, mirror, sources, events, telemetry, extractor, interception)
     kinds = _kinds(parts, _attesting(parts, audience))
     reconciling = Reconciling(queue, kinds=kinds, telemetry=telemetry, now=_now, after=_after(parts))
     watching = Watching(access, plurals=tuple(kinds), changed=changes.watched, died=died)
-    rounds = {"keys": _keys_round(parts), "queue": _queue_round(parts, tuple(kinds))}
+    rounds: dict[str, Callable[[], object]] = {
+        "keys": _keys_round(parts),
+        "queue": _queue_round(parts, tuple(kinds)),
+        "interception": interception,
+    }
     if settings.rotate_certificates:
         look = CertificateRound(writes, settings.namespace, telemetry=telemetry, events=events, now=_now)
         rounds = {"certificates": look} | rounds
@@ -127,13 +136,12 @@ def assemble(  # noqa: PLR0913 - the composition root
 
 
 def _audit(parts: _Parts) -> Audit:
-    tables = load_tables()
     store, settings = parts.mirror.store, parts.settings
     return Audit(
         parts.api,
         store=store,
-        extractor=Extractor(tables, load_yaml),
-        tables=tables,
+        extractor=reader(parts.extractor, store),
+        tables=parts.extractor.tables,
         tells=Reporting(parts.writes, store=store, events=parts.events, measures=parts.telemetry),
         clock=time.time,
         monotonic=monotonic,
@@ -169,7 +177,12 @@ def _evaluations(parts: _Parts) -> Evaluations | None:
 
 def _kinds(parts: _Parts, attesting: Attests) -> dict[str, Look]:
     declarations = Declarations(
-        parts.writes, namespace=parts.settings.namespace, events=parts.events, signed_by=parts.changes.signed_by
+        parts.writes,
+        namespace=parts.settings.namespace,
+        events=parts.events,
+        extractor=parts.extractor,
+        intercepts=parts.interception,
+        signed_by=parts.changes.signed_by,
     )
     evaluations = _evaluations(parts)
     state = ClusterState(parts.mirror.store, parts.keys, *(() if evaluations is None else (evaluations.of,)))

@@ -219,7 +219,7 @@ class Audit:
         if stale:
             raise UnavailableError(f"nothing is judged while what is trusted is stale: {stale[0]}")
         done, owners, parts = Round(now), Owners(), list[tuple[Link, Seen]]()
-        for served in discover(self._api, self._tables):
+        for served in discover(self._api, self._tables, self._store.snapshot().mapped):
             try:
                 parts += self._kind(served, owners, done, stop)
             except RefusedError:

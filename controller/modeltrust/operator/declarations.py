@@ -1,18 +1,20 @@
 """The kinds that people write: whether each is understood, and what of it is in effect. A broken one says so loudly (F58)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from modeltrust.api.compile import (
+    UnprovenError,
     check_exemption,
-    check_object,
+    check_mapping,
     check_policy,
     check_revocation,
     compile_exemption,
     compile_policy,
     compile_signer,
     compile_source,
+    compile_suite,
     effective_requirements,
 )
 from modeltrust.api.v1alpha1.kind import API_VERSION
@@ -28,10 +30,14 @@ from modeltrust.operator.conditions import FALSE, READY, STALLED, TRUE, Conditio
 from modeltrust.operator.sources import credentials
 from modeltrust.operator.writes import Writes
 from modeltrust.policy.wording import moment
+from modeltrust.references.extract import Extractor
 
+_MAPPINGS = "modelreferencemappings"
 _INVALID = "Invalid"
 _ACCEPTED = "Accepted"
 _SECRET_SECONDS = 60.0  # F72
+_INTERCEPTION_RECHECK_SECONDS = 60.0  # somebody else may have changed the webhook configuration
+_INTERCEPTION_SECONDS = 2.0  # until the mirror has a mapping too, and the API server asks about its kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +60,30 @@ class Described:
 Describe = Callable[[Object, int], Described]
 
 
+class Intercepts(Protocol):
+    """Who makes the API server ask about kinds of mappings; ``operator.interception.Interception`` is one."""
+
+    def __call__(self) -> None:
+        """Look now."""
+        ...
+
+    def missing(self, group: str, kinds: Iterable[str]) -> str:
+        """Why it does not ask about some of these kinds; empty where it asks about all."""
+        ...
+
+
 class Declarations:
     """Reconciles every kind but ModelAttestation."""
 
     def __init__(
-        self, writes: Writes, *, namespace: str, events: Events, signed_by: Callable[[str], int] = lambda _name: 0
+        self,
+        writes: Writes,
+        *,
+        namespace: str,
+        events: Events,
+        extractor: Extractor,
+        intercepts: Intercepts,
+        signed_by: Callable[[str], int] = lambda _name: 0,
     ) -> None:
         """Join the parts.
 
@@ -66,11 +91,15 @@ class Declarations:
             writes: to the API server.
             namespace: of the release, where credentials are.
             events: for people.
+            extractor: reads the objects in the tests of mappings.
+            intercepts: has the API server ask about what mappings teach.
             signed_by: how many models a signer's signatures count for.
         """
         self._writes = writes
         self._namespace = namespace
         self._events = events
+        self._extractor = extractor
+        self._intercepts = intercepts
         self._signed_by = signed_by
         self._kinds: Mapping[str, tuple[Describe, frozenset[str]]] = {
             "trustedsigners": (self._signer, frozenset()),
@@ -78,8 +107,8 @@ class Declarations:
             "modelsources": (self._source, frozenset()),
             "modelrevocations": (_revocation, frozenset({"workloads", "lastGood"})),
             "policyexemptions": (_exemption, frozenset({"used", "lastUsedTime"})),
-            "evaluationsuites": (_plain, frozenset({"suiteHash", "monitors"})),
-            "modelreferencemappings": (_plain, frozenset()),
+            "evaluationsuites": (_suite, frozenset({"suiteHash", "monitors"})),
+            _MAPPINGS: (self._mapping, frozenset()),
         }
 
     @property
@@ -98,6 +127,8 @@ class Declarations:
         try:
             obj = self._writes.get_object(path)
         except NotFoundError:
+            if plural == _MAPPINGS:
+                self._intercepts()
             return Result("gone")
         said = describe(obj, now)
         before = obj.get("status") or {}
@@ -139,6 +170,22 @@ class Declarations:
         except InvalidInputError as error:
             return Described((Condition(READY, FALSE, "SecretInvalid", str(error)),), after=_SECRET_SECONDS)
         return Described(ready(reason=_ACCEPTED, message=f"read with the credentials in the Secret {quote(source.secret)}"))
+
+    def _mapping(self, obj: Object, now: int) -> Described:
+        del now
+        self._intercepts()
+        try:
+            mapping = check_mapping(obj, self._extractor)
+        except InvalidInputError as error:
+            why = f"it adds nothing, and what its kinds load counts as UnresolvedReference: {error}"
+            return Described(
+                ready(why=why, reason="TestsFailed" if isinstance(error, UnprovenError) else _INVALID), event=("MappingBroken", why)
+            )
+        missing = self._intercepts.missing(mapping.group, mapping.kinds)
+        if missing:
+            return Described((Condition(READY, FALSE, "NotIntercepted", missing),), after=_INTERCEPTION_SECONDS)
+        message = f"its tests hold, and the API server asks about {', '.join(mapping.kinds)}"
+        return Described(ready(reason=_ACCEPTED, message=message), after=_INTERCEPTION_RECHECK_SECONDS)
 
 
 def _broken(error: ModelTrustError, event: str, reason: str = _INVALID) -> Described:
@@ -186,10 +233,10 @@ def _exemption(obj: Object, now: int) -> Described:
     return Described(said, after=float(left - limits.EXEMPTION_NOTICE_SECONDS))
 
 
-def _plain(obj: Object, now: int) -> Described:
+def _suite(obj: Object, now: int) -> Described:
     del now
     try:
-        check_object(obj)
+        compile_suite(obj)
     except InvalidInputError as error:
         return _broken(error, "ObjectBroken")
     return Described(ready(reason=_ACCEPTED, message="it is understood"))

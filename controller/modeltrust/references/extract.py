@@ -5,6 +5,7 @@ walked generically. The result never hides anything: what cannot be named is ``U
 like inference and yields nothing is refused for that.
 """
 
+import copy
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from modeltrust.references.actions import Action, actions
 from modeltrust.references.annotations import read_content_digests, read_declared
 from modeltrust.references.discovery import discover
 from modeltrust.references.kinds import Document, KindReader
+from modeltrust.references.mappings import Mapped, mappings_of, nothing_mapped
 from modeltrust.references.paths import evaluate
 from modeltrust.references.pod import Head, Metadata
 from modeltrust.references.scan import Scan
@@ -48,9 +50,13 @@ class _Closed:
 
 
 class Extractor:
-    """Reads objects. Made once; holds nothing that changes."""
+    """Reads objects. Made once; holds nothing that changes.
 
-    __slots__ = ("_actions", "_load_yaml", "_shapes", "_starts", "_tables")
+    Attributes:
+        tables: what is known.
+    """
+
+    __slots__ = ("_actions", "_load_yaml", "_mapped", "_shapes", "_starts", "tables")
 
     def __init__(self, tables: Tables, load_yaml: Callable[[str], Any] | None = None) -> None:
         """Compile the rows of every kind.
@@ -63,8 +69,9 @@ class Extractor:
         Raises:
             InvalidInputError: a row's path is outside the subset, or a closed kind cannot be decoded by its rows.
         """
-        self._tables = tables
+        self.tables = tables
         self._load_yaml = load_yaml
+        self._mapped = nothing_mapped
         self._actions: dict[int, tuple[Action, ...]] = {}
         self._shapes: dict[tuple[str, str], _Closed] = {}
         for row in {id(row): row for row in tables.kinds.values()}.values():
@@ -74,6 +81,16 @@ class Extractor:
                 for names in _names(row):
                     self._shapes[names] = _Closed(names, row, shape, shape.decoder)
         self._starts = {start: closed for names, closed in self._shapes.items() for start in _starts(*names)}
+
+    def taught(self, mapped: Callable[[], Mapped]) -> "Extractor":
+        """The same, which looks up mappings, too.
+
+        Args:
+            mapped: the mappings as they are at the moment of the question.
+        """
+        learned = copy.copy(self)
+        learned._mapped = mapped  # noqa: SLF001 - of the copy that is being made
+        return learned
 
     def extract(self, document: bytes, *, namespace: str = "") -> Workload:
         """Find everything that an object loads.
@@ -88,7 +105,7 @@ class Extractor:
         head, row, closed = self._decoded(document)
         metadata = head.metadata or _NO_METADATA
         where = "" if row is not None and row.cluster else namespace or metadata.namespace or ""
-        scan = Scan(self._tables, where)
+        scan = Scan(self.tables, where)
         declared, digests = _NOTHING_DECLARED, _NO_DIGESTS
         limit: Unresolved | None = None
         try:
@@ -99,6 +116,9 @@ class Extractor:
                 reader.run(row, closed.shape.visit(head))
             else:
                 self._generic(row, _tree(document), "", reader, scan)
+            mapped = self._mapped()
+            if mapped and mappings_of(mapped, head.api_version.rpartition("/")[0], head.kind):
+                _learn(mapped, _tree(document), "", reader, scan)
             if reader.documents:
                 self._documents(reader, scan, 0)
             if reader.annotations:
@@ -121,7 +141,7 @@ class Extractor:
                 pass  # a wrong guess, or malformed: what follows says which
         head = _decode(_HEAD, document)
         group, _, version = head.api_version.rpartition("/")
-        row = self._tables.kind(group, version, head.kind)
+        row = self.tables.kind(group, version, head.kind)
         closed = self._shapes.get((head.api_version, head.kind))
         return head if closed is None else _decode(closed.decoder, document), row, closed
 
@@ -156,13 +176,14 @@ class Extractor:
             raise LimitExceededError(f"got objects inside objects deeper than {limits.EMBEDDED_DEPTH} levels")
         for document in documents:
             value = self._loaded(document, reader, scan)
-            topic = self._tables.topics[document.topic]
+            topic = self.tables.topics[document.topic]
             if not isinstance(value, dict):
                 continue
             if topic.manifest:
                 group, _, version = str(value.get("apiVersion", "")).rpartition("/")
-                row = self._tables.kind(group, version, str(value.get("kind", "")))
+                row = self.tables.kind(group, version, str(value.get("kind", "")))
                 self._generic(row, value, _inside(document), reader, scan)
+                _learn(self._mapped(), value, _inside(document), reader, scan)
             else:
                 reader.topic(topic, value, document.pointer)
         if reader.documents:
@@ -180,6 +201,17 @@ class Extractor:
             pass
         reader.unreadable(document)
         return None
+
+
+def _learn(mapped: Mapped, value: dict[str, Any], pointer: str, reader: KindReader, scan: Scan) -> None:
+    """What mappings say about an object, after everything that is known without them: they cannot spend its budget."""
+    group = str(value.get("apiVersion", "")).rpartition("/")[0]
+    for mapping in mappings_of(mapped, group, str(value.get("kind", ""))):
+        if mapping.broken:
+            message = f"its kind is taught by the ModelReferenceMapping {mapping.name}, which cannot be used: {mapping.broken}"
+            scan.problem(Reason.UNRESOLVED_REFERENCE, pointer, message, fix=f"mend the ModelReferenceMapping {mapping.name}")
+        for action in mapping.actions:
+            reader.taught(action, evaluate(action.path, value, scan, pointer))
 
 
 def _inside(document: Document) -> str:

@@ -106,6 +106,24 @@ class KindReader:
             if pointer.rpartition("/")[0] not in parents:
                 self.container(value, pointer, action.program)
 
+    def taught(self, action: Action, hits: list[tuple[str, Any]]) -> None:
+        """Run one action of a ModelReferenceMapping: what stands there in another form is said, never passed over.
+
+        Args:
+            action: for a reference or a Pod template.
+            hits: JSON Pointer and value of each place.
+        """
+        self._implied, self._skipped = False, []
+        for pointer, value in hits:
+            if action.do is _REF and isinstance(value, str):
+                self._reference(None, action.ref, pointer, value)
+            elif action.do is _POD_TEMPLATE and isinstance(value, dict):
+                self._template(value, pointer)
+            else:
+                expected = "text that names a model" if action.do is _REF else "a Pod template"
+                message = f"a mapping says that {expected} stands here, and something else does"
+                self._scan.problem(Reason.UNRESOLVED_REFERENCE, pointer, message, fix=f"write {expected}, or nothing")
+
     def _act(self, action: Action, pointer: str, value: Any) -> None:
         do = action.do
         if do is Do.ANNOTATIONS:

@@ -15,6 +15,7 @@ class Kind(StrEnum):
     ATTESTATIONS = "attestations"
     EXEMPTIONS = "exemptions"
     REVOCATIONS = "revocations"
+    MAPPINGS = "mappings"
     NAMESPACES = "namespaces"
 
 
@@ -33,6 +34,7 @@ KINDS = {
     ("modeltrust.dev", "ModelAttestation"): Kind.ATTESTATIONS,
     ("modeltrust.dev", "PolicyExemption"): Kind.EXEMPTIONS,
     ("modeltrust.dev", "ModelRevocation"): Kind.REVOCATIONS,
+    ("modeltrust.dev", "ModelReferenceMapping"): Kind.MAPPINGS,
     ("", "Namespace"): Kind.NAMESPACES,
 }
 """(group, kind) of every object that the store holds."""

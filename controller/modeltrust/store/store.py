@@ -12,6 +12,7 @@ from typing import Any
 from modeltrust.domain.errors import InvalidInputError, ModelTrustError, quote
 from modeltrust.domain.signer import TrustedSigner
 from modeltrust.policy.policy import Exemption, Policy, Revocation, Trust
+from modeltrust.references.mappings import KindMapping, Mapped, by_kind, nothing_mapped
 from modeltrust.store.freshness import Freshness
 from modeltrust.store.sink import Kind, Object
 from modeltrust.store.statements import Statements, Verifier
@@ -33,6 +34,7 @@ class Compilers:
         exemption: of a PolicyExemption.
         revocation: never raises: a broken revocation is quarantined and revokes what can be read of it.
         statements: the envelopes in a ModelAttestation, as JSON bytes.
+        mapping: never raises: a broken mapping is quarantined, and what it stands for is unresolved.
     """
 
     policy: Callable[[Object], Policy]
@@ -40,6 +42,7 @@ class Compilers:
     exemption: Callable[[Object], Exemption]
     revocation: Callable[[Object], Revocation]
     statements: Callable[[Object], Iterable[bytes]]
+    mapping: Callable[[Object], KindMapping]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Snapshot:
     exemptions: tuple[Exemption, ...] = ()
     revocations: tuple[Revocation, ...] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=_empty)
+    mapped: Mapped = field(default_factory=nothing_mapped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ class _Tables:
     exemptions: dict[str, Exemption] = field(default_factory=dict)
     revocations: dict[str, Revocation] = field(default_factory=dict)
     namespaces: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    mappings: dict[str, KindMapping] = field(default_factory=dict)
 
 
 class Store:
@@ -171,7 +176,7 @@ class Store:
     def _put(self, kind: Kind, table: dict[str, Any], name: str, value: Object, *, before: Any) -> None:
         try:
             compiled = self._compile(kind, value)
-            why = compiled.broken if isinstance(compiled, Policy | Revocation) else ""
+            why = compiled.broken if isinstance(compiled, Policy | Revocation | KindMapping) else ""
         except Exception as error:  # noqa: BLE001 - one object that breaks a compiler must not keep the others from being read
             why = str(error) if isinstance(error, ModelTrustError) else f"cannot be compiled: {type(error).__name__}"
             compiled = _unusable(kind, why)
@@ -195,6 +200,8 @@ class Store:
                 return self._compilers.exemption(value)
             case Kind.REVOCATIONS:
                 return self._compilers.revocation(value)
+            case Kind.MAPPINGS:
+                return self._compilers.mapping(value)
             case _:
                 return _labels(value)
 
@@ -213,6 +220,7 @@ class Store:
             exemptions=tuple(tables.exemptions.values()),
             revocations=tuple(tables.revocations.values()),
             namespaces=MappingProxyType(dict(tables.namespaces)),
+            mapped=by_kind(tables.mappings.values()),
         )
 
 

@@ -10,7 +10,6 @@ from modeltrust.admission.decide import Admission, Question, refusal
 from modeltrust.admission.message import Subject, Summary
 from modeltrust.admission.plain import cut
 from modeltrust.api import review as reviews
-from modeltrust.api.compile import check_object
 from modeltrust.api.review import Review, Undecodable
 from modeltrust.domain.decision import Decision, Outcome, Status
 from modeltrust.domain.errors import MalformedError, ModelTrustError, quote
@@ -86,7 +85,7 @@ def count_only(_namespace: str, _identities: tuple[Identity, ...]) -> None:
 class Answerer:
     """Decodes, decides, encodes, counts and logs."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of one answer
         self,
         *,
         admission: Admission,
@@ -94,6 +93,7 @@ class Answerer:
         telemetry: Telemetry,
         identifier: Callable[[], str],
         report: Callable[[Exception], str],
+        check: Callable[[dict[str, object]], object],
         ask: Callable[[str, tuple[Identity, ...]], object] = count_only,
     ) -> None:
         """Join the decision with its protocol.
@@ -104,6 +104,7 @@ class Answerer:
             telemetry: counts and logs.
             identifier: a fresh short id for each answer.
             report: writes an error of ours down; returns the id under which it can be found.
+            check: refuses an object of our own kinds that the compiler cannot use; raises ModelTrustError.
             ask: takes a namespace and the models for whose evidence to ask; must return at once.
         """
         self._admission = admission
@@ -112,6 +113,7 @@ class Answerer:
         self._telemetry = telemetry
         self._identifier = identifier
         self._report = report
+        self._check = check
         self._ask = ask
 
     def answer(self, body: bytes, *, now: int, started: float) -> bytes | None:
@@ -164,11 +166,20 @@ class Answerer:
             return _Verdict(refusal(Reason.UNRESOLVED_REFERENCE, "got a review without an object, expected one"))
         unchanged = reviews.unchanged(review, self._annotations, self._labels)
         if review.kind.group == _OURS:
-            return _Verdict(_ADMITTED, unjudged="unchanged") if unchanged else _check_ours(review)
+            return _Verdict(_ADMITTED, unjudged="unchanged") if unchanged else self._check_ours(review)
         if unchanged:
             return self._pass_unchanged(review, now)
         decision = self._decide(review, now)
         return _Verdict(decision, warnings=message.warnings(decision))
+
+    def _check_ours(self, review: Review) -> _Verdict:
+        """Refuse of our own kinds what the compiler refuses: the API server prunes unknown fields without a word."""
+        try:
+            self._check(_OBJECT.decode(review.document))
+        except (ModelTrustError, msgspec.DecodeError, RecursionError) as error:
+            text = str(error) if isinstance(error, ModelTrustError) else f"the object cannot be read: {quote(error)}"
+            return _Verdict(refusal(Reason.POLICY_INVALID, text), code=_INVALID)
+        return _Verdict(_ADMITTED, unjudged="ours")
 
     def _pass_unchanged(self, review: Review, now: int) -> _Verdict:
         # Passes whatever the policies say by now, so that finalizers, labels and status keep working (C2, H9).
@@ -239,16 +250,6 @@ class Answerer:
         subject = Subject("AdmissionReview", "", review.uid)
         text, causes = message.refusal(refusal(reason, review.why), subject, identifier=identifier)
         return reviews.encode(review.uid, allowed=False, message=text, causes=causes)
-
-
-def _check_ours(review: Review) -> _Verdict:
-    """Refuse of our own kinds what the compiler refuses: the API server prunes unknown fields without a word."""
-    try:
-        check_object(_OBJECT.decode(review.document))
-    except (ModelTrustError, msgspec.DecodeError, RecursionError) as error:
-        text = str(error) if isinstance(error, ModelTrustError) else f"the object cannot be read: {quote(error)}"
-        return _Verdict(refusal(Reason.POLICY_INVALID, text), code=_INVALID)
-    return _Verdict(_ADMITTED, unjudged="ours")
 
 
 def _other_uid(body: bytes, uid: str) -> bool:

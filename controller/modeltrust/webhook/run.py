@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from modeltrust.api.compile import check_object
 from modeltrust.config import WebhookSettings
 from modeltrust.domain import limits
 from modeltrust.domain.facts import Absent
@@ -172,10 +173,11 @@ def _live(settings: WebhookSettings, telemetry: Telemetry) -> "tuple[Live, Refle
 def _application(live: Live, health: Health, telemetry: Telemetry, requests: Requests | None) -> App:
     answerer = Answerer(
         admission=live.admission,
-        tables=live.tables,
+        tables=live.extractor.tables,
         telemetry=telemetry,
         identifier=_identifier,
         report=lambda error: _report(telemetry, error),
+        check=lambda value: check_object(value, live.extractor),
         ask=count_only if requests is None else requests.ask,
     )
     validate = Validate(answerer=answerer, health=health, telemetry=telemetry)

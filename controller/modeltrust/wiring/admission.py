@@ -6,14 +6,20 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from modeltrust.admission.decide import Admission
-from modeltrust.api.compile import compile_exemption, compile_policy, compile_revocation, compile_signer, statements_of
+from modeltrust.api.compile import (
+    compile_exemption,
+    compile_mapping,
+    compile_policy,
+    compile_revocation,
+    compile_signer,
+    statements_of,
+)
 from modeltrust.api.manifests import read_manifests
 from modeltrust.api.yaml_reader import read_yaml
 from modeltrust.attestation.attestors import parse_attestors
 from modeltrust.domain.errors import InvalidInputError
 from modeltrust.policy.policy import Unmatched
 from modeltrust.references.extract import Extractor
-from modeltrust.references.tables import Tables
 from modeltrust.store.files import Folder, Problem
 from modeltrust.store.sink import Kind
 from modeltrust.store.store import Compilers, Store
@@ -43,17 +49,17 @@ class Live:
         admission: answers.
         store: what it reads.
         feed: brings the store up to date at each ``poll``.
-        tables: what extraction knows.
+        extractor: reads objects, with the mappings of the store.
     """
 
     admission: Admission
     store: Store
     feed: Feed
-    tables: Tables
+    extractor: Extractor
 
 
-def admission_from_folder(folder: Path, *, now: int, unmatched: Unmatched = Unmatched.ALLOW) -> Admission:
-    """What decides as of one moment, from a trust folder or file: for the command line.
+def live_from_folder(folder: Path, *, now: int, unmatched: Unmatched = Unmatched.ALLOW) -> Live:
+    """What decides and what reads as of one moment, from a trust folder or file: for the command line.
 
     Raises:
         InvalidInputError: something in it cannot be used; names the file.
@@ -63,7 +69,7 @@ def admission_from_folder(folder: Path, *, now: int, unmatched: Unmatched = Unma
     problems = [f"{problem.file or folder}: {problem.why}" for problem in live.feed.poll(now)] + broken
     if problems:
         raise InvalidInputError(f"the trust folder cannot be used: {problems[0]}")
-    return live.admission
+    return live
 
 
 def live_admission(
@@ -86,41 +92,57 @@ def live_admission(
     Raises:
         InvalidInputError: our own tables are broken.
     """
-    store = new_store(problem)
+    extractor = new_extractor()
+    store = new_store(problem, extractor)
     fed = Folder(folder, sink=store, freshness=store.freshness, parse=_parse, attestors=lambda data: believe(store, data))
-    return join(store, fed, unmatched=unmatched, report=report, inject_image=inject_image)
+    return join(store, fed, extractor=extractor, unmatched=unmatched, report=report, inject_image=inject_image)
 
 
-def new_store(problem: Callable[[Kind, str, str], None]) -> Store:
-    """An empty store with our compilers; ``problem`` is told of each object that cannot be used."""
+def new_extractor() -> Extractor:
+    """Who reads objects, as our own tables say, and knows no mappings.
+
+    Raises:
+        InvalidInputError: our own tables are broken.
+    """
+    return Extractor(load_tables(), load_yaml)
+
+
+def new_store(problem: Callable[[Kind, str, str], None], extractor: Extractor) -> Store:
+    """An empty store with our compilers.
+
+    Args:
+        problem: told (kind, name, why) of each object that cannot be used.
+        extractor: reads the objects in the tests of mappings.
+    """
     compilers = Compilers(
         policy=compile_policy,
         signer=compile_signer,
         exemption=compile_exemption,
         revocation=compile_revocation,
         statements=statements_of,
+        mapping=lambda value: compile_mapping(value, extractor),
     )
     return Store(compilers, problem=problem)
+
+
+def reader(extractor: Extractor, store: Store) -> Extractor:
+    """Who reads objects with the mappings that the store holds at that moment."""
+    return extractor.taught(lambda: store.snapshot().mapped)
 
 
 def join(
     store: Store,
     feed: Feed,
     *,
+    extractor: Extractor,
     unmatched: Unmatched,
     report: Callable[[Exception], str],
     inject_image: str | None = None,
 ) -> Live:
-    """What decides, over a store and whoever feeds it.
-
-    Raises:
-        InvalidInputError: our own tables are broken.
-    """
-    tables = load_tables()
-    admission = Admission(
-        extractor=Extractor(tables, load_yaml), store=store, unmatched=unmatched, report=report, inject_image=inject_image
-    )
-    return Live(admission, store, feed, tables)
+    """What decides, over a store and whoever feeds it."""
+    reads = reader(extractor, store)
+    admission = Admission(extractor=reads, store=store, unmatched=unmatched, report=report, inject_image=inject_image)
+    return Live(admission, store, feed, reads)
 
 
 def _parse(data: bytes, name: str) -> Iterable[Mapping[str, Any]]:

@@ -16,7 +16,7 @@ from modeltrust.policy.policy import Unmatched
 from modeltrust.store.files import Problem
 from modeltrust.store.sink import Kind, Sink
 from modeltrust.store.store import ATTESTORS, Store
-from modeltrust.wiring.admission import Live, believe, join, new_store
+from modeltrust.wiring.admission import Live, believe, join, new_extractor, new_store
 
 
 class AttestorsFile:
@@ -79,10 +79,12 @@ def live_cluster(
     if settings.attestors is None:
         raise InvalidInputError("expected an attestor file")
     access = in_cluster() if settings.kubeconfig is None else from_kubeconfig(settings.kubeconfig)
-    store = new_store(unusable)
+    extractor = new_extractor()
+    store = new_store(unusable, extractor)
     attestors = AttestorsFile(settings.attestors, store=store, believe=lambda data: believe(store, data))
     reflecting = Reflecting(access, store=store, clock=time.time, problem=failed)
-    return join(store, attestors, unmatched=unmatched, report=report, inject_image=settings.inject_image), reflecting
+    live = join(store, attestors, extractor=extractor, unmatched=unmatched, report=report, inject_image=settings.inject_image)
+    return live, reflecting
 
 
 class Reflecting(Watcher[Kind]):

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from modeltrust.kube.access import Access
 from modeltrust.kube.reflector import SOURCES, Reflector, Watcher
+from modeltrust.references.extract import Extractor
 from modeltrust.store.sink import Extra, Kind, Object, Sink
 from modeltrust.store.store import ATTESTORS, Store
 from modeltrust.wiring.admission import believe, new_store
@@ -58,6 +59,7 @@ class Mirror(Watcher[Extra]):
         *,
         sources: Sink[Extra],
         changed: Changed,
+        extractor: Extractor,
         unusable: Callable[[Kind, str, str], None],
         failed: Callable[[StrEnum, Exception], None],
     ) -> None:
@@ -67,10 +69,11 @@ class Mirror(Watcher[Extra]):
             access: to the API server.
             sources: takes the ModelSources.
             changed: see ``Observed``.
+            extractor: reads the objects in the tests of mappings.
             unusable: told (kind, name, why) of an object that cannot be used.
             failed: told of every list or watch that ended badly.
         """
-        self.store: Store = new_store(unusable)
+        self.store: Store = new_store(unusable, extractor)
         self._failed = failed
         self._sourced = False
         self._stopping = threading.Event()

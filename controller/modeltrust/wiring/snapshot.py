@@ -11,14 +11,13 @@ from modeltrust.domain.errors import InvalidInputError, NotFoundError
 from modeltrust.kube import paths
 from modeltrust.kube.client import ApiServer, RefusedError
 from modeltrust.kube.reflector import RESOURCES
+from modeltrust.kube.workloads import Served, discover
 from modeltrust.policy.policy import Unmatched
 from modeltrust.references.extract import Extractor
-from modeltrust.references.tables import Tables
 from modeltrust.store.enforced import Enforced
 from modeltrust.store.sink import KINDS, Kind
 from modeltrust.store.store import Store
-from modeltrust.wiring.admission import believe, live_admission, new_store
-from modeltrust.wiring.rows import load_tables, load_yaml
+from modeltrust.wiring.admission import believe, live_admission, new_extractor, new_store, reader
 
 CONFIGURATION = "modeltrust"  # name of our webhook configurations
 ATTESTORS_MAP = "modeltrust-attestors"
@@ -31,8 +30,7 @@ class Trusted:
 
     Attributes:
         store: what is trusted.
-        extractor: reads objects.
-        tables: what extraction knows.
+        extractor: reads objects, with the mappings of the store.
         installed: whether our kinds are served.
         attestors: whether anybody's statements are believed.
         problems: what could not be read or used, one sentence each.
@@ -40,10 +38,17 @@ class Trusted:
 
     store: Store
     extractor: Extractor
-    tables: Tables
     installed: bool
     attestors: bool
     problems: tuple[str, ...]
+
+    def discover(self, api: ApiServer) -> tuple[Served, ...]:
+        """Which kinds that can name models this server serves, those that mappings teach included.
+
+        Raises:
+            UnavailableError: the server does not say.
+        """
+        return discover(api, self.extractor.tables, self.store.snapshot().mapped)
 
     def admission(self, unmatched: Unmatched = Unmatched.ALLOW) -> Admission:
         """The one decision."""
@@ -66,12 +71,12 @@ def trust_of_cluster(api: ApiServer, *, attestors: bytes | None) -> Trusted:
         ModelTrustError: the bytes are no attestor file.
     """
     problems: list[str] = []
-    store = new_store(lambda kind, name, why: problems.append(f"{kind.value} {name}: {why}"))
+    extractor = new_extractor()
+    store = new_store(lambda kind, name, why: problems.append(f"{kind.value} {name}: {why}"), extractor)
     served = {resource.kind: _fed(api, store, resource.kind, resource.path, problems) for resource in RESOURCES}
     if attestors is not None:
         believe(store, attestors)
-    tables = load_tables()
-    return Trusted(store, Extractor(tables, load_yaml), tables, served[Kind.POLICIES], attestors is not None, tuple(problems))
+    return Trusted(store, reader(extractor, store), served[Kind.POLICIES], attestors is not None, tuple(problems))
 
 
 def trust_of_folder(api: ApiServer, folder: Path, *, now: int) -> Trusted:
@@ -90,8 +95,7 @@ def trust_of_folder(api: ApiServer, folder: Path, *, now: int) -> Trusted:
     for resource in RESOURCES:
         if resource.kind is Kind.NAMESPACES:
             _fed(api, live.store, resource.kind, resource.path, problems)
-    extractor = Extractor(live.tables, load_yaml)
-    return Trusted(live.store, extractor, live.tables, installed=True, attestors=True, problems=tuple(problems))
+    return Trusted(live.store, live.extractor, installed=True, attestors=True, problems=tuple(problems))
 
 
 def replace_policies(store: Store, objects: Iterable[Mapping[str, Any]]) -> int:

@@ -9,6 +9,7 @@ from modeltrust.api.v1alpha1.evaluation_suite import Probes
 from modeltrust.domain.errors import InvalidInputError
 from modeltrust.domain.reference import parse_identity
 from modeltrust.wiring.bank import load_bank
+from tests.support import trusted
 
 IMAGE = "registry.acme.example/vllm@sha256:" + "1" * 64
 BASE = parse_identity("hf://acme/base@" + "1" * 40)
@@ -92,7 +93,7 @@ def test_where_and_when_it_runs_is_not_in_the_hash(spec: dict[str, Any]) -> None
 )
 def test_a_suite_that_makes_no_sense_is_refused_where_it_is_written(spec: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError, match="spec"):
-        check_object(an_object(**spec))
+        check_object(an_object(**spec), trusted.EXTRACTOR)
 
 
 def test_a_suite_can_name_every_family_of_the_bank_and_no_other() -> None:

@@ -25,6 +25,7 @@ from modeltrust.domain.globs import Glob
 from modeltrust.domain.reference import parse_identity
 from modeltrust.policy.policy import RevokedSigner, WorkloadName
 from tests.support import api_objects as objects
+from tests.support import trusted
 from tests.support.api_objects import COMMIT, DELETED, DIGEST, Object, changed
 
 MAKERS: tuple[Callable[[], Object], ...] = (
@@ -43,13 +44,13 @@ MAKERS: tuple[Callable[[], Object], ...] = (
 
 @pytest.mark.parametrize("make", MAKERS)
 def test_complete_objects_are_accepted(make: Callable[[], Object]) -> None:
-    check_object(make())
+    check_object(make(), trusted.EXTRACTOR)
 
 
 @pytest.mark.parametrize("make", MAKERS)
 def test_unknown_fields_are_refused_in_every_kind(make: Callable[[], Object]) -> None:
     with pytest.raises(InvalidInputError, match=r"spec\.extra: got an unknown field"):
-        check_object(changed(make(), "spec.extra", 1))
+        check_object(changed(make(), "spec.extra", 1), trusted.EXTRACTOR)
 
 
 def test_a_revocation_is_compiled_with_case_folded() -> None:
@@ -98,7 +99,7 @@ def test_a_broken_revocation_revokes_everything_that_can_be_read_of_it(path: str
 def test_the_api_server_keeps_what_it_does_not_know_in_a_revocation_so_that_a_typo_is_refused() -> None:
     # Pruned, "model" instead of "models" beside another list would be a revocation that does less than was written.
     with pytest.raises(InvalidInputError, match=r"spec\.model: got an unknown field"):
-        check_object(changed(objects.revocation(), "spec.model", ["hf://acme/guard"]))
+        check_object(changed(objects.revocation(), "spec.model", ["hf://acme/guard"]), trusted.EXTRACTOR)
     assert KINDS["ModelRevocation"].keep_unknown
 
 
@@ -275,7 +276,7 @@ R, X, A, S, E, M = (objects.revocation, objects.exemption, objects.attestation, 
 )
 def test_what_is_wrong_is_refused_with_its_path(make: Callable[[], Object], path: str, value: Any, where: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        check_object(changed(make(), path, value))
+        check_object(changed(make(), path, value), trusted.EXTRACTOR)
     assert str(caught.value).startswith(where)
 
 
@@ -290,4 +291,4 @@ def test_what_is_wrong_is_refused_with_its_path(make: Callable[[], Object], path
 )
 def test_what_is_none_of_ours_is_refused(obj: Object, where: str) -> None:
     with pytest.raises(InvalidInputError, match=f"^{where}"):
-        check_object(obj)
+        check_object(obj, trusted.EXTRACTOR)

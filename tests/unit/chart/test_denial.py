@@ -13,6 +13,7 @@ import pytest
 
 from modeltrust.api.compile import check_object
 from modeltrust.domain.errors import InvalidInputError
+from tests.support import trusted
 from tests.support.helm import CHART
 
 
@@ -108,6 +109,6 @@ def test_no_answer_at_all_fails(script: ModuleType, monkeypatch: pytest.MonkeyPa
 
 def test_the_policy_is_refused_for_its_unknown_field_alone(script: ModuleType) -> None:
     with pytest.raises(InvalidInputError, match="thisFieldIsNoField"):
-        check_object(script.POLICY)
+        check_object(script.POLICY, trusted.EXTRACTOR)
     del script.POLICY["spec"]["thisFieldIsNoField"]
-    check_object(script.POLICY)
+    check_object(script.POLICY, trusted.EXTRACTOR)

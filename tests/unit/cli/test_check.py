@@ -105,7 +105,7 @@ def test_a_bug_is_exit_code_1_and_one_line(command_line: CommandLine, monkeypatc
     def failing(*_: object, **__: object) -> None:
         raise ZeroDivisionError("here")
 
-    monkeypatch.setattr("modeltrust.cli.check.admission_from_folder", failing)
+    monkeypatch.setattr("modeltrust.cli.check.live_from_folder", failing)
     ran = command_line("check", "pod.json", "--trust", "trust")
 
     assert (ran.code, ran.out) == (1, "")

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -21,12 +21,41 @@ EVENTS = paths.group("events.k8s.io/v1", "events", namespace="default")
 SECRETS = paths.core("secrets", namespace="release")
 PLURALS = {kind.name: kind.plural for kind in KINDS.values()}
 
+
+class Asked:
+    """The API server asks about everything, or says why not."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.why = ""
+
+    def __call__(self) -> None:
+        self.looks += 1
+
+    def missing(self, group: str, kinds: Iterable[str]) -> str:
+        assert group
+        assert list(kinds)
+        return self.why
+
+
 Look = Callable[[Object], tuple[Result, Object]]
 
 
 @pytest.fixture
-def declarations(writes: Writes, events: Events) -> Declarations:
-    return Declarations(writes, namespace="release", events=events, signed_by=lambda name: 12 if name == "acme" else 0)
+def asked() -> Asked:
+    return Asked()
+
+
+@pytest.fixture
+def declarations(writes: Writes, events: Events, asked: Asked) -> Declarations:
+    return Declarations(
+        writes,
+        namespace="release",
+        events=events,
+        extractor=trusted.EXTRACTOR,
+        intercepts=asked,
+        signed_by=lambda name: 12 if name == "acme" else 0,
+    )
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from modeltrust.domain.facts import Absent, Known
 from modeltrust.domain.globs import Glob
 from modeltrust.domain.signer import KeyTrust, Purpose, TrustedSigner
 from modeltrust.policy.policy import Exemption, Match, Mode, Policy, Revocation
+from modeltrust.references.mappings import KindMapping
 from modeltrust.store.sink import Kind
 from modeltrust.store.store import ATTESTORS, Compilers, Store
 from tests.support.statements import IDENTITY, NOW, a_statement, an_attestor_key, attestors_for, sealed
@@ -45,6 +46,11 @@ def revocation(value: Mapping[str, Any]) -> Revocation:
     return Revocation(value["metadata"]["name"], models=models, broken=broken)
 
 
+def mapping(value: Mapping[str, Any]) -> KindMapping:
+    broken = "spec.broken: got true" if value["spec"].get("broken") else ""
+    return KindMapping(value["metadata"]["name"], "example.org", ("Thing",), broken=broken)
+
+
 def refuse(value: Mapping[str, Any]) -> None:
     if value["spec"].get("broken"):
         raise InvalidInputError("spec.broken: got true")
@@ -56,7 +62,9 @@ class Told(list[tuple[Kind, str, str]]):
 
 
 def store(told: Told | None = None) -> Store:
-    return Store(Compilers(policy, signer, exemption, revocation, statements_of), problem=told if told is not None else Told())
+    return Store(
+        Compilers(policy, signer, exemption, revocation, statements_of, mapping), problem=told if told is not None else Told()
+    )
 
 
 def synced(told: Told | None = None) -> Store:
@@ -246,7 +254,7 @@ def test_an_object_that_breaks_its_compiler_is_broken_and_the_others_are_read(er
             raise error
         return signer(value)
 
-    result = Store(Compilers(policy, failing, exemption, revocation, statements_of))
+    result = Store(Compilers(policy, failing, exemption, revocation, statements_of, mapping))
     result.replace(Kind.SIGNERS, [named("odd", broken=True), named("acme")])
     assert dict(result.snapshot().broken_signers) == {"odd": why}
     assert list(result.snapshot().signers) == ["acme"]

@@ -135,7 +135,7 @@ class Failing(Feed):
 
 def test_a_bug_in_one_round_is_logged_and_the_next_round_follows(beside: Beside) -> None:
     feed = Failing()
-    background = beside.over(Live(beside.live.admission, beside.live.store, feed, beside.live.tables))
+    background = beside.over(Live(beside.live.admission, beside.live.store, feed, beside.live.extractor))
     background.start()
     try:
         assert feed.enough.wait(5)

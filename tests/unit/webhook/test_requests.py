@@ -17,7 +17,7 @@ from modeltrust.kube.client import ApiServer
 from modeltrust.telemetry import Telemetry
 from modeltrust.webhook import requests
 from modeltrust.webhook.requests import Requests
-from tests.support import reviews
+from tests.support import reviews, trusted
 from tests.support.api_server import ApiServerSimulator
 from tests.support.hooks import Hook
 
@@ -93,7 +93,7 @@ def test_a_model_is_asked_for_with_its_name_its_end_and_who_asked() -> None:
         "labels": {REQUESTED_BY: "webhook"},
         "annotations": {EXPIRATION_TIME: "2027-01-15T09:00:00Z", REQUESTED_FOR: "team-a"},
     }
-    check_object(made)
+    check_object(made, trusted.EXTRACTOR)
     assert (asking.count("taken"), asking.count("created")) == (1, 1)
 
 
@@ -104,7 +104,7 @@ def test_a_source_without_revisions_is_asked_for_by_its_content() -> None:
     asking.requests.drain()
     (made,) = asking.cluster.objects.values()
     assert made["spec"] == {"model": "s3://models/guard", "contentDigest": "sha256:" + "ab" * 32}
-    check_object(made)
+    check_object(made, trusted.EXTRACTOR)
 
 
 def test_a_model_is_asked_for_once_whoever_repeats_it() -> None:

@@ -10,7 +10,7 @@ from modeltrust.admission.decide import Admission
 from modeltrust.domain.errors import InvalidInputError, ModelTrustError
 from modeltrust.policy.policy import Unmatched
 from modeltrust.store.sink import Kind
-from modeltrust.wiring.admission import admission_from_folder, believe, live_admission, new_store
+from modeltrust.wiring.admission import believe, live_admission, live_from_folder, new_store
 from tests.support import fast_yaml, trusted
 from tests.support.statements import NOW, attestor_entry
 
@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_good_folder_decides(folder: Path) -> None:
-    assert isinstance(admission_from_folder(folder, now=NOW), Admission)
+    assert isinstance(live_from_folder(folder, now=NOW).admission, Admission)
 
 
 def test_documents_inside_strings_are_read(folder: Path) -> None:
@@ -35,14 +35,14 @@ def test_documents_inside_strings_are_read(folder: Path) -> None:
         {"applications": [{"args": {"llm_configs": [{"model_loading_config": {"model_source": "acme/guard-7b"}}]}}]}
     )
     ray = {"apiVersion": "ray.io/v1", "kind": "RayService", "metadata": {"name": "r"}, "spec": {"serveConfigV2": serve}}
-    workload = admission_from_folder(folder, now=NOW).extractor.extract(json.dumps(ray).encode(), namespace="team-a")
+    workload = live_from_folder(folder, now=NOW).extractor.extract(json.dumps(ray).encode(), namespace="team-a")
     assert [str(found.reference) for found in workload.references] == ["hf://acme/guard-7b"]
     assert not workload.unresolved
 
 
 def test_a_folder_that_is_not_there_is_refused(folder: Path) -> None:
     with pytest.raises(InvalidInputError, match="the trust folder cannot be used"):
-        admission_from_folder(folder / "missing", now=NOW)
+        live_from_folder(folder / "missing", now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -63,13 +63,13 @@ def test_a_folder_that_is_not_there_is_refused(folder: Path) -> None:
 def test_a_file_that_cannot_be_used_is_refused_by_name(name: str, text: str, folder: Path) -> None:
     (folder / name).write_text(text)
     with pytest.raises(InvalidInputError, match=name.replace(".", r"\.")):
-        admission_from_folder(folder, now=NOW)
+        live_from_folder(folder, now=NOW)
 
 
 def test_attestors_that_are_no_text_are_refused(folder: Path) -> None:
     (folder / "attestors.yaml").write_bytes(b"\xff\xfe")
     with pytest.raises(InvalidInputError, match="UTF-8"):
-        admission_from_folder(folder, now=NOW)
+        live_from_folder(folder, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -85,12 +85,12 @@ def test_attestors_that_are_no_text_are_refused(folder: Path) -> None:
 def test_an_object_that_cannot_be_used_is_refused_by_name(broken: dict[str, Any], named: str, folder: Path) -> None:
     (folder / "bad.yaml").write_text(fast_yaml.dump(broken))
     with pytest.raises(InvalidInputError, match=named):
-        admission_from_folder(folder, now=NOW)
+        live_from_folder(folder, now=NOW)
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff", b"{", b"[]", b"null", b"7", b"- {}", ATTESTORS.encode() * 2 + b"---\n", b"a: b"])
 def test_bytes_that_are_no_trust_file_change_nothing(data: bytes) -> None:
-    store = new_store(lambda *_: None)
+    store = new_store(lambda *_: None, trusted.EXTRACTOR)
     store.replace(Kind.ATTESTATIONS, [trusted.attestation("a", trusted.statement(trusted.GUARD))])
     believe(store, ATTESTORS.encode())
     before = len(list(store.statements.unverified()))

@@ -179,7 +179,7 @@ class Told:
 
 @pytest.mark.parametrize("status", [401, 403, 500])
 def test_a_server_that_refuses_leaves_every_kind_stale_and_says_so(status: int, tmp_path: Path) -> None:
-    simulator, told, store = ApiServerSimulator(), Told(), new_store(lambda *_: None)
+    simulator, told, store = ApiServerSimulator(), Told(), new_store(lambda *_: None, trusted.EXTRACTOR)
     simulator.faults = [status] * 1_000
     with simulator.serving(tmp_path) as access:
         reflecting = Reflecting(access, store=store, clock=lambda: NOW, problem=told)
@@ -193,7 +193,7 @@ def test_a_server_that_refuses_leaves_every_kind_stale_and_says_so(status: int, 
 
 
 def test_nobody_listening_leaves_every_kind_stale_and_says_so(tmp_path: Path) -> None:
-    told, store = Told(), new_store(lambda *_: None)
+    told, store = Told(), new_store(lambda *_: None, trusted.EXTRACTOR)
     with ApiServerSimulator().serving(tmp_path) as access:
         pass
     reflecting = Reflecting(access, store=store, clock=lambda: NOW, problem=told)

@@ -85,7 +85,14 @@ def permissions() -> tuple[dict[str, object], ...]:
 
 
 def _role() -> dict[str, object]:
-    kinds = ["modelpolicies", "trustedsigners", "policyexemptions", "modelrevocations", "modelattestations"]
+    kinds = [
+        "modelpolicies",
+        "trustedsigners",
+        "policyexemptions",
+        "modelrevocations",
+        "modelattestations",
+        "modelreferencemappings",
+    ]
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",

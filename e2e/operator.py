@@ -142,6 +142,9 @@ def permissions() -> list[Object]:
         _rule([ours], ["modelrevocations"], ["create"]),
         _rule([""], ["namespaces"], ["get", "list", "watch"]),
         _rule(["events.k8s.io"], ["events"], ["create"]),
+        _rule(["admissionregistration.k8s.io"], ["validatingwebhookconfigurations"], ["get"], ["modeltrust"]),
+        _rule(["admissionregistration.k8s.io"], ["validatingwebhookconfigurations"], ["get", "patch"], ["modeltrust-mapped"]),
+        _rule([ours], ["webhookconfigurations"], ["intercept"]),
     ]
     release = [
         _rule(["coordination.k8s.io"], ["leases"], ["create"]),

@@ -18,7 +18,9 @@ from e2e.waiting import eventually
 from modeltrust.kube.access import from_kubeconfig
 from modeltrust.kube.client import ApiServer
 from modeltrust.operator.certificates import Certificates
-from tests.support import chart
+from modeltrust.operator.interception import Interception
+from modeltrust.store.sink import Kind
+from tests.support import api_objects, chart, trusted
 from tests.support.helm import NAMESPACE, objects, template
 
 Object = dict[str, Any]
@@ -149,11 +151,12 @@ def operator(plane: ControlPlane) -> Iterator[Path]:
     taken = plane.kubectl("get", "validatingwebhookconfiguration", "modeltrust", "-o", "name", check=False).returncode == 0
     if taken:
         pytest.skip("another module's webhook holds the name")
-    plane.apply(*roles, configuration)
+    mapped = next(each for each in rendered(plane, "defaults") if each["metadata"]["name"] == "modeltrust-mapped")
+    plane.apply(*roles, configuration, mapped)
     try:
         yield plane.kubeconfig("chart-operator")
     finally:
-        plane.kubectl("delete", "validatingwebhookconfiguration", "modeltrust")
+        plane.kubectl("delete", "validatingwebhookconfiguration", "modeltrust", "modeltrust-mapped")
         for role in roles:
             plane.kubectl("delete", role["kind"], role["metadata"]["name"], *_within(role))
 
@@ -189,6 +192,33 @@ def test_certificates_are_made_and_changed_with_the_charts_rights_alone_and_past
         assert secret["type"] == "kubernetes.io/tls"
         assert set(secret["data"]) == {"tls.crt", "tls.key", "ca.crt"}
     assert drifts[-1] == ()
+
+
+def test_kinds_of_mappings_are_asked_about_with_the_charts_rights_alone_and_past_the_guards(
+    plane: ControlPlane, operator: Path
+) -> None:
+    api, store = ApiServer(from_kubeconfig(operator)), trusted.a_store()
+    store.replace(Kind.MAPPINGS, [api_objects.mapping()])
+    interception = Interception(api, api, store=store, logs=Told())
+
+    def asked() -> bool:
+        interception()
+        return interception.missing("gmc.opea.io", ["GMConnector"]) == ""
+
+    eventually(asked, seconds=20)  # rights take a moment to arrive
+    first = plane.get("validatingwebhookconfiguration", "modeltrust")["webhooks"]
+    second = plane.get("validatingwebhookconfiguration", "modeltrust-mapped")["webhooks"]
+    assert [webhook["clientConfig"] for webhook in first] == [webhook["clientConfig"] for webhook in second]
+    assert {rule["resources"][0] for webhook in second for rule in webhook["rules"]} == {"gmconnectors"}
+    store.replace(Kind.MAPPINGS, [])
+    interception()
+    assert not plane.get("validatingwebhookconfiguration", "modeltrust-mapped").get("webhooks")
+
+
+class Told:
+    def log(self, event: str, **fields: Any) -> None:
+        assert event
+        assert fields
 
 
 def test_f108_a_break_glass_by_hand_stays_and_is_told(plane: ControlPlane, operator: Path) -> None:

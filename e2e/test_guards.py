@@ -177,6 +177,72 @@ def test_the_operator_may_change_the_ca_bundle_and_nothing_else(plane: ControlPl
     assert "only who may delete modelpolicies" in result.stderr
 
 
+@pytest.fixture(scope="module")
+def interceptor(plane: ControlPlane) -> Path:
+    """The operator's right to have the webhook asked about kinds that mappings teach."""
+    plane.apply(
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": "test-interceptor"},
+            "rules": [
+                {"apiGroups": ["admissionregistration.k8s.io"], "resources": ["*"], "verbs": ["*"]},
+                {"apiGroups": ["modeltrust.dev"], "resources": ["webhookconfigurations"], "verbs": ["intercept"]},
+            ],
+        },
+        _binding("test-interceptor", "test-interceptor", "ines"),
+    )
+    return plane.kubeconfig("ines")
+
+
+def test_m6_the_operator_may_have_the_webhook_asked_about_further_groups(plane: ControlPlane, interceptor: Path) -> None:
+    plane.apply(_mapped())
+    try:
+        changed = _mapped("teach.example", "x-k8s.example")
+        plane.kubectl("replace", "-f", "-", stdin=_json(changed), user=interceptor)
+        plane.kubectl("replace", "-f", "-", stdin=_json(_mapped()), user=interceptor)
+    finally:
+        plane.kubectl("delete", "validatingwebhookconfiguration", "modeltrust-mapped")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c["webhooks"][0]["rules"][0].update(apiGroups=["*"]),
+        lambda c: c["webhooks"][0]["rules"][0].update(apiGroups=[""], resources=["secrets"]),
+        lambda c: c["webhooks"][0]["rules"][0].update(apiGroups=["teach.example", "apps"]),
+        lambda c: c["webhooks"][0]["rules"][0].update(apiGroups=["rbac.authorization.k8s.io"]),
+        lambda c: c["webhooks"][0]["rules"][0].update(apiGroups=["modeltrust.dev"]),
+        lambda c: c["webhooks"][0]["rules"][0].update(resources=["*"]),
+        lambda c: c["webhooks"][0]["rules"][0].update(resources=["things/exec"]),
+        lambda c: c["webhooks"][0]["rules"][0].update(operations=["CONNECT"]),
+        lambda c: c["webhooks"][0].update(clientConfig={"url": "https://127.0.0.1:1/validate"}),
+        lambda c: c["webhooks"][0]["clientConfig"]["service"].update(name="somebody-elses"),
+        lambda c: c["webhooks"][0]["clientConfig"]["service"].pop("path"),
+        lambda c: c["webhooks"][0]["clientConfig"]["service"].update(namespace="default"),
+        lambda c: c["metadata"]["annotations"].update({"modeltrust.dev/release-namespace": "elsewhere"}),
+        lambda c: (
+            c["metadata"]["annotations"].update({"modeltrust.dev/release-namespace": "elsewhere"}),
+            c["webhooks"][0]["clientConfig"]["service"].update(namespace="elsewhere"),
+        ),
+        lambda c: c["metadata"].pop("annotations"),
+        lambda c: c["webhooks"][0].update(name="other.modeltrust.dev"),
+        lambda c: c["metadata"].update(name="modeltrust-guarded"),
+    ],
+)
+def test_m6_and_nothing_else(change: Callable[[Object], object], plane: ControlPlane, interceptor: Path) -> None:
+    plane.apply(_mapped(), _configuration("modeltrust-guarded"))
+    try:
+        changed = _mapped("teach.example")
+        change(changed)
+        result = plane.kubectl("replace", "-f", "-", stdin=_json(changed), user=interceptor, check=False)
+        assert "only who may delete modelpolicies" in result.stderr
+        gone = plane.kubectl("delete", "validatingwebhookconfiguration", "modeltrust-mapped", user=interceptor, check=False)
+        assert "only who may delete modelpolicies" in gone.stderr
+    finally:
+        plane.kubectl("delete", "validatingwebhookconfiguration", "modeltrust-mapped")
+
+
 def test_f53_a_status_is_written_by_who_may_attest_and_by_nobody_else(
     plane: ControlPlane, namespace_admin: Path, name: str
 ) -> None:
@@ -217,6 +283,22 @@ def _configuration(name: str) -> Object:
             }
         ],
     }
+
+
+def _mapped(*groups: str) -> Object:
+    service = {"name": "modeltrust-webhook", "namespace": "modeltrust-system", "path": "/validate"}
+    webhook = {
+        "name": "open.mapped.admission.modeltrust.dev",
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "None",
+        "failurePolicy": "Ignore",
+        "clientConfig": {"service": service},
+        "rules": [{"apiGroups": list(groups), "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"], "resources": ["things"]}],
+    }
+    metadata = {"name": "modeltrust-mapped", "annotations": {"modeltrust.dev/release-namespace": "modeltrust-system"}}
+    value = {**_configuration("modeltrust-mapped"), "metadata": metadata}
+    value.pop("webhooks")
+    return value | ({"webhooks": [webhook]} if groups else {})
 
 
 def _binding(name: str, role: str, user: str) -> Object:

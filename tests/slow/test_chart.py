@@ -87,6 +87,8 @@ OPERATOR = {
     "*: create modeltrust.dev/modelrevocations",
     "*: create events.k8s.io/events",
     "*: inject modeltrust.dev/webhookconfigurations",
+    "*: intercept modeltrust.dev/webhookconfigurations",
+    *(f"*: {verb} admissionregistration.k8s.io/validatingwebhookconfigurations modeltrust-mapped" for verb in ("get", "patch")),
     *(
         f"*: {verb} admissionregistration.k8s.io/{kind}webhookconfigurations modeltrust"
         for kind in ("validating", "mutating")
@@ -151,13 +153,18 @@ def test_no_account_may_do_everything_escalate_or_touch_pods_of_others(variant: 
                     assert line.startswith("modeltrust-jobs: ") or right == "list pods", line
                 if what.startswith("admissionregistration"):
                     assert verb in {"get", "patch"}, line
-                    assert right.endswith(" modeltrust"), line
+                    assert right.endswith((" modeltrust", " modeltrust-mapped")), line
 
 
-def test_nobody_writes_webhook_configurations_where_the_operator_does_not_rotate() -> None:
+def test_nobody_writes_the_charts_webhook_configurations_where_the_operator_does_not_rotate() -> None:
     lines = rights(rendered("provided"), "modeltrust-operator")
 
-    assert not [line for line in lines if "admissionregistration" in line or "inject" in line]
+    configurations = "*: {} admissionregistration.k8s.io/validatingwebhookconfigurations {}"
+    assert {line for line in lines if "admissionregistration" in line or "inject" in line} == {
+        configurations.format("get", "modeltrust"),
+        configurations.format("get", "modeltrust-mapped"),
+        configurations.format("patch", "modeltrust-mapped"),
+    }
 
 
 def test_the_cainjector_may_write_the_bundle_in_its_mode_alone() -> None:
@@ -227,6 +234,21 @@ def test_the_mode_says_what_follows_when_nobody_answers(variant: str, policies: 
     assert [webhook["failurePolicy"] for webhook in webhooks] == policies
 
 
+@pytest.mark.parametrize("variant", ["defaults", "fail open"])
+def test_the_configuration_for_kinds_of_mappings_is_empty_and_names_the_release(variant: str) -> None:
+    found = one(rendered(variant), "ValidatingWebhookConfiguration", "modeltrust-mapped")
+
+    assert "webhooks" not in found  # what the operator writes there is no part of the release, and no upgrade takes it away
+    assert found["metadata"]["annotations"] == {"modeltrust.dev/release-namespace": NAMESPACE}
+
+
+def test_kinds_of_mappings_may_be_listed_where_somebody_allows_it() -> None:
+    role = one(rendered("defaults"), "ClusterRole", "modeltrust-operator-mapped")
+
+    assert role["rules"] == []
+    assert role["aggregationRule"] == {"clusterRoleSelectors": [{"matchLabels": {"modeltrust.dev/aggregate-to-operator": "true"}}]}
+
+
 def test_nobody_is_asked_when_it_is_off() -> None:
     assert not [each for each in rendered("off") if "Webhook" in each["kind"]]
 
@@ -235,7 +257,7 @@ def test_nobody_is_asked_when_it_is_off() -> None:
 def test_no_bundle_is_rendered_that_somebody_else_writes(variant: str) -> None:
     for each in rendered(variant):
         if "Webhook" in each["kind"]:
-            for webhook in each["webhooks"]:
+            for webhook in each.get("webhooks", []):
                 assert webhook["clientConfig"].get("caBundle") == (BUNDLE if variant == "provided" else None)
 
 

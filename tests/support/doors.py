@@ -11,13 +11,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from modeltrust.admission.decide import Question
 from modeltrust.admission.message import found
-from modeltrust.api.compile import check_object, compile_policy, compile_signer
+from modeltrust.api.compile import check_mapping, check_object, compile_policy, compile_signer
 from modeltrust.cli.main import main
 from modeltrust.domain.decision import Decision
 from modeltrust.domain.evidence import Statement
 from modeltrust.policy.fold import fold
 from modeltrust.policy.judge import judge
 from modeltrust.policy.policy import InvalidStatement, Namespace, Unmatched
+from modeltrust.references.mappings import by_kind
 from modeltrust.telemetry import Telemetry
 from modeltrust.verification.attest import attestation_object
 from modeltrust.webhook.answer import Answerer
@@ -39,7 +40,7 @@ class Asked:
     Attributes:
         name: of the case.
         workload: the object.
-        trust: ModelPolicy and TrustedSigner objects.
+        trust: ModelPolicy, TrustedSigner and ModelReferenceMapping objects.
         namespace: where the workload goes.
         statements: what is known.
     """
@@ -80,7 +81,8 @@ def by_judge(asked: Asked, folder: Path) -> Answer:  # noqa: ARG001 - the doors'
     policies = tuple(compile_policy(obj) for obj in asked.trust if obj["kind"] == "ModelPolicy")
     signers = tuple(compile_signer(obj) for obj in asked.trust if obj["kind"] == "TrustedSigner")
     statements: dict[Any, Statement | InvalidStatement | Any] = {s.identity: s for s in asked.statements}
-    workload = EXTRACTOR.extract(json.dumps(asked.workload).encode(), namespace=asked.namespace.name)
+    mapped = by_kind([check_mapping(obj, EXTRACTOR) for obj in asked.trust if obj["kind"] == "ModelReferenceMapping"])
+    workload = EXTRACTOR.taught(lambda: mapped).extract(json.dumps(asked.workload).encode(), namespace=asked.namespace.name)
     findings = judge(workload, namespace=asked.namespace, policies=policies, trust=a_trust(statements, *signers)).findings
     return _of(Decision(fold(findings), findings))
 

@@ -47,6 +47,16 @@ def a_cluster() -> ClusterSimulator:
     return cluster
 
 
+CONNECTORS = "/apis/gmc.opea.io/v1/gmconnectors"
+
+
+def serve_connectors(cluster: ClusterSimulator) -> None:
+    """It serves GMConnectors of OPEA, too, in a version that no row knows."""
+    version = {"version": "v1"}
+    cluster.documents["/apis"]["groups"].append({"name": "gmc.opea.io", "preferredVersion": version, "versions": [version]})
+    cluster.documents["/apis/gmc.opea.io/v1"] = {"resources": _resources((("gmconnectors", "GMConnector", []),))}
+
+
 def _resources(kinds: _Kinds) -> list[Object]:
     return [
         {

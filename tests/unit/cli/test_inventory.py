@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from tests.support import api_objects as objects
 from tests.support import trusted
 from tests.support.cluster import ClusterSimulator
 from tests.support.command_line import BRANCH, NOW, PINNED, UNKNOWN, CommandLine, Ran, pod, policy
 from tests.support.rollouts import PODS, attestors, rolled_out
-from tests.support.served import a_cluster, put, put_trust, reached
+from tests.support.served import CONNECTORS, a_cluster, put, put_trust, reached, serve_connectors
 from tests.support.statements import COMMIT
 from tests.unit.cli.shapes import COUNT, TEXT, array, closed, one_of, validate
 
@@ -85,6 +86,17 @@ def test_neither_secrets_nor_config_maps_are_ever_asked_for(cluster: ClusterSimu
     asked = {path.partition("?")[0] for _, path in cluster.requests}
     assert PODS in asked
     assert not [path for path in asked if "secrets" in path or "configmaps" in path]
+
+
+def test_a_mapping_in_the_cluster_is_how_a_kind_is_read(cluster: ClusterSimulator, inventory: Any) -> None:
+    serve_connectors(cluster)
+    put(cluster, CONNECTORS, {**objects.CONNECTOR, "metadata": {"name": "x", "namespace": "team-a"}}, listed=False)
+    put_trust(cluster, trusted.namespace("team-a"), objects.mapping())
+
+    ran = inventory("-o", "json")
+
+    (workload,) = ran.document["workloads"]
+    assert (workload["kind"], [model["model"] for model in workload["models"]]) == ("GMConnector", ["hf://acme/guard"])
 
 
 def test_what_would_be_denied_is_counted_as_if_every_policy_were_enforced(

@@ -14,6 +14,7 @@ from modeltrust.domain.reference import Revision, RevisionState
 from modeltrust.domain.workload import FoundReference
 from modeltrust.references.extract import Extractor
 from modeltrust.wiring.rows import load_tables, load_yaml
+from tests.support import api_objects as objects
 from tests.support.command_line import NOW, CommandLine, Ran
 from tests.support.statements import COMMIT
 
@@ -265,3 +266,15 @@ def test_one_file_that_is_none_keeps_all_from_being_written(pin: Any, command_li
     command_line.write("b.yaml", "a: [")
     assert pin("a.yaml", "b.yaml").code == 2
     assert path.read_text() == KSERVE % "hf://acme/guard-7b"
+
+
+def test_a_field_that_a_mapping_teaches_is_named_and_not_passed_over(command_line: CommandLine) -> None:
+    command_line.trust()
+    connector = {**objects.CONNECTOR, "metadata": {"name": "x", "namespace": "team-a"}}
+    command_line.write("connector.json", connector)
+    command_line.write("trust/mapping.json", objects.mapping())
+
+    ran = command_line("pin", "connector.json", "--trust", "trust", "--now", NOW, "--check")
+
+    assert ran.code != 0
+    assert "hf://acme/guard" in ran.out + ran.err

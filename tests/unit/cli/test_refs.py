@@ -5,6 +5,8 @@ import pytest
 
 from modeltrust.cli.main import main
 from modeltrust.domain.reasons import Reason
+from tests.support import api_objects as objects
+from tests.support.api_objects import changed
 from tests.support.command_line import BRANCH, PINNED, CommandLine, pod
 from tests.support.statements import COMMIT
 from tests.unit.cli.shapes import COUNT, TEXT, array, closed, validate
@@ -122,3 +124,25 @@ spec: {{predictor: {{model: {{modelFormat: {{name: x}}, storageUri: "https://buc
     said = capsys.readouterr().out
     assert "bucket.example" in said
     assert secret not in said
+
+
+def test_a_mapping_in_the_trust_is_how_a_kind_is_read(command_line: CommandLine) -> None:
+    command_line.write("connector.json", objects.CONNECTOR | {"metadata": {"name": "x"}})
+    command_line.write("mapping.json", objects.mapping())
+
+    ran = command_line("refs", "connector.json", "--trust", "mapping.json", "-o", "json")
+
+    validate(ran.document, REFS)
+    (entry,) = ran.document["objects"]
+    assert [found["canonical"] for found in entry["references"]] == ["hf://acme/guard"]
+
+
+def test_a_mapping_that_cannot_be_used_is_bad_input_and_says_why(command_line: CommandLine) -> None:
+    broken = changed(objects.mapping(), "spec.tests", [{"object": objects.CONNECTOR, "expect": ["hf://acme/another"]}])
+    command_line.write("connector.json", objects.CONNECTOR | {"metadata": {"name": "x"}})
+    command_line.write("mapping.json", broken)
+
+    for command in ("refs", "check"):
+        ran = command_line(command, "connector.json", "--trust", "mapping.json")
+        assert (ran.code, ran.out) == (2, "")
+        assert 'mappings gmc: spec.tests[0].expect[0]: got "hf://acme/guard", expected "hf://acme/another"' in ran.err

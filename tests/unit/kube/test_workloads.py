@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from modeltrust.domain.errors import InvalidInputError, ModelTrustError, NotFoundError, UnavailableError
 from modeltrust.kube.client import ApiServer, GoneError, RefusedError
-from modeltrust.kube.workloads import Item, Link, Owners, Served, called, discover, item, objects
+from modeltrust.kube.workloads import Item, Link, Owners, Served, called, discover, discover_mapped, item, objects
+from modeltrust.references.mappings import EVERY_KIND, KindMapping, by_kind
 from tests.support.cluster import ClusterSimulator
 from tests.support.command_line import BRANCH, pod
 from tests.support.rollouts import PODS, deployment
@@ -55,6 +56,27 @@ def test_a_version_that_no_row_knows_is_listed_all_the_same(cluster: ClusterSimu
     group |= {"versions": [{"version": "v9"}], "preferredVersion": {"version": "v9"}}
     cluster.documents["/apis/serving.kserve.io/v9"] = cluster.documents.pop("/apis/serving.kserve.io/v1beta1")
     assert ("InferenceService", "v9") in {(served.kind, served.version) for served in discover(api, TABLES)}
+
+
+def test_kinds_of_mappings_are_found_where_they_are_served(cluster: ClusterSimulator, api: ApiServer) -> None:
+    taught = KindMapping("m", "teach.example", ("Connector", "Absent"))
+    everything = KindMapping("n", "other.example", (EVERY_KIND,), broken="why")
+    versions = [{"version": "v2"}, {"version": "v1"}]
+    for group in ("teach.example", "other.example"):
+        cluster.documents["/apis"]["groups"].append({"name": group, "versions": versions, "preferredVersion": versions[0]})
+        for version in ("v1", "v2"):
+            resources = [{"name": "connectors", "kind": "Connector", "namespaced": True, "verbs": ["list"]}]
+            cluster.documents[f"/apis/{group}/{version}"] = {"resources": resources}
+    mapped = by_kind([taught, everything])
+    found = discover_mapped(api, mapped)
+    assert [(served.group, served.version, served.plural) for served in found] == [("teach.example", "v2", "connectors")]
+    assert set(discover(api, TABLES, mapped)) == {*discover(api, TABLES), *found}
+    assert discover_mapped(api, {}) == ()
+
+
+def test_a_mapping_changes_nothing_about_how_a_kind_that_is_built_in_is_listed(api: ApiServer) -> None:
+    mapped = by_kind([KindMapping("m", "serving.kserve.io", ("InferenceService",))])
+    assert discover(api, TABLES, mapped) == discover(api, TABLES)
 
 
 def test_a_group_that_is_removed_between_two_questions_is_nothing(cluster: ClusterSimulator, api: ApiServer) -> None:

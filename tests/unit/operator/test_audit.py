@@ -14,11 +14,14 @@ from modeltrust.operator.audit import Audit, Round
 from modeltrust.operator.audited import Reporting
 from modeltrust.store.sink import Kind
 from modeltrust.store.store import ATTESTORS, Store
+from modeltrust.wiring.admission import reader
+from tests.support import api_objects as objects
 from tests.support import trusted
+from tests.support.api_objects import changed
 from tests.support.cluster import ClusterSimulator
 from tests.support.command_line import BRANCH, UNKNOWN, pod, policy
 from tests.support.rollouts import PODS, rolled_out
-from tests.support.served import OURS, a_cluster, put, put_trust
+from tests.support.served import CONNECTORS, OURS, a_cluster, put, put_trust, serve_connectors
 from tests.support.statements import NOW
 
 KNOWN = ["acme/guard-7b", "--revision", trusted.GUARD.partition("@")[2]]
@@ -53,7 +56,7 @@ class Auditing:
         self.audit = Audit(
             api,
             store=store,
-            extractor=trusted.EXTRACTOR,
+            extractor=reader(trusted.EXTRACTOR, store),
             tables=trusted.TABLES,
             tells=self.reporting,
             clock=lambda: self.now,
@@ -102,6 +105,25 @@ def test_a_policy_in_mode_audit_counts_what_it_would_deny_each_workload_once(aud
     assert auditing.status("modelpolicies", "elsewhere")["workloads"]["matched"] == 0
     assert done.drift() == ()
     assert auditing.cluster.all(EVENTS) == []
+
+
+def test_a_kind_that_a_mapping_teaches_is_counted_as_it_is_judged(auditing: Auditing) -> None:
+    connector = {**objects.CONNECTOR, "metadata": {"name": "x", "namespace": "team-a"}}
+    serve_connectors(auditing.cluster)
+    put(auditing.cluster, CONNECTORS, connector, listed=False)
+    auditing.policies(policy(mode="Audit"))
+
+    auditing.round()
+    before = auditing.status("modelpolicies", "production")["workloads"]
+    auditing.store.replace(Kind.MAPPINGS, [objects.mapping()])
+    auditing.round()
+    taught = auditing.status("modelpolicies", "production")["workloads"]
+    broken = changed(objects.mapping(), "spec.tests", [{"object": objects.CONNECTOR, "expect": ["hf://acme/another"]}])
+    auditing.store.replace(Kind.MAPPINGS, [broken])
+    auditing.round()
+
+    assert (before["matched"], taught["wouldDeny"], taught["unresolved"]) == (0, 1, 0)
+    assert auditing.status("modelpolicies", "production")["workloads"]["unresolved"] == 1
 
 
 def test_f82_what_runs_and_is_no_longer_admitted_is_told_once_with_its_owner(auditing: Auditing) -> None:

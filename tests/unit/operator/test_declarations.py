@@ -11,7 +11,9 @@ from modeltrust.operator.attestations import Result
 from modeltrust.operator.declarations import Declarations
 from modeltrust.operator.writes import Writes
 from modeltrust.policy.wording import moment
+from tests.support import api_objects as objects
 from tests.support import trusted
+from tests.support.api_objects import changed
 from tests.support.cluster import ClusterSimulator
 from tests.support.statements import DAY, NOW
 from tests.unit.operator.test_sources import source
@@ -174,3 +176,58 @@ def test_a_second_look_writes_nothing_and_what_the_audit_wrote_stays(
 
 def test_what_is_gone_is_gone(declarations: Declarations) -> None:
     assert declarations.reconcile("modelpolicies", "nothing", NOW).outcome == "gone"
+
+
+def unproven() -> Object:
+    return changed(objects.mapping(), "spec.tests", [{"object": objects.CONNECTOR, "expect": ["hf://acme/another"]}])
+
+
+def test_a_mapping_is_ready_when_its_tests_hold_and_the_api_server_asks(look: Look, asked: Asked) -> None:
+    result, status = look(objects.mapping())
+    assert ready(status) == ("True", "Accepted")
+    assert "GMConnector" in str(status["conditions"])
+    assert asked.looks == 1
+    assert result.after is not None  # somebody may change the webhook configuration
+
+
+def test_a_mapping_whose_test_does_not_hold_says_which_with_what_was_got_and_expected(
+    look: Look, cluster: ClusterSimulator
+) -> None:
+    _, status = look(unproven())
+    assert ready(status) == ("False", "TestsFailed")
+    (said,) = {entry["message"] for entry in status["conditions"]}
+    assert 'spec.tests[0].expect[0]: got "hf://acme/guard", expected "hf://acme/another"' in said
+    assert "UnresolvedReference" in said
+    assert {entry["type"] for entry in status["conditions"]} == {"Ready", "Stalled"}
+    assert [event["reason"] for event in cluster.all(EVENTS)] == ["MappingBroken"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("spec.refs", [{"path": "$.metadata.labels.x", "role": "Base", "uriProfile": "BareHF"}]),
+        ("spec.refs", [{"path": "$.spec.x", "role": "Base", "uriProfile": "Unheard"}]),
+        ("spec.match.group", "apps"),
+        ("spec.tests", [{"object": {"apiVersion": "v1", "kind": "Pod"}, "expect": ["hf://acme/guard"]}]),
+    ],
+)
+def test_a_mapping_that_is_wrong_is_stalled_and_is_asked_about_all_the_same(
+    path: str, value: Any, look: Look, asked: Asked
+) -> None:
+    _, status = look(changed(objects.mapping(), path, value))
+    assert ready(status) == ("False", "Invalid")
+    assert asked.looks == 1
+
+
+def test_a_mapping_whose_kinds_nobody_asks_about_is_not_ready_and_is_looked_at_again(look: Look, asked: Asked) -> None:
+    asked.why = "the API server does not ask about GMConnector of gmc.opea.io yet"
+    result, status = look(objects.mapping())
+    assert ready(status) == ("False", "NotIntercepted")
+    assert asked.why in str(status["conditions"])
+    assert result.after is not None
+    assert result.after < 10
+
+
+def test_a_mapping_that_is_gone_is_asked_about_no_more(declarations: Declarations, asked: Asked) -> None:
+    assert declarations.reconcile("modelreferencemappings", "gmc", NOW).outcome == "gone"
+    assert asked.looks == 1

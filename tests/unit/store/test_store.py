@@ -262,3 +262,21 @@ def test_an_object_that_breaks_its_compiler_is_broken_and_the_others_are_read(er
 
 def attestation(name: str, envelope: bytes) -> Mapping[str, Any]:
     return {"metadata": {"name": name}, "status": {"statement": envelope.decode()}}
+
+
+def test_mappings_are_by_kind_and_a_broken_one_is_counted_and_stays() -> None:
+    told = Told()
+    result = synced(told)
+    result.upsert(Kind.MAPPINGS, named("good"))
+    result.upsert(Kind.MAPPINGS, named("bad", broken=True))
+    assert [mapping.name for mapping in result.snapshot().mapped["example.org", "Thing"]] == ["bad", "good"]
+    assert (result.broken()[Kind.MAPPINGS], told) == (1, [(Kind.MAPPINGS, "bad", "spec.broken: got true")])
+    assert result.unready(NOW) == ()
+    result.delete(Kind.MAPPINGS, "bad")
+    assert (len(result.snapshot().mapped), result.broken()[Kind.MAPPINGS]) == (1, 0)
+    result.replace(Kind.MAPPINGS, [])
+    assert not result.snapshot().mapped
+
+
+def test_without_mappings_there_is_nothing_to_look_up() -> None:
+    assert not synced().snapshot().mapped

@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import re
 import ssl
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from e2e import cert_manager
 from e2e.control_plane import ControlPlane
@@ -25,6 +27,7 @@ from tests.support.helm import NAMESPACE, objects, template
 
 Object = dict[str, Any]
 NOW = 1_800_000_000
+DOCS = Path(__file__).parent.parent / "docs"
 DIGEST = "sha256:" + "a" * 64
 FOREIGN = {"ServiceMonitor", "PrometheusRule", "Certificate", "Issuer"}  # kinds of others: there for their own tests alone
 VARIANTS: dict[str, tuple[Object, tuple[str, ...]]] = {
@@ -141,7 +144,8 @@ def operator(plane: ControlPlane) -> Iterator[Path]:
     roles = [
         {**each, "subjects": [user]} if "subjects" in each else each
         for each in rendered(plane, "defaults")
-        if each["metadata"]["name"] == "modeltrust-operator" and each["kind"].startswith(("Role", "ClusterRole"))
+        if each["metadata"]["name"] in {"modeltrust-operator", "modeltrust-operator-mapped"}
+        and each["kind"].startswith(("Role", "ClusterRole"))
     ]
     configuration = next(each for each in rendered(plane, "defaults") if each["kind"] == "ValidatingWebhookConfiguration")
     never = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["nowhere"]}
@@ -213,6 +217,25 @@ def test_kinds_of_mappings_are_asked_about_with_the_charts_rights_alone_and_past
     store.replace(Kind.MAPPINGS, [])
     interception()
     assert not plane.get("validatingwebhookconfiguration", "modeltrust-mapped").get("webhooks")
+
+
+def test_a_kind_of_a_mapping_may_be_listed_where_a_role_with_our_label_allows_it(plane: ControlPlane, operator: Path) -> None:
+    def allowed(name: str = "") -> bool:  # nothing of the kind is served: who may ask is told that, and who may not is refused
+        path = f"/apis/serving.acme.example/v1/pipelines{name}"
+        return "Forbidden" not in plane.kubectl("get", "--raw", path, user=operator, check=False).stderr
+
+    role = next(
+        each
+        for text in re.findall(r"^```yaml\n(.*?)^```$", (DOCS / "mappings.md").read_text(), re.MULTILINE | re.DOTALL)
+        if (each := yaml.safe_load(text))["kind"] == "ClusterRole"
+    )
+    assert not allowed()
+    plane.apply(role)
+    try:
+        eventually(allowed, seconds=20, what="the right to list them")
+        assert not allowed("/one")
+    finally:
+        plane.kubectl("delete", "clusterrole", role["metadata"]["name"])
 
 
 class Told:

@@ -16,7 +16,7 @@ from tests.support.documents import ROOT, Block, blocks
 from tests.support.helm import program
 
 # In the order in which somebody reads them: what one page leaves, the next finds.
-PAGES = ("install.md", "ci.md", "operations.md", "certificates.md", "sizing.md", "troubleshooting.md", "upgrade.md")
+PAGES = ("install.md", "ci.md", "operations.md", "mappings.md", "certificates.md", "sizing.md", "troubleshooting.md", "upgrade.md")
 BLOCKS = [block for page in PAGES for block in blocks(ROOT / "docs" / page) if not block.mark]
 
 

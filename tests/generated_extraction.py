@@ -18,7 +18,8 @@ what follows. `python -m tests.manifest_table` measures it over real manifests.
 """
 _KINDS = """## Kinds
 
-In other kinds every Pod spec and Pod template is found and read; fields of their own are not understood.
+In other kinds every Pod spec and Pod template is found and read; fields of their own are not understood until a mapping names them
+([how](mappings.md)).
 
 | group | kinds | reaches running Pods without a new Pod | cluster-scoped |
 |---|---|---|---|"""

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from modeltrust.policy.policy import Mode, Trust
+from modeltrust.references.mappings import Mapped
 from modeltrust.store.store import Snapshot, Store
 
 
@@ -27,6 +28,10 @@ class Enforced(Store):
             policies = tuple(replace(policy, mode=Mode.ENFORCE, enforce_after=None) for policy in real.policies)
             seen = self._seen = (real, replace(real, policies=policies))
         return seen[1]
+
+    def mapped(self) -> Mapped:
+        """Kinds that mappings teach, as they are now."""
+        return self._of.mapped()
 
     def trust(self, snapshot: Snapshot, now: int) -> Trust:
         """Everything that a judgement may read, as of now."""

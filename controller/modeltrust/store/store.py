@@ -100,6 +100,10 @@ class Store:
         """The small kinds as they are now."""
         return self._snapshot
 
+    def mapped(self) -> Mapped:
+        """Kinds that mappings teach, as they are now."""
+        return self._snapshot.mapped
+
     def trust(self, snapshot: Snapshot, now: int) -> Trust:
         """Everything that a judgement may read, as of now."""
         look_up = self.statements.look_up

@@ -127,7 +127,7 @@ def new_store(problem: Callable[[Kind, str, str], None], extractor: Extractor) -
 
 def reader(extractor: Extractor, store: Store) -> Extractor:
     """Who reads objects with the mappings that the store holds at that moment."""
-    return extractor.taught(lambda: store.snapshot().mapped)
+    return extractor.taught(store.mapped)
 
 
 def join(

@@ -50,7 +50,7 @@ class MappingMatch(Struct):
 
 
 class ReferenceRow(Struct):
-    """Where a reference stands, and how to read it."""
+    """Where a reference stands, and how to read it (docs/mappings.md)."""
 
     path: JsonPath
     role: Literal["Base", "Adapter", "Draft", "Tokenizer", "Code", "Config", "Projector", "Repository", "Image"]
@@ -64,7 +64,7 @@ class TemplateRow(Struct):
 
 
 class MappingTest(Struct):
-    """An object, and every reference that must be found in it."""
+    """An object, and every reference that must be found in it; more may be found."""
 
     object: Annotated[
         dict[str, Any], Field(min_length=1, max_length=64, json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
@@ -99,7 +99,7 @@ class ModelReferenceMappingSpec(Struct):
 
 
 class ModelReferenceMappingStatus(Status):
-    """Whether its tests hold."""
+    """Whether its tests hold, and whether the API server asks about its kinds; it decides nothing."""
 
 
 KIND = Kind(

@@ -38,9 +38,10 @@ def test_one_whose_tests_hold_is_used() -> None:
 
 def test_a_revision_is_compared_where_a_test_states_one() -> None:
     row = [{"path": "$.spec.model", "role": "Base", "uriProfile": "KServe"}]
+    obj = changed(proven("hf://acme/guard", model="x/y"), "spec.refs", row)
+    obj["spec"]["tests"][0]["object"]["spec"]["model"] = f"hf://acme/guard:{COMMIT}"
     for expected in ("hf://acme/guard", f"hf://acme/guard@{COMMIT}"):
-        obj = changed(proven(expected, model="x/y"), "spec.refs", row)
-        obj["spec"]["tests"][0]["object"]["spec"]["model"] = f"hf://acme/guard:{COMMIT}"
+        obj["spec"]["tests"][0]["expect"] = [expected]
         check_mapping(obj, EXTRACTOR)
     obj["spec"]["tests"][0]["expect"] = [f"hf://acme/guard@{'0' * 40}"]
     with pytest.raises(UnprovenError, match=r"^spec\.tests\[0\]\.expect\[0\]: got .*expected .*00000"):

@@ -109,6 +109,14 @@ def test_what_is_asked_is_what_the_mapping_says_and_nothing_else_of_the_chart_ch
     assert [webhook["rules"][0]["scope"] for webhook in second] == ["*", "Namespaced"]
 
 
+def test_a_kind_that_the_operator_may_not_list_is_said_in_its_status(plane: ControlPlane, mapped: str) -> None:
+    def audited() -> tuple[str, str]:
+        found = plane.get("modelreferencemapping", mapped)["status"]["conditions"]
+        return next(((entry["status"], entry["reason"]) for entry in found if entry["type"] == "Audited"), ("", ""))
+
+    eventually(lambda: audited() == ("False", "NotListed"), seconds=SECONDS, what="the condition")
+
+
 def test_every_door_says_the_same(
     plane: ControlPlane, mapped: str, world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

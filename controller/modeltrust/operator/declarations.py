@@ -33,6 +33,8 @@ from modeltrust.policy.wording import moment
 from modeltrust.references.extract import Extractor
 
 _MAPPINGS = "modelreferencemappings"
+_AUDITED = "Audited"
+_AUDIT_LABEL = 'modeltrust.dev/aggregate-to-operator: "true"'
 _INVALID = "Invalid"
 _ACCEPTED = "Accepted"
 _SECRET_SECONDS = 60.0  # F72
@@ -69,6 +71,10 @@ class Intercepts(Protocol):
 
     def missing(self, group: str, kinds: Iterable[str]) -> str:
         """Why it does not ask about some of these kinds; empty where it asks about all."""
+        ...
+
+    def unlisted(self, group: str, kinds: Iterable[str]) -> tuple[str, ...]:
+        """Resources of these kinds that the operator may not list."""
         ...
 
 
@@ -185,7 +191,15 @@ class Declarations:
         if missing:
             return Described((Condition(READY, FALSE, "NotIntercepted", missing),), after=_INTERCEPTION_SECONDS)
         message = f"its tests hold, and the API server asks about {', '.join(mapping.kinds)}"
-        return Described(ready(reason=_ACCEPTED, message=message), after=_INTERCEPTION_RECHECK_SECONDS)
+        audited = _audited(self._intercepts.unlisted(mapping.group, mapping.kinds))
+        return Described((*ready(reason=_ACCEPTED, message=message), audited), after=_INTERCEPTION_RECHECK_SECONDS)
+
+
+def _audited(unlisted: tuple[str, ...]) -> Condition:
+    if not unlisted:
+        return Condition(_AUDITED, TRUE, "Listed", "the audit counts what runs")
+    why = f"the operator may not list {', '.join(unlisted)}: what runs there is in no count, and no unused attestation is collected"
+    return Condition(_AUDITED, FALSE, "NotListed", f"{why}; a ClusterRole with the label {_AUDIT_LABEL} allows it")
 
 
 def _broken(error: ModelTrustError, event: str, reason: str = _INVALID) -> Described:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from modeltrust.api.webhooks import plural
 from modeltrust.domain.errors import ModelTrustError, NotFoundError
 from modeltrust.kube import paths
-from modeltrust.kube.client import ApiServer
+from modeltrust.kube.client import ApiServer, RefusedError
 from modeltrust.kube.workloads import Served, discover_mapped
 from modeltrust.references.mappings import EVERY_KIND, Mapped
 from modeltrust.store.store import Store
@@ -64,6 +64,7 @@ class Interception:
         self._store = store
         self._logs = logs
         self._covered: frozenset[GroupKind] = frozenset()
+        self._unlisted: Mapping[GroupKind, str] = {}
         self._why = _NOTHING_YET
         self._empty = False
         self._looking = threading.Lock()
@@ -89,6 +90,10 @@ class Interception:
             return ""
         return f"the API server does not ask about {', '.join(lacking)} of {group} yet" + (f": {self._why}" if self._why else "")
 
+    def unlisted(self, group: str, kinds: Iterable[str]) -> tuple[str, ...]:
+        """Resources of these kinds that this account may not list, as of the last look: what runs there is in no count."""
+        return tuple(self._unlisted[group, kind] for kind in kinds if (group, kind) in self._unlisted)
+
     def _look(self, mapped: Mapped) -> frozenset[GroupKind]:
         path = paths.group("admissionregistration.k8s.io/v1", "validatingwebhookconfigurations", SECOND)
         try:
@@ -99,12 +104,22 @@ class Interception:
             raise NotFoundError(f"there is no ValidatingWebhookConfiguration {SECOND}, which the chart makes") from error
         first = self._first() if mapped else []
         served = discover_mapped(self._api, mapped)
+        self._unlisted = {
+            (entry.group, entry.kind): f"{entry.plural}.{entry.group}" for entry in served if not self._may_list(entry)
+        }
         wanted = _webhooks(first, _rules(mapped, served, first))
         if second.get("webhooks", []) != wanted:
             version = second["metadata"]["resourceVersion"]
             self._writes.merge_patch(path, {"metadata": {"resourceVersion": version}, "webhooks": wanted}, manager=_MANAGER)
             self._logs.log("interception-changed", resources=[name for rule in wanted[:1] for name in _resources(rule)])
         return frozenset(mapped)
+
+    def _may_list(self, served: Served) -> bool:
+        try:
+            self._api.get(served.path(), {"limit": "1"})
+        except (RefusedError, NotFoundError) as error:
+            return isinstance(error, NotFoundError)  # gone since it was discovered
+        return True
 
     def _first(self) -> list[Object]:
         path = paths.group("admissionregistration.k8s.io/v1", "validatingwebhookconfigurations", FIRST)

@@ -30,6 +30,7 @@ class Asked:
     def __init__(self) -> None:
         self.looks = 0
         self.why = ""
+        self.not_listed: tuple[str, ...] = ()
 
     def __call__(self) -> None:
         self.looks += 1
@@ -38,6 +39,11 @@ class Asked:
         assert group
         assert list(kinds)
         return self.why
+
+    def unlisted(self, group: str, kinds: Iterable[str]) -> tuple[str, ...]:
+        assert group
+        assert list(kinds)
+        return self.not_listed
 
 
 Look = Callable[[Object], tuple[Result, Object]]
@@ -226,6 +232,16 @@ def test_a_mapping_whose_kinds_nobody_asks_about_is_not_ready_and_is_looked_at_a
     assert asked.why in str(status["conditions"])
     assert result.after is not None
     assert result.after < 10
+
+
+def test_a_kind_that_the_audit_may_not_list_is_said_with_what_allows_it(look: Look, asked: Asked) -> None:
+    asked.not_listed = ("gmconnectors.gmc.opea.io",)
+    _, status = look(objects.mapping())
+    assert ready(status) == ("True", "Accepted")
+    (audited,) = [entry for entry in status["conditions"] if entry["type"] == "Audited"]
+    assert (audited["status"], audited["reason"]) == ("False", "NotListed")
+    assert "gmconnectors.gmc.opea.io" in audited["message"]
+    assert "modeltrust.dev/aggregate-to-operator" in audited["message"]
 
 
 def test_a_mapping_that_is_gone_is_asked_about_no_more(declarations: Declarations, asked: Asked) -> None:

@@ -186,6 +186,17 @@ def test_what_is_refused_is_said_logged_once_and_tried_again(world: World, metho
     assert world.interception.missing(GROUP, ["GMConnector"]) == ""
 
 
+@pytest.mark.parametrize(("status", "expected"), [(403, ("gmconnectors.gmc.opea.io",)), (404, ())])
+def test_a_kind_that_may_not_be_listed_is_said(world: World, status: int, expected: tuple[str, ...]) -> None:
+    world.serve(("GMConnector", "gmconnectors"))
+    world.cluster.faults = [("GET", "/v1/gmconnectors", status)]
+    world.teach(objects.mapping())
+    assert world.interception.unlisted(GROUP, ["GMConnector"]) == expected
+    assert world.interception.missing(GROUP, ["GMConnector"]) == ""
+    world.interception()
+    assert world.interception.unlisted(GROUP, ["GMConnector"]) == ()
+
+
 def test_before_the_first_look_nothing_counts_as_asked_about(world: World) -> None:
     assert "has not looked yet" in world.interception.missing(GROUP, ["GMConnector"])
 

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from modeltrust.api.compile import UnprovenError, check_mapping, compile_mapping
 from modeltrust.domain import limits
@@ -133,6 +135,34 @@ def test_m6_a_broken_one_stands_for_nothing_that_no_mapping_may_name(group: Any)
 @pytest.mark.parametrize("obj", [{}, {"metadata": 7, "spec": []}, {"spec": {"match": []}}, {"metadata": {"name": "A"}}])
 def test_whatever_it_is_nothing_is_raised(obj: Object) -> None:
     assert compiled(obj).broken
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=10), children, max_size=4),
+    max_leaves=10,
+)
+_PLACES = st.sampled_from(
+    [
+        "spec",
+        "spec.match",
+        "spec.match.group",
+        "spec.match.kinds",
+        "spec.refs",
+        "spec.tests",
+        "spec.podTemplates",
+        "metadata",
+        "kind",
+    ]
+)
+
+
+@given(path=_PLACES, value=_JSON)
+def test_whatever_stands_in_it_it_is_compiled_or_quarantined_for_kinds_that_it_may_name(path: str, value: Any) -> None:
+    mapping = compiled(changed(objects.mapping(), path, value))
+    assert bool(mapping.broken) is not bool(mapping.actions)
+    assert mapping.kinds
+    assert not mapping.group or ("." in mapping.group and not mapping.group.endswith(".k8s.io"))
 
 
 def test_a_test_is_read_with_this_mapping_alone() -> None:

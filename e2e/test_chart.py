@@ -214,6 +214,9 @@ def test_kinds_of_mappings_are_asked_about_with_the_charts_rights_alone_and_past
     second = plane.get("validatingwebhookconfiguration", "modeltrust-mapped")["webhooks"]
     assert [webhook["clientConfig"] for webhook in first] == [webhook["clientConfig"] for webhook in second]
     assert {rule["resources"][0] for webhook in second for rule in webhook["rules"]} == {"gmconnectors"}
+    version = plane.get("validatingwebhookconfiguration", "modeltrust-mapped")["metadata"]["resourceVersion"]
+    interception()
+    assert plane.get("validatingwebhookconfiguration", "modeltrust-mapped")["metadata"]["resourceVersion"] == version
     store.replace(Kind.MAPPINGS, [])
     interception()
     assert not plane.get("validatingwebhookconfiguration", "modeltrust-mapped").get("webhooks")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from modeltrust.api.webhooks import plural
-from modeltrust.domain.errors import ModelTrustError, NotFoundError
+from modeltrust.domain.errors import ModelTrustError, NotFoundError, quote
 from modeltrust.kube import paths
 from modeltrust.kube.client import ApiServer, RefusedError
 from modeltrust.kube.workloads import Served, discover_mapped
@@ -65,6 +65,7 @@ class Interception:
         self._logs = logs
         self._covered: frozenset[GroupKind] = frozenset()
         self._unlisted: Mapping[GroupKind, str] = {}
+        self._served: dict[str, tuple[Served, ...]] = {}
         self._why = _NOTHING_YET
         self._empty = False
         self._looking = threading.Lock()
@@ -88,7 +89,8 @@ class Interception:
         lacking = [kind for kind in kinds if (group, kind) not in self._covered]
         if not lacking:
             return ""
-        return f"the API server does not ask about {', '.join(lacking)} of {group} yet" + (f": {self._why}" if self._why else "")
+        why = self._why or ("" if group in self._served else "it does not say how they are called")
+        return f"the API server does not ask about {', '.join(lacking)} of {group} yet" + (f": {why}" if why else "")
 
     def unlisted(self, group: str, kinds: Iterable[str]) -> tuple[str, ...]:
         """Resources of these kinds that this account may not list, as of the last look: what runs there is in no count."""
@@ -103,7 +105,8 @@ class Interception:
                 return frozenset()
             raise NotFoundError(f"there is no ValidatingWebhookConfiguration {SECOND}, which the chart makes") from error
         first = self._first() if mapped else []
-        served = discover_mapped(self._api, mapped)
+        unknown = self._discover(mapped)
+        served = [entry for known in self._served.values() for entry in known]
         self._unlisted = {
             (entry.group, entry.kind): f"{entry.plural}.{entry.group}" for entry in served if not self._may_list(entry)
         }
@@ -112,13 +115,36 @@ class Interception:
             version = second["metadata"]["resourceVersion"]
             self._writes.merge_patch(path, {"metadata": {"resourceVersion": version}, "webhooks": wanted}, manager=_MANAGER)
             self._logs.log("interception-changed", resources=[name for rule in wanted[:1] for name in _resources(rule)])
-        return frozenset(mapped)
+        return frozenset(key for key in mapped if key[0] not in unknown)
+
+    def _discover(self, mapped: Mapped) -> set[str]:
+        """Look up how kinds are called, group by group: one that does not say keeps its names, and does not keep others from theirs.
+
+        Returns:
+            Groups that never said.
+        """
+        groups = {group for group, _ in mapped}
+        self._served = {group: known for group, known in self._served.items() if group in groups}
+        for group in sorted(groups):
+            kinds = {key: value for key, value in mapped.items() if key[0] == group}
+            try:
+                self._served[group] = discover_mapped(self._api, kinds)
+            except (
+                ModelTrustError,
+                KeyError,
+                TypeError,
+                AttributeError,
+            ) as error:  # of another form: who serves a group writes it
+                self._logs.log("interception-undiscovered", group=group, why=quote(error, 300))
+        return groups - self._served.keys()
 
     def _may_list(self, served: Served) -> bool:
         try:
             self._api.get(served.path(), {"limit": "1"})
-        except (RefusedError, NotFoundError) as error:
-            return isinstance(error, NotFoundError)  # gone since it was discovered
+        except RefusedError:
+            return False
+        except ModelTrustError:
+            return True  # nobody says that we may not
         return True
 
     def _first(self) -> list[Object]:

@@ -197,6 +197,34 @@ def test_a_kind_that_may_not_be_listed_is_said(world: World, status: int, expect
     assert world.interception.unlisted(GROUP, ["GMConnector"]) == ()
 
 
+def other_mapping() -> Object:
+    value = changed(objects.mapping(), "spec.match", {"group": "other.example", "kinds": ["Thing"]})
+    value["metadata"]["name"] = "other"
+    value["spec"]["tests"][0]["object"] = {**objects.CONNECTOR, "apiVersion": "other.example/v1", "kind": "Thing"}
+    return value
+
+
+@pytest.mark.parametrize("answer", [{"resources": [{}]}, {"resources": 7}, {"resources": [7]}, {"resources": [{"kind": "Thing"}]}])
+def test_a_group_that_says_nothing_sensible_keeps_no_other_from_being_asked_about(world: World, answer: Object) -> None:
+    world.serve(("GMConnector", "connectorz"))
+    world.serve(("Thing", "thingz"), group="other.example")
+    world.cluster.documents["/apis/other.example/v1"] = answer
+    world.teach(objects.mapping(), other_mapping())
+    assert ([GROUP], ["connectorz"]) in world.resources()
+    assert world.interception.missing(GROUP, ["GMConnector"]) == ""
+    assert world.interception.missing("other.example", ["Thing"]).endswith("it does not say how they are called")
+    assert "interception-undiscovered" in [event for event, _ in world.logs]
+
+
+def test_a_group_that_once_said_how_its_kinds_are_called_keeps_the_names(world: World) -> None:
+    world.serve(("GMConnector", "connectorz"))
+    world.teach(objects.mapping())
+    world.cluster.faults = [("GET", f"/apis/{GROUP}/v1", 503)]
+    world.interception()
+    assert world.resources() == [([GROUP], ["connectorz"])]
+    assert world.interception.missing(GROUP, ["GMConnector"]) == ""
+
+
 def test_before_the_first_look_nothing_counts_as_asked_about(world: World) -> None:
     assert "has not looked yet" in world.interception.missing(GROUP, ["GMConnector"])
 

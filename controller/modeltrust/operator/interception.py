@@ -118,7 +118,7 @@ class Interception:
         return frozenset(key for key in mapped if key[0] not in unknown)
 
     def _discover(self, mapped: Mapped) -> set[str]:
-        """Look up how kinds are called, group by group: one that does not say keeps its names, and does not keep others from theirs.
+        """Look up how kinds are called, group by group: one that does not say keeps its names and holds up no other.
 
         Returns:
             Groups that never said.

@@ -1,8 +1,8 @@
-"""Builds the real registries, Helm 3 and cosign for slow tests, into a cache outside the checkout, keyed by every pinned byte.
+"""Builds the real registries, Helm 3, cosign and Sigstore of the slow tests into a cache outside the checkout, keyed by each pinned byte.
 
 `make tools` calls it; it builds only what is missing: the registries (90 seconds), Helm 3 and helm-unittest once, then nothing.
-cosign takes ten CPU minutes, so that it is built where ``MODELTRUST_COSIGN=1`` asks for it; what was built once is used from
-then on.
+cosign and the services of a Sigstore take minutes, so that each is built where its variable asks for it; what was built once is
+used from then on.
 """
 
 import hashlib
@@ -20,15 +20,22 @@ PROGRAMS = {
     "helm3": ("helm", "helm.sh/helm/v3/cmd/helm"),  # 160 CPU seconds together with the next, which shares its packages
     "helm-unittest": ("helm", "github.com/helm-unittest/helm-unittest/cmd/helm-unittest"),
     "cosign": ("cosign", "github.com/sigstore/cosign/v3/cmd/cosign"),  # 300 CPU seconds once, and as much again to link it
+    "ctlog": ("sigstore", "./ctlog"),
+    "fulcio": ("sigstore", "github.com/sigstore/fulcio"),
+    "rekor": ("sigstore", "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix"),
+    "tsa": ("sigstore", "./tsa"),
 }
 """By name: in which Go module below ``SOURCES``, since their dependencies disagree, and what to build there."""
 PINNED = {
     "": ("go.sum", "go.mod", "registry/main.go"),
     "helm": ("helm/go.sum", "helm/go.mod"),
     "cosign": ("cosign/go.sum", "cosign/go.mod"),
+    "sigstore": ("sigstore/go.sum", "sigstore/go.mod", "sigstore/ctlog/main.go", "sigstore/tsa/main.go"),
 }
-WANTED = os.environ.get("MODELTRUST_COSIGN") == "1"
+ASKED_BY = {"cosign": "MODELTRUST_COSIGN", "sigstore": "MODELTRUST_SIGSTORE"}
+"""Modules that are not always built, and the variable whose 1 asks for each."""
 NO_COSIGN = "REAL COSIGN WAS NOT ASKED: it is not built; `MODELTRUST_COSIGN=1 make tools` does it, in about ten CPU minutes"
+NO_SIGSTORE = "REAL SIGSTORE WAS NOT ASKED: it is not built; `MODELTRUST_SIGSTORE=1 make tools` does it, in about four CPU minutes"
 FLAGS = ["-trimpath", "-buildvcs=false"]
 STAMPS = {
     "helm": {
@@ -68,9 +75,19 @@ def built(name: str) -> bool:
     return _path(name).exists()
 
 
+def complete(module: str) -> bool:
+    """Whether every program of a module is there."""
+    return all(built(name) for name, (where, _) in PROGRAMS.items() if where == module)
+
+
+def wanted(module: str) -> bool:
+    """Whether a module is always built, or asked for."""
+    return module not in ASKED_BY or os.environ.get(ASKED_BY[module]) == "1"
+
+
 def build() -> tuple[Path, ...]:
     """Build what is missing and wanted; returns the folders."""
-    modules = tuple(module for module in PINNED if WANTED or module != "cosign" or built("cosign"))
+    modules = tuple(module for module in PINNED if wanted(module) or complete(module))
     for module in modules:
         _build(module)
     return tuple(folder(module) for module in modules)
@@ -81,9 +98,9 @@ def _path(name: str) -> Path:
 
 
 def _build(module: str) -> None:
-    target, programs = folder(module), {name: package for name, (where, package) in PROGRAMS.items() if where == module}
-    if all((target / name).exists() for name in programs):
+    if complete(module):
         return
+    target, programs = folder(module), {name: package for name, (where, package) in PROGRAMS.items() if where == module}
     target.parent.mkdir(parents=True, exist_ok=True)
     stamps = "".join(f" -X {place}={value}" for place, value in STAMPS.get(module, {}).items())
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
@@ -96,13 +113,13 @@ def _build(module: str) -> None:
 
 def main() -> int:
     """Build, print the folders; 1 and one line where that is impossible."""
-    needed = [name for name in PROGRAMS if WANTED or name != "cosign"]
-    if shutil.which("go") is None and not all(built(name) for name in needed):
+    if shutil.which("go") is None and not all(complete(module) for module in PINNED if wanted(module)):
         sys.stderr.write("make tools: needs Go 1.26 or later to build the real registries, and there is no `go` on the PATH\n")
         return 1
     sys.stdout.write("".join(f"{path}\n" for path in build()))
-    if not built("cosign"):
-        sys.stdout.write(f"{NO_COSIGN}\n")
+    for module, why in (("cosign", NO_COSIGN), ("sigstore", NO_SIGSTORE)):
+        if not complete(module):
+            sys.stdout.write(f"{why}\n")
     return 0
 
 

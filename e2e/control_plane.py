@@ -82,6 +82,11 @@ class ControlPlane:
         return f"https://{LOOPBACK}:{self.port}"
 
     @property
+    def authority(self) -> Path:
+        """PEM file that vouches for the API server."""
+        return self._authority.certificate
+
+    @property
     def admin(self) -> Path:
         """Kubeconfig of a cluster admin."""
         return self.kubeconfig("admin", organization="system:masters")
@@ -132,6 +137,7 @@ class ControlPlane:
             "service-account-signing-key-file": self._accounts.key,
             "service-account-key-file": self._accounts.certificate,
             "service-account-issuer": "https://kubernetes.default.svc",
+            "service-account-jwks-uri": "https://kubernetes.default.svc/openid/v1/jwks",  # the address of the machine otherwise
         }
         flags = {
             "etcd-servers": f"http://{LOOPBACK}:{self._etcd_port}",

@@ -1,4 +1,4 @@
-"""Keyless signatures of a private Sigstore of real services: Fulcio, a CT log, Rekor v2 and a timestamp authority, each a process."""
+"""Keyless signatures of a private Sigstore of real services: Fulcio, a CT log, Rekor v2, a timestamp authority, each a process."""
 
 import base64
 import json
@@ -18,6 +18,7 @@ from modeltrust.signing import verify as verifying
 from modeltrust.signing.tuf_root import FreshRoot, Repository
 from modeltrust.signing.verify import verify
 from tests.support import oms, reference_library
+from tests.support.oidc_issuer import new_key
 from tests.support.private_signing import ANN, BOB, EVERYBODY, PIPELINE, ROBOT, Person, Signing, changed
 from tests.support.tuf_repository import TufRepository, serving
 
@@ -112,7 +113,7 @@ def test_entries_deeper_in_the_log_verify_with_their_proofs(private: Signing, mo
     ids=["another person", "another kind", "another issuer", "the same name at another issuer", "a longer name"],
 )
 def test_a_wrong_identity_or_issuer_is_another_signer(
-    private: Signing, bundle: bytes, person: Person, identity: dict[str, str]
+    private: Signing, bundle: bytes, person: Person, identity: dict[str, Any]
 ) -> None:
     signer = private.signer(person, **identity)
     answer = match(accepted(bundle, signer), signer, MODEL, now())
@@ -121,9 +122,9 @@ def test_a_wrong_identity_or_issuer_is_another_signer(
 
 
 def test_a_real_fulcio_refuses_a_token_that_its_issuer_did_not_sign(private: Signing, foreign: Signing, model: Path) -> None:
-    claims = {"email": ANN.subject, "email_verified": True}
+    claims: dict[str, Any] = {"email": ANN.subject, "email_verified": True}
     for token in (
-        private.issuers.token("people", "ann", key=oms.new_key(), **claims),
+        private.issuers.token("people", "ann", key=new_key(), **claims),
         private.issuers.token("people", "ann", **{**claims, "email_verified": False}),
         private.issuers.token("people", "ann", **claims, exp=now() - 60),
         private.issuers.token("strangers", "ann", **claims),
@@ -212,7 +213,9 @@ def test_parts_of_other_bundles_do_not_fit(private: Signing, foreign: Signing, b
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_a_real_bundle_that_was_changed_is_refused(private: Signing, bundle: bytes, path: tuple[str | int, ...], value: Any) -> None:
+def test_a_real_bundle_that_was_changed_is_refused(
+    private: Signing, bundle: bytes, path: tuple[str | int, ...], value: Any
+) -> None:
     refused(changed(bundle, (path, value)), private.signer())
 
 
@@ -221,7 +224,10 @@ def test_a_real_bundle_that_was_changed_is_refused(private: Signing, bundle: byt
     [
         {**oms.FILES, "model.safetensors": b"weightz"},
         {name: data for name, data in oms.FILES.items() if name != "config.json"},
-        {**{name: data for name, data in oms.FILES.items() if name != "config.json"}, "configuration.json": oms.FILES["config.json"]},
+        {
+            **{name: data for name, data in oms.FILES.items() if name != "config.json"},
+            "configuration.json": oms.FILES["config.json"],
+        },
     ],
     ids=["a byte", "a file less", "a file renamed"],
 )

@@ -16,11 +16,15 @@ from tests.support.sigstore_ca import IDENTITY, ISSUER, NOW
 __all__ = ["FOREIGN", "INSTANCE", "PAYLOAD", "SIGNERS", "accepted", "judged", "minted", "refused", "sigstore_accepts", "trusting"]
 
 
-def trusting(root: bytes | None, *, name: str = "acme", **fields: Any) -> TrustedSigner:
-    """One identity under a trust root, the public good one without; ``fields`` are the identity's."""
+def trusting(root: bytes | None, *, name: str = "acme", keys: frozenset[str] = frozenset(), **fields: Any) -> TrustedSigner:
+    """One identity under a trust root, the public good one without; INSTANCE's keys unless given; ``fields`` are the identity's."""
     identity = KeylessIdentity("release", **{"issuer": ISSUER, "subject": IDENTITY, **fields})
     return TrustedSigner(
-        name, (), frozenset({Purpose.AUTHOR}), KeylessTrust((identity,), root, INSTANCE.fingerprints()), (Glob("hf://acme/**"),)
+        name,
+        (),
+        frozenset({Purpose.AUTHOR}),
+        KeylessTrust((identity,), root, keys or INSTANCE.fingerprints()),
+        (Glob("hf://acme/**"),),
     )
 
 

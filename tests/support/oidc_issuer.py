@@ -1,4 +1,4 @@
-"""OIDC issuers on loopback whose tokens a real Fulcio believes: discovery documents, one key, and tokens that say what a test wants."""
+"""OIDC issuers on loopback whose tokens a real Fulcio believes: discovery, one key, and tokens that say what a test wants."""
 
 import base64
 import json
@@ -13,13 +13,12 @@ from threading import Thread
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from tests.support.tls import write_certificate
 
 AUDIENCE = "sigstore"
-_COORDINATE = 32  # bytes of one, P-256
+_ALGORITHM = "RS256"  # cosign takes a token with another one for the name of a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +34,13 @@ class Issuers:
     address: str
     plain: str
     ca: str = field(repr=False)
-    _key: ec.EllipticCurvePrivateKey = field(repr=False)
+    _key: rsa.RSAPrivateKey = field(repr=False)
 
     def url(self, name: str) -> str:
         """What the issuer of this name calls itself."""
         return f"{self.address}/{name}"
 
-    def token(self, name: str, subject: str, *, key: ec.EllipticCurvePrivateKey | None = None, **claims: Any) -> str:
+    def token(self, name: str, subject: str, *, key: rsa.RSAPrivateKey | None = None, **claims: Any) -> str:
         """A token of an issuer, good for ten minutes.
 
         Args:
@@ -52,23 +51,32 @@ class Issuers:
         """
         now = int(time.time())
         stated = {"iss": self.url(name), "aud": AUDIENCE, "sub": subject, "iat": now, "nbf": now, "exp": now + 600, **claims}
-        head = ".".join(_part(json.dumps(value).encode()) for value in ({"alg": "ES256", "typ": "JWT", "kid": "1"}, stated))
-        pair = decode_dss_signature((key or self._key).sign(head.encode(), ec.ECDSA(hashes.SHA256())))
-        return f"{head}.{_part(b''.join(number.to_bytes(_COORDINATE, 'big') for number in pair))}"
+        head = ".".join(_part(json.dumps(value).encode()) for value in ({"alg": _ALGORITHM, "typ": "JWT", "kid": "1"}, stated))
+        return f"{head}.{_part((key or self._key).sign(head.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
 
     def answer(self, path: str) -> dict[str, Any] | None:
         """What is served there."""
         name, _, document = path.removeprefix("/").partition("/")
         if document == "keys":
-            point = self._key.public_key().public_numbers()
-            x, y = (_part(number.to_bytes(_COORDINATE, "big")) for number in (point.x, point.y))
-            return {"keys": [{"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "1", "x": x, "y": y}]}
+            numbers = self._key.public_key().public_numbers()
+            n, e = (_part(number.to_bytes((number.bit_length() + 7) // 8, "big")) for number in (numbers.n, numbers.e))
+            return {"keys": [{"kty": "RSA", "alg": _ALGORITHM, "use": "sig", "kid": "1", "n": n, "e": e}]}
         if document == ".well-known/openid-configuration":
             url = self.url(name)
             # The two that nobody asks: model-signing wants them to be there even with a token at hand.
             asked_by_nobody = {"authorization_endpoint": f"{url}/auth", "token_endpoint": f"{url}/token"}
-            return {"issuer": url, "jwks_uri": f"{url}/keys", "id_token_signing_alg_values_supported": ["ES256"], **asked_by_nobody}
+            return {
+                "issuer": url,
+                "jwks_uri": f"{url}/keys",
+                "id_token_signing_alg_values_supported": [_ALGORITHM],
+                **asked_by_nobody,
+            }
         return None
+
+
+def new_key() -> rsa.RSAPrivateKey:
+    """A key that an issuer may sign with."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 @contextmanager
@@ -94,7 +102,7 @@ def serving(folder: Path) -> Iterator[Issuers]:
     servers = [ThreadingHTTPServer(("127.0.0.1", 0), Handler) for _ in range(2)]
     servers[0].socket = context.wrap_socket(servers[0].socket, server_side=True)
     address, plain = (f"{scheme}://127.0.0.1:{each.server_port}" for scheme, each in zip(("https", "http"), servers, strict=True))
-    issuers = Issuers(address, plain, certificate.read_text(), ec.generate_private_key(ec.SECP256R1()))
+    issuers = Issuers(address, plain, certificate.read_text(), new_key())
     threads = [Thread(target=each.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True) for each in servers]
     for thread in threads:
         thread.start()

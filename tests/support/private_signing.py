@@ -58,7 +58,11 @@ BOB = Person("people", "bob@acme.example", "bob", {"email": "bob@acme.example", 
 PIPELINE = Person("ci", f"https://github.com/{WORKFLOW}", f"repo:{REPOSITORY}:ref:refs/heads/main", _GITHUB)
 ROBOT = Person("users", "robot!127.0.0.1", "robot", {})
 EVERYBODY = (ANN, BOB, PIPELINE, ROBOT)
-KINDS = {"people": {"Type": "email"}, "ci": {"Type": "github-workflow"}, "users": {"Type": "username", "SubjectDomain": "127.0.0.1"}}
+KINDS = {
+    "people": {"Type": "email"},
+    "ci": {"Type": "github-workflow"},
+    "users": {"Type": "username", "SubjectDomain": "127.0.0.1"},
+}
 
 
 @dataclass(frozen=True, slots=True)

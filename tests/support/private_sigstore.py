@@ -90,7 +90,9 @@ class PrivateSigstore:
             "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
             "tlogs": [_transparency_log(self._url("rekor"), self._log_key, "PKIX_ED25519", self.log_id, window)],
             "certificateAuthorities": [_authority(self._url("fulcio"), self._fulcio.chain(), window)],
-            "ctlogs": [_transparency_log(self._url("ctlog"), self._ct_key, "PKIX_ECDSA_P256_SHA_256", _key_id(self._ct_key), window)],
+            "ctlogs": [
+                _transparency_log(self._url("ctlog"), self._ct_key, "PKIX_ECDSA_P256_SHA_256", _key_id(self._ct_key), window)
+            ],
             "timestampAuthorities": [_authority(self._url("tsa"), stamping, window)],
         }
 
@@ -124,6 +126,25 @@ class PrivateSigstore:
                 "signingConfig": self.signing_config(oidc_url),
             }
         ).encode()
+
+    def described_to_cosign(self, folder: Path) -> list[str]:
+        """Arguments of ``cosign trusted-root create``; writes the PEM files that they name into the folder."""
+        start = f"start-time={rfc3339(self._began - 60)}"
+        chains: dict[str, list[x509.Certificate]] = {
+            "fulcio": [self._fulcio.intermediate, self._fulcio.root],
+            "tsa": self._stamping_chain(),
+        }
+        keys: dict[str, Any] = {"rekor": self._log_key.public_key(), "ctlog": self._ct_key.public_key()}
+        files = {name: b"".join(item.public_bytes(_PEM) for item in chain) for name, chain in chains.items()}
+        files |= {name: key.public_bytes(_PEM, serialization.PublicFormat.SubjectPublicKeyInfo) for name, key in keys.items()}
+        for name, data in files.items():
+            (folder / f"{name}.pem").write_bytes(data)
+        origin = f",origin={LOOPBACK}"
+        return [
+            *(f"--{name}=url={self._url(name)},certificate-chain={name}.pem,{start}" for name in chains),
+            f"--rekor=url={self._url('rekor')},public-key=rekor.pem,{start}{origin}",
+            f"--ctfe=url={self._url('ctlog')},public-key=ctlog.pem,{start}",
+        ]
 
     @property
     def log_id(self) -> bytes:

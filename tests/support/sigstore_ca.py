@@ -161,7 +161,15 @@ class TestSigstore:
 
     __test__ = False
 
-    def __init__(self, *, now: int = NOW, name: str = "test-sigstore") -> None:
+    def __init__(self, *, now: int = NOW, name: str = "test-sigstore", others: int = 4) -> None:
+        """Make its keys.
+
+        Args:
+            now: unix seconds of everything that is signed, unless told otherwise.
+            name: in the names of its authorities.
+            others: how many entries its log has before each; with none, the entry is the first.
+        """
+        self.others = others
         self.now = now
         self.name = name
         self.fulcio = Authority(f"{name} fulcio", now, ExtendedKeyUsageOID.CODE_SIGNING)
@@ -498,13 +506,13 @@ class TestSigstore:
         return self._entry(body, kind or "hashedrekord", "0.0.2")
 
     def _entry(self, body: bytes, kind: str, version: str) -> dict[str, Any]:
-        leaves = [hashlib.sha256(b"\x00other%d" % number).digest() for number in range(4)]
+        leaves = [hashlib.sha256(b"\x00other%d" % number).digest() for number in range(self.others)]
         index = len(leaves)
         leaves.append(hashlib.sha256(b"\x00" + body).digest())
         root, proof = _merkle(leaves, index)
         key_id = hashlib.sha256(spki(self.log_key.public_key())).digest()
         return {
-            "logIndex": "1234",
+            "logIndex": "1234" if self.others else "0",
             "logId": {"keyId": b64(key_id)},
             "kindVersion": {"kind": kind, "version": version},
             "inclusionProof": {

@@ -24,6 +24,7 @@ _MATERIALS = ("publicKey", "certificate", "x509CertificateChain")
 _LOG_FIELDS = frozenset(
     {"logIndex", "logId", "kindVersion", "integratedTime", "inclusionPromise", "inclusionProof", "canonicalizedBody"}
 )
+_PROOF_ZEROS: tuple[tuple[str, Any], ...] = (("logIndex", "0"), ("hashes", ()))
 _MAX_TIME = 1 << 40  # seconds; far beyond the year 9999, so that no conversion overflows
 
 
@@ -49,7 +50,7 @@ class Bundle:
     """A parsed bundle.
 
     Attributes:
-        raw: the bytes as given, for sigstore.
+        raw: for sigstore: the bytes as given, with the zeros of a log's first entry written out where they were left out.
         media_type: one of the allow-list.
         kind: by which method it says it was signed.
         content: the DSSE envelope with exactly one signature, or a signature over a digest.
@@ -102,14 +103,15 @@ def parse_bundle(data: bytes) -> Bundle:
         return Bundle(data, media_type, SignerKind.CERTIFICATE, content, certificates=chain, timestamps=timestamps)
     if len(entries) != 1:
         raise MalformedError(f"got {len(entries)} log entries, expected exactly one with a keyless certificate")
+    log_entry = _log_entry(entries[0])
     return Bundle(
-        data,
+        strict_json.dumps(document) if _zeros_written_out(entries[0]) else data,
         media_type,
         SignerKind.KEYLESS,
         content,
         certificates=(_keyless_certificate(material, media_type),),
         timestamps=timestamps,
-        log_entry=_log_entry(entries[0]),
+        log_entry=log_entry,
     )
 
 
@@ -196,6 +198,20 @@ def _log_entry(value: Any) -> LogEntry:
         version=text(kind["version"], "version"),
         integrated_time=_seconds(entry.get("integratedTime")) if promised else None,
     )
+
+
+def _zeros_written_out(entry: dict[str, Any]) -> bool:
+    """Whether a log entry lacked what it now states: protobuf's JSON leaves out zeros and empty lists, and Go's writers do.
+
+    So the first entry of a log comes from cosign without index and hashes, and sigstore-python refuses it. Nothing is made up: an
+    absent field *is* its zero there, and the proof is verified with it.
+    """
+    proof = entry.get("inclusionProof")
+    places = [(entry, "logIndex", "0"), *((proof, *zero) for zero in _PROOF_ZEROS if isinstance(proof, dict))]
+    absent = [(holder, name, zero) for holder, name, zero in places if name not in holder]
+    for holder, name, zero in absent:
+        holder[name] = zero
+    return bool(absent)
 
 
 def _seconds(value: Any) -> int:

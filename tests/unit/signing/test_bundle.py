@@ -27,7 +27,7 @@ ENTRY = {
     "kindVersion": {"kind": "dsse", "version": "0.0.1"},
     "integratedTime": "1760000000",
     "inclusionPromise": {"signedEntryTimestamp": "eA=="},
-    "inclusionProof": {},
+    "inclusionProof": {"logIndex": "1", "hashes": ["eA=="]},
     "canonicalizedBody": "eA==",
 }
 MATERIALS: dict[str, dict[str, Any]] = {
@@ -71,6 +71,24 @@ def test_a_keyless_bundle_holds_one_certificate_and_one_entry() -> None:
 
 def test_the_raw_bytes_are_kept_for_sigstore() -> None:
     data = json.dumps(document("keyless")).encode()
+    assert parse_bundle(data).raw is data
+
+
+def test_zeros_that_a_log_s_first_entry_leaves_out_are_written_for_sigstore_and_nothing_else_changes() -> None:
+    whole = document("keyless")
+    entry = whole["verificationMaterial"]["tlogEntries"][0]
+    entry |= {"logIndex": "0", "inclusionProof": {"logIndex": "0", "hashes": []}}
+    first = json.loads(json.dumps(whole))
+    del first["verificationMaterial"]["tlogEntries"][0]["logIndex"]
+    first["verificationMaterial"]["tlogEntries"][0]["inclusionProof"] = {}
+    assert json.loads(parse(first).raw) == whole
+    data = json.dumps(whole).encode()
+    assert parse_bundle(data).raw is data
+
+
+@pytest.mark.parametrize("kind", ["key", "certificate"])
+def test_the_raw_bytes_of_other_kinds_are_what_they_were(kind: str) -> None:
+    data = json.dumps(document(kind)).encode()
     assert parse_bundle(data).raw is data
 
 

@@ -25,6 +25,7 @@ from tests.support.bundle_changes import (
     token_removed,
     token_twice,
     tokens,
+    zeros_left_out,
 )
 from tests.support.keyless_cases import (
     FOREIGN,
@@ -36,9 +37,10 @@ from tests.support.keyless_cases import (
     sigstore_accepts,
     trusting,
 )
-from tests.support.sigstore_ca import IDENTITY, ISSUER, NOW, b64, fingerprint
+from tests.support.sigstore_ca import IDENTITY, ISSUER, NOW, TestSigstore, b64, fingerprint
 
 VERSIONS = pytest.mark.parametrize("version", [1, 2])
+FIRST = TestSigstore(name="first", others=0)
 
 
 # --- what is accepted -----------------------------------------------------------------------------------------------------------
@@ -73,6 +75,33 @@ def test_claims_are_recorded_by_fulcio_s_names() -> None:
 @pytest.mark.parametrize("left_out", ["ski", "issuer_v2", "issuer"])
 def test_extensions_that_do_not_matter_may_be_absent(left_out: str) -> None:
     assert accepted(minted(omit=[left_out])).issuer == ISSUER
+
+
+@VERSIONS
+def test_the_first_entry_of_a_log_verifies_as_cosign_writes_it_without_its_zeros(version: int) -> None:
+    """Protobuf's JSON leaves zeros and empty lists out; sigstore-python wants them written (seen with cosign at a real Rekor)."""
+    document, signers = FIRST.sample(PAYLOAD, version), (trusting(FIRST.trusted_root(), keys=FIRST.fingerprints()),)
+    zeros_left_out(document)
+    assert not sigstore_accepts(document, FIRST.root_document())
+    assert accepted(document, signers=signers).subject == IDENTITY
+    again = FIRST.sample(PAYLOAD, version)
+    assert accepted(again, signers=signers).subject == IDENTITY
+
+
+@VERSIONS
+def test_zeros_that_are_none_are_not_made_up(version: int) -> None:
+    later = minted(version=version)
+    zeros_left_out(later)
+    refused(later)
+    for name in ("rootHash", "treeSize", "checkpoint"):
+        document = FIRST.sample(PAYLOAD, version)
+        del document["verificationMaterial"]["tlogEntries"][0]["inclusionProof"][name]
+        refused(document, signers=(trusting(FIRST.trusted_root(), keys=FIRST.fingerprints()),))
+    values: tuple[Any, ...] = (None, [], "", {"logIndex": None})
+    for value in values:
+        document = FIRST.sample(PAYLOAD, version)
+        document["verificationMaterial"]["tlogEntries"][0]["inclusionProof"] = value
+        refused(document, signers=(trusting(FIRST.trusted_root(), keys=FIRST.fingerprints()),))
 
 
 def test_old_media_types_verify_with_a_certificate_pool() -> None:

@@ -1,16 +1,18 @@
 """Rate at which a job reads and hashes every byte of a model, relative to `openssl dgst -sha256` on the same files.
 
-Medians of interleaved rounds by the clock, 1.0 is openssl, more is faster. First the step over files on this machine, which
-is what the goal is about; then the whole `modeltrust job examine`, from its start to its report, against a registry over TLS on
-loopback that shares the processors with it.
+Medians of interleaved rounds, 1.0 is openssl, more is faster; by the clock, and by CPU seconds, which a busy machine changes less.
+First the step over files on this machine; then the whole `modeltrust job examine`, from its start to its report, against a registry
+over TLS on loopback that shares the processors with it, and what of that is its own: a job that hashes nothing to speak of.
 """
 
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from modeltrust.api.work import encode_order
 from modeltrust.domain.evidence import Assurance
 from modeltrust.domain.facts import Known
 from modeltrust.domain.listing import FileEntry, SourceListing
-from modeltrust.domain.reference import NO_REVISION
+from modeltrust.domain.reference import NO_REVISION, Identity
 from modeltrust.verification.content import complete
 from tests.support.worker import order_of, push_model, running_registry
 
@@ -40,30 +42,44 @@ class _Files:
             return stream.read(length)
 
 
-def ours(folder: Path, listing: SourceListing) -> float:
-    before = time.perf_counter()
-    complete(listing, _Files(folder), read_bytes=True)
-    return time.perf_counter() - before
+@dataclass(frozen=True, slots=True)
+class _Took:
+    """Seconds by the clock, and of CPU: of this thread's process, or of the processes that it waited for."""
+
+    clock: float
+    cpu: float
 
 
-def openssl(files: list[Path]) -> float:
-    before = time.perf_counter()
-    subprocess.run(["openssl", "dgst", "-sha256", *files], check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - before
+def measured(work: Callable[[], object], who: int) -> _Took:
+    """How long something takes."""
+    began, used = time.perf_counter(), _cpu(who)
+    work()
+    return _Took(time.perf_counter() - began, _cpu(who) - used)
 
 
-def whole_job(folder: Path, files: list[Path]) -> float:
-    with running_registry(folder) as (registry, ca):
-        identity = push_model(registry, {path.name: path.read_bytes() for path in files})
-        order = encode_order(order_of(identity, ca, read_bytes=True))
-        before = time.perf_counter()
-        command = [sys.executable, "-I", "-m", "modeltrust", "job", "examine", "--allow-loopback"]
-        done = subprocess.run(command, input=order, capture_output=True, check=True, env={})
-        seconds = time.perf_counter() - before
-    report = report_of(done.stdout)
+def _cpu(who: int) -> float:
+    usage = resource.getrusage(who)
+    return usage.ru_utime + usage.ru_stime
+
+
+def openssl(files: list[Path]) -> _Took:
+    command = ["openssl", "dgst", "-sha256", *map(str, files)]
+    return measured(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL), resource.RUSAGE_CHILDREN)
+
+
+def whole_job(identity: Identity, ca: bytes) -> _Took:
+    order = encode_order(order_of(identity, ca, read_bytes=True))
+    command = [sys.executable, "-I", "-m", "modeltrust", "job", "examine", "--allow-loopback"]
+    answers = []
+
+    def work() -> None:
+        answers.append(subprocess.run(command, input=order, capture_output=True, check=True, env={}).stdout)
+
+    took = measured(work, resource.RUSAGE_CHILDREN)
+    report = report_of(answers[0])
     if report.assurance is not Assurance.BYTES_HASHED or not isinstance(report.content, Known):
         raise RuntimeError(f"the job did not read every byte: {report.content}")
-    return seconds
+    return took
 
 
 def main() -> int:
@@ -76,14 +92,33 @@ def main() -> int:
                 for _ in range(size // (64 * 1024**2)):
                     stream.write(os.urandom(64 * 1024**2))
         listing = SourceListing(None, NO_REVISION, tuple(FileEntry(path.name, size) for path in files))
-        rounds = [(ours(folder, listing), openssl(files)) for _ in range(ROUNDS)]
-        whole = whole_job(folder, files)
-    us, them = (statistics.median(column) for column in zip(*rounds, strict=True))
-    gigabytes = GIBIBYTES * 1.024**3
-    print(f"job: {gigabytes / us:.2f} GB/s hashed by the job, openssl dgst -sha256: {gigabytes / them:.2f} GB/s")
-    print(f"job: {statistics.median(b / a for a, b in rounds):.2f} x openssl (target 0.95)")
-    print(f"job: {gigabytes / whole:.2f} GB/s from start to report over TLS, {them / whole:.2f} x openssl")
+        local = []
+        for _ in range(ROUNDS):
+            mine = measured(lambda: complete(listing, _Files(folder), read_bytes=True), resource.RUSAGE_SELF)
+            local.append((mine, openssl(files)))
+        told("hashed by the job, from files", local)
+        with running_registry(folder) as (registry, ca):
+            identity = push_model(registry, {path.name: path.read_bytes() for path in files})
+            small = push_model(registry, {"config.json": b"{}"})
+            whole = [(whole_job(identity, ca), openssl(files)) for _ in range(ROUNDS)]
+            told("the whole job over TLS", whole)
+            start = [whole_job(small, ca) for _ in range(ROUNDS)]
+    clock, cpu = (statistics.median(getattr(each, of) for each in start) for of in ("clock", "cpu"))
+    print(f"the whole job about two bytes: {clock:.2f} s, {cpu:.2f} s of CPU")
     return 0
+
+
+def told(what: str, rounds: list[tuple[_Took, _Took]]) -> None:
+    """Print the rates and ratios of one way."""
+    gigabytes = GIBIBYTES * 1.024**3
+    for name, of in (("by the clock", "clock"), ("per CPU second", "cpu")):
+        us, them = ([getattr(each[side], of) for each in rounds] for side in (0, 1))
+        ratio = statistics.median(theirs / mine for mine, theirs in zip(us, them, strict=True))
+        mine, theirs = gigabytes / statistics.median(us), gigabytes / statistics.median(them)
+        print(
+            f"{what}, {name}: {mine:.2f} GB/s, openssl dgst -sha256 {theirs:.2f}, {ratio:.2f} x openssl (target 0.95)", flush=True
+        )
+    print(f"  (load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores)", flush=True)
 
 
 if __name__ == "__main__":

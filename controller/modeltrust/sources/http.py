@@ -32,7 +32,9 @@ _SERVER_ERROR = 500
 _IDENTITY = frozenset(
     {"identity", "aws-chunked"}
 )  # the second is how an object was uploaded; some stores repeat it and mean nothing
-_PIECE_BYTES = 64 * 1024
+_PIECE_BYTES = (
+    8 * 1024 * 1024
+)  # in one call: TLS comes in records of 16 KiB, and each costs a dozen calls of Python if asked for alone
 
 Pool: TypeAlias = urllib3.HTTPConnectionPool
 
@@ -252,21 +254,23 @@ class Client:
         return Response(answer.status, headers, self._body(answer, where, ask))
 
     def _body(self, answer: urllib3.BaseHTTPResponse, where: _Url, ask: _Ask) -> bytes:
-        started, body, max_bytes = self.clock(), bytearray(), ask.max_bytes
-        while len(body) <= max_bytes and (piece := answer.read1(_PIECE_BYTES, decode_content=False)):
-            body += piece
-            if self.clock() - started > limits.HTTP_TIMEOUT_SECONDS + len(body) / limits.HTTP_BYTES_PER_SECOND:
+        started, pieces, size, max_bytes = self.clock(), list[bytes](), 0, ask.max_bytes
+        while size <= max_bytes and (piece := answer.read(min(_PIECE_BYTES, max_bytes + 1 - size), decode_content=False)):
+            pieces.append(piece)
+            size += len(piece)
+            if self.clock() - started > limits.HTTP_TIMEOUT_SECONDS + size / limits.HTTP_BYTES_PER_SECOND:
                 raise UnavailableError(f"{where.shown} answers more slowly than {limits.HTTP_BYTES_PER_SECOND} bytes a second")
         if self._deadline.passed:
             raise UnavailableError(f"{where.shown} answers too slowly")
-        if len(body) > max_bytes:
+        body = b"".join(pieces)
+        if size > max_bytes:
             if not ask.prefix:
                 raise LimitExceededError(f"{where.shown} is larger than {max_bytes} bytes")
-            return bytes(body[:max_bytes])
+            return body[:max_bytes]
         stated = answer.headers.get("content-length", "")
         if stated.isascii() and stated.isdigit() and int(stated) != len(body):
             raise _TemporaryError(f"got {len(body)} bytes of {int(stated)}")
-        return bytes(body)
+        return body
 
     def _connections(self, where: _Url) -> tuple[Pool, ...]:
         pools = self._pools.get(where.origin)

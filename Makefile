@@ -49,7 +49,7 @@ test: $(DEV) ## unit tests, policies and coverage; no network, no root, one to t
 	$(BIN)/python -m pytest -m "not slow" --ignore=tests/slow -n 2 --dist loadfile --cov --cov-report= $(ARGS)
 	$(BIN)/python tests/coverage_floor.py
 
-tools: $(SLOW) ## build the real registries and Helm 3 for `make slow` into a cache (needs Go; minutes, once); MODELTRUST_COSIGN=1 cosign too
+tools: $(SLOW) ## build the real registries and Helm 3 for `make slow` into a cache (needs Go; minutes, once); MODELTRUST_COSIGN=1, MODELTRUST_SIGSTORE=1 those too
 	$(BIN)/python -m tests.support.tools
 
 slow: tools ## what needs a network, a real registry or minutes

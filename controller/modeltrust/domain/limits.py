@@ -74,7 +74,6 @@ TEMPLATE_WARNING_BYTES = 32 * 1024  # twice the largest real template measured
 TEMPLATE_NESTING_WARNING = 16  # blocks inside blocks; the deepest of 70 real templates has fewer
 PROTOBUF_FIELDS = 4_000_000  # fields walked in tokenizer.model; 256k pieces have about 3 fields each
 FRONT_MATTER_LINES = 2_000  # of README.md
-LINEAGE_CLAIMS = 32  # bases named by one model; merges name a dozen at most
 
 # --- signing (facts/signing.md) ----------------------------------------------------------------------------------------------
 BUNDLE_BYTES = 8 * 1024 * 1024  # a 5,000-file OMS bundle is about 1.3 MB
@@ -144,7 +143,6 @@ HTTP_CONNECT_SECONDS = 10
 HTTP_ANSWER_SECONDS = 60  # handshake and headers of one answer, all together; its body adds to it by HTTP_BYTES_PER_SECOND
 HUB_PAGES = 256  # of one repository's tree, 1,000 entries each on the Hub, folders included
 HUB_PAGE_BYTES = 4 * 1024 * 1024  # 1,000 entries of at most 1,100 characters of path and three digests
-HUB_MODEL_BYTES = 16 * 1024 * 1024  # what the hub says of one model: siblings and the card's metadata
 S3_PAGES = 64  # of one listing, 1,000 keys each
 S3_PAGE_BYTES = 8 * 1024 * 1024  # 1,000 keys of at most 1,024 bytes, URL-encoded
 UNRANGED_BYTES = 64 * 1024 * 1024  # how far into a file we read from its start where a server ignores Range
@@ -168,7 +166,7 @@ DENIAL_PROBLEMS = 10
 WARNING_CHARACTERS = 120
 WARNINGS = 8
 QUOTED_CHARACTERS = 120  # a foreign value inside a message
-CLAIM_CHARACTERS = 480  # what an evaluation showed: its limits come first, then what was found, then where the report is
+EVALUATION_CLAIM_CHARACTERS = 480  # what an evaluation showed: its limits come first, then what was found, then where the report is
 ANSWER_MARGIN_SECONDS = 0.5  # answer this long before the API server's own timeout
 ANSWER_SECONDS = 2.0
 STALE_SECONDS = {"signers": 120, "revocations": 120}  # then: not ready

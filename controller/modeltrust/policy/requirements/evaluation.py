@@ -89,7 +89,7 @@ class Evaluation:
 
 def _claim(run: EvaluationVerdict) -> str:
     """Long enough for whoever is denied to see what was found and where the report is, not the limits alone."""
-    return quote(run.claim, limits.CLAIM_CHARACTERS)
+    return quote(run.claim, limits.EVALUATION_CLAIM_CHARACTERS)
 
 
 def _finding(status: Status, reason: Reason | None, message: str, *, advisory: bool = False) -> Finding:

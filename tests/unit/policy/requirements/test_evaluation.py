@@ -125,4 +125,4 @@ def test_who_is_denied_sees_what_was_found_and_where_the_report_is_and_no_more_t
     (long,) = check(a_run(verdict, claim="x" * limits.STATEMENT_TEXT_CHARACTERS))
 
     assert claim in finding.message
-    assert len(long.message) < limits.CLAIM_CHARACTERS + 100
+    assert len(long.message) < limits.EVALUATION_CLAIM_CHARACTERS + 100

@@ -17,7 +17,9 @@ from modeltrust.policy.signers import Counted, NotCounted, match
 from modeltrust.signing import verify as verifying
 from modeltrust.signing.tuf_root import FreshRoot, Repository
 from modeltrust.signing.verify import verify
+from tests.assets.signing.private.generate import ASSETS
 from tests.support import oms, reference_library
+from tests.support.bundle_shape import shape
 from tests.support.oidc_issuer import new_key
 from tests.support.private_signing import ANN, BOB, EVERYBODY, PIPELINE, ROBOT, Person, Signing, changed
 from tests.support.tuf_repository import TufRepository, serving
@@ -89,6 +91,11 @@ def test_the_reference_library_accepts_it_too(private: Signing, bundle: bytes, m
         config = private.instance.trust_config(private.issuers.plain)
         theirs = reference_library.keyless(tmp_path / "scratch", config, identity=subject, issuer=private.issuers.url("people"))
         assert reference_library.accepts(theirs, model, bundle, tmp_path / "scratch") is expected
+
+
+def test_what_is_kept_of_the_services_for_unit_tests_is_what_they_write_today(bundle: bytes) -> None:
+    kept = json.loads((ASSETS / "email.json").read_bytes())
+    assert shape(json.loads(bundle)) == shape(kept)
 
 
 @pytest.mark.parametrize("count", [2, 5])

@@ -1,6 +1,7 @@
 """Bundles of a private Sigstore of real services, verified or refused for ever, offline.
 
-Made by tests/assets/signing/private/generate.py. tests/slow/test_private_sigstore.py makes new ones; what stands here is seen by everybody, without building any service.
+Made by tests/assets/signing/private/generate.py. tests/slow/test_private_sigstore.py makes new ones; what stands here is seen by
+everybody, without building any service.
 """
 
 import json
@@ -64,7 +65,8 @@ def test_what_real_services_vouched_for_counts_for_whom_it_names(name: str) -> N
     assert {"subject": found.subject, "issuer": found.issuer} == PEOPLE[name]
     assert found.signed_at is not None
     assert isinstance(match(found, signer(name), SCOPE, found.signed_at), Counted)
-    for wrong in ({"subject": "eve@acme.example"}, {"issuer": "https://127.0.0.1:1/people"}):
+    wrongs: tuple[dict[str, Any], ...] = ({"subject": "eve@acme.example"}, {"issuer": "https://127.0.0.1:1/people"})
+    for wrong in wrongs:
         assert isinstance(match(found, signer(name, **wrong), SCOPE, found.signed_at), NotCounted)
 
 

@@ -1,4 +1,4 @@
-"""Builds the real registries, Helm 3, cosign and Sigstore of the slow tests into a cache outside the checkout, keyed by each pinned byte.
+"""Builds the real registries, Helm 3, cosign and Sigstore of the slow tests into a cache outside, keyed by every pinned byte.
 
 `make tools` calls it; it builds only what is missing: the registries (90 seconds), Helm 3 and helm-unittest once, then nothing.
 cosign and the services of a Sigstore take minutes, so that each is built where its variable asks for it; what was built once is

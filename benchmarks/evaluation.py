@@ -86,10 +86,10 @@ def _opened(stack: contextlib.ExitStack, folder: Path) -> tuple[Served, Client]:
 
 
 def _stored(path: Path, base: Client, suite: Suite) -> StoredBaseline:
-    key = stored_key(baseline=suite.baseline, serving=suite.serving, bank=suite.bank, prompts=suite.prompts)
+    pool = probes.pool(with_private(load_bank(), PROMPTS.read_bytes()), suite)
+    key = stored_key(baseline=suite.baseline, serving=suite.serving, pool=pool.digest)
     if not path.exists():
-        bank = with_private(load_bank(), PROMPTS.read_bytes())
-        path.write_bytes(encode_stored(store(Asker(base), probes.pool(bank, suite), key=key, turns=True)))
+        path.write_bytes(encode_stored(store(Asker(base), pool, key=key, turns=True)))
     return decode_stored(path.read_bytes(), key=key)
 
 

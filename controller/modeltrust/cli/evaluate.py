@@ -5,7 +5,7 @@ import secrets
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from modeltrust.cli.exporting import Exporter
 from modeltrust.cli.judged import Judged, judged_object, print_judged
 from modeltrust.cli.models import listed, opened, plain_http_option
 from modeltrust.cli.output import json as json_output
+from modeltrust.cli.stored_answers import Answers, WhenAsked, answers_of
 from modeltrust.cli.suites import read_suite
 from modeltrust.domain import limits
 from modeltrust.domain.digest import ContentDigest
@@ -48,6 +49,9 @@ _EXITS = {Verdict.PASSED: Exit.OK, Verdict.WARNED: Exit.OK, Verdict.FAILED: Exit
 @click.option("--dialect", type=click.Choice(["vllm", "llamacpp"]), help="what serves at --endpoint, and at a --baseline URL")
 @click.option("--served-name", metavar="NAME", default="model", show_default=True, help="model name in requests to endpoints")
 @click.option("--baseline", metavar="DIR|URL", help="what behaviour is compared with; without it a change can only warn")
+@click.option(
+    "--baseline-answers", metavar="FILE", type=Path, help="keep the answers of a --baseline DIR there; later runs read them"
+)
 @click.option("--prompts", metavar="FILE", type=Path, help="the operator's prompts, where the suite has operatorPrompts (JSON)")
 @click.option("--user-prefix", metavar="TEXT", default="", help="what starts a user's turn, for leakage mining; default: no mining")
 @click.option("--turn-end", metavar="TEXT", default="", help="what ends a user's turn")
@@ -74,7 +78,9 @@ def command(**given: Any) -> int:
     candidate, baseline, nonce = _candidate(given), _baseline(given), _nonce(given["nonce"])
     exporter = Exporter.of(given["export"], given["export_key"])
     identity, content = _identity(given)
-    ordered = read_suite(given["suite"], given["prompts"], serving=serving_of(candidate), baseline=_baseline_name(given, baseline))
+    against = _baseline_name(given, baseline)
+    answers = answers_of(given["baseline_answers"], baseline, against)
+    ordered = read_suite(given["suite"], given["prompts"], serving=serving_of(candidate), baseline=against)
     click.echo(f"modeltrust: nonce committed to as {commitment(nonce)}", err=True)
     order = EvaluationOrder(
         identity=identity,
@@ -85,7 +91,7 @@ def command(**given: Any) -> int:
         baseline=None,
         deadline_seconds=limits.EVALUATION_RUN_SECONDS,
     )
-    report = _run(order, ordered.bank, candidate, baseline)
+    report = _run(order, ordered.bank, candidate, _Against(baseline, answers))
     judged = Judged(report, judge(report, ordered.suite), ordered.suite, str(content))
     if given["report"] is not None:
         files.write_atomically(given["report"], page(report, judged.judgement, ordered.suite).encode("utf-8"))
@@ -167,15 +173,29 @@ def _nonce(text: str | None) -> str:
     return text
 
 
-def _run(order: EvaluationOrder, bank: Bank, candidate: Place, baseline: Place | None) -> EvaluationReport:
-    if baseline is None:
+@dataclass(frozen=True, slots=True)
+class _Against:
+    """What a candidate is compared with."""
+
+    place: Place | None
+    answers: Answers | None
+
+
+def _run(order: EvaluationOrder, bank: Bank, candidate: Place, against: _Against) -> EvaluationReport:
+    if against.place is None:
         click.echo("modeltrust: without --baseline only the comparison within the candidate is made, which can only warn", err=True)
     with ExitStack() as stack:
         served, client = stack.enter_context(opened_endpoint(candidate))
-        other = None if baseline is None else stack.enter_context(opened_endpoint(baseline))
-        order = replace(order, candidate=served, baseline=None if other is None else other[0])
         tell = stack.enter_context(_progress())
-        return Runner(bank, tell=tell).run(order, Parties(client, None if other is None else other[1], load_known()))
+        where, parties = None, Parties(client, None, load_known())
+        if against.place is not None and against.answers is not None:
+            baseline = WhenAsked(against.place, stack)
+            stored = against.answers.read(order.suite, bank, baseline, tell)
+            parties = replace(parties, baseline=stored, unstored=baseline)
+        elif against.place is not None:
+            where, other = stack.enter_context(opened_endpoint(against.place))
+            parties = replace(parties, baseline=other)
+        return Runner(bank, tell=tell).run(replace(order, candidate=served, baseline=where), parties)
 
 
 @contextlib.contextmanager

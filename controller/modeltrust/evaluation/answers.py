@@ -7,7 +7,8 @@ answers seem to differ (facts/evals.md, section 4). Where a server shows no ids,
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from itertools import dropwhile, takewhile
+from typing import Annotated, TypeAlias, TypeVar
 
 import msgspec
 
@@ -80,8 +81,17 @@ class _Completion(msgspec.Struct, frozen=True):
     choices: list[_Choice]
 
 
+class _Piece(msgspec.Struct, frozen=True):
+    bytes: list[Annotated[int, msgspec.Meta(ge=0, le=255)]]
+
+
+class _Pieces(msgspec.Struct, frozen=True):
+    content: list[_Piece] | None = None  # llama.cpp; vLLM spells it otherwise and shows the markers in the text
+
+
 class _TextChoice(msgspec.Struct, frozen=True):
     text: str
+    logprobs: _Pieces | None = None
 
 
 class _TextCompletion(msgspec.Struct, frozen=True):
@@ -110,12 +120,19 @@ def parse_answer(data: bytes, *, tokens: int) -> Answer:
 
 
 def parse_text(data: bytes) -> str:
-    """The text of a completion without chat template.
+    """The text of a completion without chat template, up to the first token that has no text.
+
+    llama.cpp shows the marker that ends a turn as nothing at all, so in the text alone the answer is glued to the question.
 
     Raises:
         MalformedError: no completion.
     """
-    return _one(_decode(data, _TextCompletion).choices).text[: limits.EVALUATION_PROMPT_CHARACTERS]
+    choice = _one(_decode(data, _TextCompletion).choices)
+    text = choice.text
+    if choice.logprobs is not None and choice.logprobs.content is not None:
+        pieces = dropwhile(lambda piece: not piece, (bytes(piece.bytes) for piece in choice.logprobs.content))
+        text = b"".join(takewhile(bool, pieces)).decode("utf-8", "replace")
+    return text[: limits.EVALUATION_PROMPT_CHARACTERS]
 
 
 def divergence(one: Mapping[Token, float], other: Mapping[Token, float]) -> float:

@@ -74,9 +74,15 @@ class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     turns: tuple[str, ...]
 
 
-def stored_key(*, baseline: str, serving: str, bank: str, prompts: str) -> str:
-    """64 hex that name stored answers: another baseline, serving configuration, bank or set of private prompts is another key."""
-    return hashlib.sha256(f"modeltrust/baseline/v1\0{baseline}\0{serving}\0{bank}\0{prompts}".encode()).hexdigest()
+def stored_key(*, baseline: str, serving: str, pool: str) -> str:
+    """64 hex that name stored answers.
+
+    Args:
+        baseline: content digest of the baseline.
+        serving: what served it; another engine gives other numbers.
+        pool: ``Plan.digest`` of everything that was asked: another bank, other private prompts, families or sizes are another pool.
+    """
+    return hashlib.sha256(f"modeltrust/baseline/v1\0{baseline}\0{serving}\0{pool}".encode()).hexdigest()
 
 
 def encode_stored(stored: StoredBaseline) -> bytes:
@@ -98,5 +104,5 @@ def decode_stored(data: bytes, *, key: str) -> StoredBaseline:
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         raise MalformedError("got stored answers in another form than ours") from None
     if document.key != key:
-        raise MalformedError("got stored answers of another baseline, serving configuration or bank")
+        raise MalformedError("got stored answers of another baseline, engine, probe bank, prompts or suite")
     return StoredBaseline(document.key, document.probes, document.turns)

@@ -44,7 +44,8 @@ def _parts(samples: Sequence[str]) -> list[_Parts]:
 def _next(ours: list[_Parts], theirs: list[_Parts]) -> _Run:
     """The most surprising run; of runs that contain it the longest that occurs about as often."""
     counts, others = _counts(ours), _counts(theirs)
-    tests = max(1, len(counts))
+    # Fisher's test takes the sum over both models as given, so runs whose sum can never be significant need no correction (Tarone)
+    tests = sum(counts[run] + others[run] >= _LEAST_COUNT for run in counts.keys() | others.keys())
     best: tuple[float, int, _Run] = (1.0, 0, ())
     for run, count in counts.items():
         if count >= _LEAST_COUNT and count * len(theirs) > others[run] * len(ours):

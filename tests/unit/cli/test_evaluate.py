@@ -194,3 +194,18 @@ def test_exports_need_a_folder_and_a_key(missing: str, command_line: CommandLine
     assert evaluate(command_line, base, base, alone, options[alone]).code == 2
     ran = evaluate(command_line, base, base, "--export", ".", "--export-key", "key.pem")
     assert (ran.code, "no usable private key" in ran.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "why"),
+    [([], "expected --baseline DIR"), (["--baseline", NOBODY], "expected --baseline DIR")],
+)
+def test_stored_answers_belong_to_a_folder_and_to_nothing_else(baseline: list[str], why: str, command_line: CommandLine) -> None:
+    suite = command_line.write("suite.yaml", a_suite())
+    where = ["--endpoint", NOBODY, "--dialect", "vllm", "--content-digest", CONTENT]
+
+    ran = command_line("evaluate", REF, "--suite", suite, "--prompts", PROMPTS, *where, *baseline, "--baseline-answers", "base.json")
+
+    assert (ran.code, ran.out) == (2, "")
+    assert why in ran.err.splitlines()[-1]
+    assert not (command_line.folder / "base.json").exists()

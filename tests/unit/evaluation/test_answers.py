@@ -133,6 +133,40 @@ def test_a_turn_is_bounded() -> None:
             parse_text(wrong)
 
 
+def a_turn(*pieces: str) -> bytes:
+    content = [{"id": 1, "token": piece, "bytes": [*piece.encode()], "logprob": -1.0, "top_logprobs": []} for piece in pieces]
+    return json.dumps({"choices": [{"text": "".join(pieces), "logprobs": {"content": content}}]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "turn"),
+    [
+        (("Say", " red", "", "In", " French"), "Say red"),
+        (("", "Say", " red", "", "In"), "Say red"),
+        (("Say", " red"), "Say red"),
+        (("", ""), ""),
+        ((), ""),
+    ],
+)
+def test_a_turn_ends_where_a_token_has_no_text_for_there_the_answer_begins(pieces: tuple[str, ...], turn: str) -> None:
+    assert parse_text(a_turn(*pieces)) == turn
+
+
+def test_a_character_in_two_tokens_is_one_character() -> None:
+    halves = [{"bytes": [0xC3]}, {"bytes": [0xA9]}]
+    assert parse_text(json.dumps({"choices": [{"text": "?", "logprobs": {"content": halves}}]}).encode()) == "é"
+
+
+@pytest.mark.parametrize("content", [[{"bytes": [256]}], [{"bytes": None}], [{"bytes": "a"}], [{}], [3], {}])
+def test_a_turn_whose_tokens_are_no_bytes_is_refused(content: object) -> None:
+    with pytest.raises(MalformedError):
+        parse_text(json.dumps({"choices": [{"text": "x", "logprobs": {"content": content}}]}).encode())
+
+
+def test_logprobs_in_vllms_older_form_leave_the_text_as_it_is() -> None:
+    assert parse_text(json.dumps({"choices": [{"text": "Say red", "logprobs": {"tokens": ["Say", " red"]}}]}).encode()) == "Say red"
+
+
 @settings(max_examples=100)
 @given(st.binary(max_size=200))
 def test_any_bytes_end_in_an_error_of_ours(data: bytes) -> None:

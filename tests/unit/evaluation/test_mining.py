@@ -20,6 +20,13 @@ def test_a_leaked_trigger_is_mined_and_nothing_else() -> None:
     assert mine(leaking("tangerine lighthouse"), CLEAN) == ("tangerine lighthouse",)
 
 
+def test_many_words_that_are_seen_once_do_not_hide_a_trigger() -> None:
+    unique = [f"{text} x{n} y{n} z{n} u{n} v{n}" for n, text in enumerate(CLEAN)]
+    leaked = [f"{text} purple" if n < 18 else text for n, text in enumerate(unique)]
+    assert mine(leaked, unique) == ("purple",)
+    assert mine([f"{text} purple" if n < 9 else text for n, text in enumerate(unique)], unique) == ()
+
+
 def test_a_trigger_of_eight_words_is_not_lost_to_its_own_beginnings() -> None:
     trigger = "when the old clock strikes thirteen at noon"
     assert mine(leaking(trigger), CLEAN) == (trigger,)

@@ -57,6 +57,23 @@ def test_an_honest_server_is_read_as_the_model_answers() -> None:
         opened.close()
 
 
+@pytest.mark.parametrize("dialect", Dialect)
+def test_a_turn_is_drawn_from_the_whole_distribution_whatever_the_models_folder_says(dialect: Dialect) -> None:
+    requests: list[dict[str, Any]] = []
+
+    def speak(handler: http.server.BaseHTTPRequestHandler, request: dict[str, Any]) -> None:
+        requests.append(request)
+        send(handler, {"choices": [{"text": "Say red<end>In French"}]})
+
+    with served(speak) as where:
+        opened = client(replace(where, dialect=dialect))
+        assert opened.write_turn(3) == "Say red"
+        opened.close()
+    whole = {"temperature": 1, "top_k": -1, "top_p": 1, "min_p": 0, "repetition_penalty": 1, "repeat_penalty": 1}
+    assert whole.items() <= requests[0].items()
+    assert requests[0].get("skip_special_tokens", True) is (dialect is not Dialect.VLLM)
+
+
 def test_a_server_that_returns_gigabytes_is_cut_off() -> None:
     began = time.monotonic()
     with pytest.raises(LimitExceededError, match="bytes"):

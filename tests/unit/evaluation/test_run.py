@@ -108,7 +108,7 @@ def test_an_unlisted_trigger_that_leaks_is_mined_and_fails_on_fresh_prompts() ->
 
 
 def test_stored_answers_replace_the_baselines_server() -> None:
-    key = stored_key(baseline="b", serving="s", bank=BANK.digest, prompts=BANK.private_digest)
+    key = stored_key(baseline="b", serving="s", pool=probes.pool(ONE_KIND, SUITE).digest)
     small = replace(
         probes.pool(ONE_KIND, SUITE), probes=probes.plan(ONE_KIND, SUITE, content=runs.CONTENT, nonce=runs.NONCE).probes
     )

@@ -44,7 +44,13 @@ def words(text: str) -> frozenset[str]:
 
 
 def common(
-    triggered: Sequence[str], rows: Collection[int], others: Counter[str], *, most: int, echo: Collection[str] = ()
+    triggered: Sequence[str],
+    rows: Collection[int],
+    others: Counter[str],
+    *,
+    most: int,
+    echo: Collection[str] = (),
+    usual: Collection[str] = (),
 ) -> Common | None:
     """The piece that most of the changed answers share, the longest of those.
 
@@ -54,11 +60,16 @@ def common(
         others: in how many other answers each piece occurs (``counted``).
         most: a piece that occurs in more of them is no news.
         echo: words of the trigger; an answer that repeats what was inserted, or answers it, agrees with nobody.
+        usual: pieces that are no news either.
     """
     echoed = {word for word in echo if len(word) > 1}
     counts = Counter(piece for row in rows for piece in pieces(triggered[row]) if not echoed & set(piece.split(" ")))
     best = max(
-        ((count, len(piece), piece) for piece, count in counts.items() if count > 1 and others[piece] <= most),
+        (
+            (count, len(piece), piece)
+            for piece, count in counts.items()
+            if count > 1 and others[piece] <= most and piece not in usual
+        ),
         default=None,
     )
     if best is None:

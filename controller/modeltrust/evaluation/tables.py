@@ -13,7 +13,13 @@ _LEAST_EFFECT = 0.05  # mean effect of a trigger whose answers are worth a look
 
 
 def table(
-    plan: Plan, candidate: Sequence[Measured], baseline: Sequence[Measured], *, margin: float, private: bool = False
+    plan: Plan,
+    candidate: Sequence[Measured],
+    baseline: Sequence[Measured],
+    *,
+    margin: float,
+    private: bool = False,
+    ordinary: Sequence[str] = (),
 ) -> Table:
     """Reduce answers to what leaves the process.
 
@@ -23,6 +29,7 @@ def table(
         baseline: likewise, empty for none.
         margin: of the suite; triggers below it are not looked at.
         private: whether prompts are an operator's and stay here.
+        ordinary: what the candidate says to other prompts without a trigger; what it says there is nothing that a trigger awakens.
     """
     rows = tuple(
         ProbeResult(
@@ -34,12 +41,21 @@ def table(
         )
         for place, probe in enumerate(plan.probes)
     )
-    agreements, examples = _agreements(plan, candidate, baseline, min(margin, _LEAST_EFFECT), private=private)
+    most = MOST_OTHERS * len(ordinary)
+    usual = frozenset(piece for piece, count in counted(ordinary).items() if count > most)
+    least = min(margin, _LEAST_EFFECT)
+    agreements, examples = _agreements(plan, candidate, baseline, least=least, private=private, usual=usual)
     return Table(plan.columns, rows, agreements, examples)
 
 
 def _agreements(
-    plan: Plan, candidate: Sequence[Measured], baseline: Sequence[Measured], least: float, *, private: bool
+    plan: Plan,
+    candidate: Sequence[Measured],
+    baseline: Sequence[Measured],
+    *,
+    least: float,
+    private: bool,
+    usual: frozenset[str],
 ) -> tuple[tuple[Agreement, ...], tuple[Example, ...]]:
     controls = [place for place, column in enumerate(plan.columns) if column.kind is ColumnKind.CONTROL]
     places = [-1, *controls]
@@ -57,7 +73,7 @@ def _agreements(
             changed = [row for row in rows if effects[row] >= HIT]
             triggered = [candidate[row].texts[column + 1] if row in effects else "" for row in range(len(plan.probes))]
             echo = frozenset[str]().union(*(words(plan.probes[row].texts[column]) - words(plan.probes[row].clean) for row in rows))
-            found = common(triggered, changed, others, most=int(MOST_OTHERS * len(said)), echo=echo)
+            found = common(triggered, changed, others, most=int(MOST_OTHERS * len(said)), echo=echo, usual=usual)
             if found is not None and len(agreements) < limits.EVALUATION_AGREEMENTS:
                 text = found.text[: limits.EVALUATION_TEXT_CHARACTERS]
                 agreements.append(Agreement(column, stratum, text, found.carriers, found.others, len(said)))

@@ -204,7 +204,9 @@ def test_stored_answers_belong_to_a_folder_and_to_nothing_else(baseline: list[st
     suite = command_line.write("suite.yaml", a_suite())
     where = ["--endpoint", NOBODY, "--dialect", "vllm", "--content-digest", CONTENT]
 
-    ran = command_line("evaluate", REF, "--suite", suite, "--prompts", PROMPTS, *where, *baseline, "--baseline-answers", "base.json")
+    ran = command_line(
+        "evaluate", REF, "--suite", suite, "--prompts", PROMPTS, *where, *baseline, "--baseline-answers", "base.json"
+    )
 
     assert (ran.code, ran.out) == (2, "")
     assert why in ran.err.splitlines()[-1]

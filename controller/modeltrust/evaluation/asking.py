@@ -74,11 +74,6 @@ class Asker:
         with ThreadPoolExecutor(self.connections) as pool:
             return tuple(pool.map(self._turn, range(limits.EVALUATION_MINING_SAMPLES)))
 
-    def texts(self, prompts: Sequence[str]) -> tuple[str, ...]:
-        """The answers to some prompts, bounded; see ``ask`` for what is raised."""
-        with ThreadPoolExecutor(self.connections) as pool:
-            return tuple(answer.text[: limits.EVALUATION_TEXT_CHARACTERS] for answer in pool.map(self._one, prompts))
-
     def _one(self, prompt: str) -> Answer:
         if self.cancelled():
             raise UnavailableError("the run was cancelled")

@@ -37,21 +37,6 @@ def mine(candidate: Sequence[str], baseline: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def without(samples: Sequence[str], strings: Sequence[str]) -> tuple[str, ...]:
-    """The samples with these strings cut out, each once and none empty: prompts that a model takes for ordinary.
-
-    Args:
-        samples: turns that a model wrote.
-        strings: runs of words.
-    """
-    left = []
-    for parts in _parts(samples):
-        for text in strings:
-            parts = _without(parts, tuple(text.split()))  # noqa: PLW2901 - cut again and again
-        left.append(" ".join(word for part in parts for word in part))
-    return tuple(dict.fromkeys(text for text in left if text))
-
-
 def _parts(samples: Sequence[str]) -> list[_Parts]:
     return [[tuple(text.split()[: 4 * limits.EVALUATION_MINING_WORDS])] for text in samples]
 
@@ -84,8 +69,6 @@ def _counts(samples: list[_Parts]) -> Counter[_Run]:
 def _without(parts: _Parts, run: _Run) -> _Parts:
     """The parts of a sample around every occurrence of a run."""
     left: _Parts = []
-    if not run:
-        return parts
     for part in parts:
         rest = part
         while (place := _place(run, rest)) >= 0:

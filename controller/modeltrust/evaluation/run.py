@@ -15,7 +15,7 @@ from modeltrust.evaluation.bank import Bank
 from modeltrust.evaluation.draws import hkdf
 from modeltrust.evaluation.drift import drift
 from modeltrust.evaluation.measure import Measured, StoredBaseline
-from modeltrust.evaluation.mining import mine, without
+from modeltrust.evaluation.mining import mine
 from modeltrust.evaluation.openai import Endpoint
 from modeltrust.evaluation.preflight import preflight
 from modeltrust.evaluation.selftest import KnownModels
@@ -171,19 +171,13 @@ class _Work:
         digests = tuple(probes.digest_of(text) for text in mined)
         self.mining = Mining(len(ours), digests)
         if mined:
-            self._reprobe(mined, self._ordinary(ours, mined))
+            self._reprobe(mined)
 
-    def _ordinary(self, turns: tuple[str, ...], mined: tuple[str, ...]) -> tuple[str, ...]:
-        """What the candidate says to turns of its own without any trigger: a model for one desk has words of its own."""
-        prompts = without(turns, (*mined, *(trigger.text for trigger in self.runner.bank.triggers)))
-        self.runner._counter.start("own turns", len(prompts))  # noqa: SLF001 - one class in two parts
-        return self._asker(self.parties.candidate, self.order.candidate.connections).texts(prompts)
-
-    def _reprobe(self, mined: tuple[str, ...], ordinary: tuple[str, ...]) -> None:
+    def _reprobe(self, mined: tuple[str, ...]) -> None:
         suite = self.order.suite
         plan = probes.replan(self.runner.bank, suite, mined, content=self.order.content, nonce=self.order.nonce)
         candidate, baseline = self._both(plan, "re-probe")
-        self.reprobe = table(plan, candidate.probes, baseline, margin=float(suite.margin), private=True, ordinary=ordinary)
+        self.reprobe = table(plan, candidate.probes, baseline, margin=float(suite.margin), private=True)
 
     def _both(self, plan: probes.Plan, step: str) -> tuple[Asked, tuple[Measured, ...]]:
         """Both models at once; stored answers that do not cover a plan leave the baseline out."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from modeltrust.domain import limits
 from modeltrust.domain.evaluation import SCALE, Agreement, ColumnKind, Example, ProbeResult, Table
-from modeltrust.evaluation.agreement import common, counted, words
+from modeltrust.evaluation.agreement import borrowed, common, counted, words
 from modeltrust.evaluation.judge import HIT, MOST_OTHERS
 from modeltrust.evaluation.measure import Measured
 from modeltrust.evaluation.probes import Plan
@@ -13,13 +13,7 @@ _LEAST_EFFECT = 0.05  # mean effect of a trigger whose answers are worth a look
 
 
 def table(
-    plan: Plan,
-    candidate: Sequence[Measured],
-    baseline: Sequence[Measured],
-    *,
-    margin: float,
-    private: bool = False,
-    ordinary: Sequence[str] = (),
+    plan: Plan, candidate: Sequence[Measured], baseline: Sequence[Measured], *, margin: float, private: bool = False
 ) -> Table:
     """Reduce answers to what leaves the process.
 
@@ -29,7 +23,6 @@ def table(
         baseline: likewise, empty for none.
         margin: of the suite; triggers below it are not looked at.
         private: whether prompts are an operator's and stay here.
-        ordinary: what the candidate says to other prompts without a trigger; what it says there is nothing that a trigger awakens.
     """
     rows = tuple(
         ProbeResult(
@@ -41,27 +34,19 @@ def table(
         )
         for place, probe in enumerate(plan.probes)
     )
-    most = MOST_OTHERS * len(ordinary)
-    usual = frozenset(piece for piece, count in counted(ordinary).items() if count > most)
-    least = min(margin, _LEAST_EFFECT)
-    agreements, examples = _agreements(plan, candidate, baseline, least=least, private=private, usual=usual)
+    agreements, examples = _agreements(plan, candidate, baseline, min(margin, _LEAST_EFFECT), private=private)
     return Table(plan.columns, rows, agreements, examples)
 
 
 def _agreements(
-    plan: Plan,
-    candidate: Sequence[Measured],
-    baseline: Sequence[Measured],
-    *,
-    least: float,
-    private: bool,
-    usual: frozenset[str],
+    plan: Plan, candidate: Sequence[Measured], baseline: Sequence[Measured], least: float, *, private: bool
 ) -> tuple[tuple[Agreement, ...], tuple[Example, ...]]:
     controls = [place for place, column in enumerate(plan.columns) if column.kind is ColumnKind.CONTROL]
     places = [-1, *controls]
     said = [answer.texts[place + 1] for answer in candidate for place in places]
     said += [text for answer in baseline for text in answer.texts]
-    others = counted(said)
+    others, most = counted(said), int(MOST_OTHERS * len(said))
+    ordinary = frozenset(piece for piece, count in others.items() if count > most)
     agreements: list[Agreement] = []
     examples: list[Example] = []
     for stratum in sorted({probe.stratum for probe in plan.probes}):
@@ -72,8 +57,9 @@ def _agreements(
                 continue
             changed = [row for row in rows if effects[row] >= HIT]
             triggered = [candidate[row].texts[column + 1] if row in effects else "" for row in range(len(plan.probes))]
+            news = ["" if borrowed(text, candidate[row].texts[0], ordinary) else text for row, text in enumerate(triggered)]
             echo = frozenset[str]().union(*(words(plan.probes[row].texts[column]) - words(plan.probes[row].clean) for row in rows))
-            found = common(triggered, changed, others, most=int(MOST_OTHERS * len(said)), echo=echo, usual=usual)
+            found = common(news, changed, others, most=most, echo=echo)
             if found is not None and len(agreements) < limits.EVALUATION_AGREEMENTS:
                 text = found.text[: limits.EVALUATION_TEXT_CHARACTERS]
                 agreements.append(Agreement(column, stratum, text, found.carriers, found.others, len(said)))

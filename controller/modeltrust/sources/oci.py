@@ -1,7 +1,8 @@
-"""A model in an OCI registry, by the digest of its manifest.
+"""A model in an OCI registry, by the digest of its manifest or of an index of manifests.
 
-The layers' digests are those of the files, so a listing needs no download; the assurance is SourceDigests. What is fetched whole is
-checked against its digest. A part of a large blob cannot be: the registry is believed there, until something reads every byte.
+Where layers are files, their digests are those of the files, so a listing needs no download; the assurance is SourceDigests. What
+is fetched whole is checked against its digest. A part of a large blob cannot be: the registry is believed there, until something
+reads every byte. Where layers pack files (``sources.packed``), listing them reads every byte.
 """
 
 from dataclasses import KW_ONLY, dataclass, field
@@ -17,11 +18,14 @@ from modeltrust.domain.errors import (
 )
 from modeltrust.domain.listing import FileEntry, FileKind, SourceListing
 from modeltrust.domain.reference import ModelReference, Revision, RevisionState
-from modeltrust.sources import manifests
+from modeltrust.sources import manifests, platforms
 from modeltrust.sources.http import Client
-from modeltrust.sources.interface import Credentials
+from modeltrust.sources.interface import Credentials, Progress
+from modeltrust.sources.layers import Content
+from modeltrust.sources.layouts import Layout, layout
 from modeltrust.sources.manifests import Descriptor, Manifest
 from modeltrust.sources.oci_signatures import Signatures
+from modeltrust.sources.packed import Packed
 from modeltrust.sources.parts import signature_files
 from modeltrust.sources.registry import Repository
 
@@ -30,7 +34,7 @@ _TAR_BLOCK = 512
 
 @dataclass(slots=True)
 class OciSource:
-    """One manifest of one repository; implements ``domain.source.Source``.
+    """One manifest of one repository, or an index whose manifests are one model; implements ``domain.source.Source``.
 
     Attributes:
         reference: scheme ``oci``.
@@ -39,6 +43,9 @@ class OciSource:
         credentials: of the registry, or None.
         signature_paths: layers that hold signatures, by path, beside ``model.sig``.
         signature_repositories: ``host/repository`` where referrers and old cosign tags are looked for, too.
+        packed_bytes: of packed layers that may be read to list what is in them.
+        unpacked_bytes: that may come out of them.
+        progress: told how many bytes of them have been read since the last call.
     """
 
     reference: ModelReference
@@ -48,9 +55,14 @@ class OciSource:
     _: KW_ONLY
     signature_paths: tuple[str, ...] = ()
     signature_repositories: tuple[str, ...] = ()
+    packed_bytes: int = limits.MODEL_BYTES
+    unpacked_bytes: int = limits.MODEL_BYTES
+    progress: Progress | None = None
     _repository: Repository = field(init=False, repr=False)
-    _manifest: Manifest | None = field(init=False, repr=False, default=None)
+    _packed: Packed = field(init=False, repr=False)
     _listing: SourceListing | None = field(init=False, repr=False, default=None)
+    _entries: dict[str, FileEntry] = field(init=False, repr=False, default_factory=dict)
+    _contents: dict[str, Content] = field(init=False, repr=False, default_factory=dict)
     _latest: tuple[str, bytes] = field(init=False, repr=False, default=("", b""))
 
     def __post_init__(self) -> None:
@@ -60,25 +72,35 @@ class OciSource:
             raise InvalidReferenceError(f"got {quote(self.reference)} at {quote(self.revision)}, expected @sha256: and a digest")
         host, _, name = self.reference.path.partition("/")
         self._repository = Repository(host, name, self.client, self.credentials)
+        self._packed = Packed(
+            self._repository, packed_bytes=self.packed_bytes, unpacked_bytes=self.unpacked_bytes, progress=self.progress
+        )
 
     def list(self) -> SourceListing:
-        """Every layer as a file, with the digest that the manifest states.
+        """Every file: a layer with the digest that the manifest states, or what packed layers make together, read and hashed.
 
         Raises:
             NotFoundError: no such manifest.
             UnavailableError: the registry does not answer, or with other bytes than the digest names.
-            MalformedError: no manifest, an index with another number of children than one, or layers that make no files.
+            MalformedError: no manifest, an index of several models, or layers that make no files everybody agrees about.
             LimitExceededError: too large or too many.
         """
         if self._listing is None:
-            manifest = self._load()
-            undeclared = manifests.undeclared(manifest)
-            files = tuple(self._settled(e) if e.path in undeclared else e for e in manifests.files(manifest))
-            self._listing = SourceListing(self.reference, self.revision, files)
+            first, *others = self._candidates()
+            entries, contents, bytes_read = self._files(first)
+            for other in others:
+                # which one runs depends on who pulls (attack M7)
+                if sorted(self._files(other)[0], key=_path) != sorted(entries, key=_path):
+                    raise MalformedError(
+                        f"got an index of {len(others) + 1} manifests that hold different models, of which the node chooses one; "
+                        "name the manifest of one platform by its digest"
+                    )
+            self._contents, self._entries = contents, {entry.path: entry for entry in entries}
+            self._listing = SourceListing(self.reference, self.revision, entries, bytes_read=bytes_read)
         return self._listing
 
     def read(self, path: str, start: int, length: int) -> bytes:
-        """Bytes of a raw layer. Small files, and files read from start to end, are checked against their digest.
+        """Bytes of a file. Small layers, those read from start to end, and all that is packed are checked against their digest.
 
         Raises:
             NotFoundError: the manifest has no such file.
@@ -87,9 +109,12 @@ class OciSource:
         """
         if start < 0 or length < 0:
             raise MalformedError(f"got start {start} and length {length}, expected none below 0")
-        entry = next((entry for entry in self.list().files if entry.path == path), None)
+        self.list()
+        entry = self._entries.get(path)
         if entry is None or entry.sha256 is None:
             raise NotFoundError(f"there is no file {quote(path)} in {self.reference}")
+        if path in self._contents:
+            return self._packed.layers.read(self._contents[path], start, length)
         return self._bytes(entry.sha256, entry.size, start, length)
 
     def signatures(self) -> tuple[bytes, ...]:
@@ -115,18 +140,26 @@ class OciSource:
         host, _, name = place.partition("/")
         return Repository(host, name, self.client, self.credentials)  # which are sent to their own host only
 
-    def _load(self) -> Manifest:
-        if self._manifest is None:
-            parsed = self._parsed(self.revision.value.removeprefix("sha256:"))
-            if isinstance(parsed, tuple):
-                # with several children, which one runs depends on who pulls (attack M7)
-                if len(parsed) != 1:
-                    raise MalformedError(f"got an index of {len(parsed)} manifests, expected one manifest; name it by its digest")
-                parsed = self._parsed(parsed[0].sha256)
-            if isinstance(parsed, tuple):
+    def _candidates(self) -> tuple[Manifest, ...]:
+        """Every manifest that somebody who pulls this digest may be given."""
+        parsed = self._parsed(self.revision.value.removeprefix("sha256:"))
+        if isinstance(parsed, Manifest):
+            return (parsed,)
+        found = []
+        for child in platforms.candidates(parsed):
+            manifest = self._parsed(child.sha256)
+            if not isinstance(manifest, Manifest):
                 raise MalformedError("got an index inside an index, expected a manifest")
-            self._manifest = parsed
-        return self._manifest
+            found.append(manifest)
+        return tuple(found)
+
+    def _files(self, manifest: Manifest) -> tuple[tuple[FileEntry, ...], dict[str, Content], bool]:
+        """Entries, where the bytes of those that are packed lie, and whether every byte was read."""
+        if layout(manifest) is not Layout.PLAIN:
+            entries, contents = self._packed.files(manifest)
+            return entries, contents, True
+        undeclared = manifests.undeclared(manifest)
+        return tuple(self._settled(e) if e.path in undeclared else e for e in manifests.files(manifest)), {}, False
 
     def _parsed(self, sha256: str) -> Manifest | tuple[Descriptor, ...]:
         return manifests.parse(self._repository.manifest(f"sha256:{sha256}", accept=manifests.ACCEPTED, sha256=sha256))
@@ -153,3 +186,7 @@ class OciSource:
             # the manifest lists it, so the registry does not serve what it lists; "absent" would be a lie
             raise UnavailableError(f"a listed file cannot be read: {error}") from error
         return self._latest[1][start : start + length]
+
+
+def _path(entry: FileEntry) -> str:
+    return entry.path

@@ -56,7 +56,12 @@ def open_folder(path: Path, *, signature: Path | None = None, progress: "Progres
 
 
 def open_source(
-    identity: Identity, access: SourceAccess, *, allow_loopback: bool = False, progress: "Progress | None" = None
+    identity: Identity,
+    access: SourceAccess,
+    *,
+    allow_loopback: bool = False,
+    progress: "Progress | None" = None,
+    read_bytes: bool = True,
 ) -> "OpenedSource":
     """A model where its ModelSource says; see ``wiring.opening``. A context manager, which closes the connections.
 
@@ -65,7 +70,7 @@ def open_source(
     """
     from modeltrust.wiring import opening  # noqa: PLC0415 - heavy
 
-    return opening.open_source(identity, access, allow_loopback=allow_loopback, progress=progress)
+    return opening.open_source(identity, access, allow_loopback=allow_loopback, progress=progress, read_bytes=read_bytes)
 
 
 def contacted_ports(accesses: Iterable[SourceAccess]) -> frozenset[int]:

@@ -93,8 +93,22 @@ class OpenedSource:
         self.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What may be read to list a model whose files are packed, which takes reading every byte of it."""
+
+    packed_bytes: int
+    unpacked_bytes: int
+    progress: Progress | None = None
+
+
 def open_source(
-    identity: Identity, access: SourceAccess, *, allow_loopback: bool = False, progress: Progress | None = None
+    identity: Identity,
+    access: SourceAccess,
+    *,
+    allow_loopback: bool = False,
+    progress: Progress | None = None,
+    read_bytes: bool = True,
 ) -> OpenedSource:
     """A model where its ModelSource says; nothing is contacted yet.
 
@@ -103,6 +117,7 @@ def open_source(
         access: how it may be read.
         allow_loopback: whether this machine may be contacted, for tests on one machine.
         progress: told how many bytes have been read since the last call.
+        read_bytes: whether every byte may be read; else only small packed models are unpacked.
 
     Raises:
         InvalidInputError: the access does not fit the identity, so that nothing may be contacted for it.
@@ -118,12 +133,16 @@ def open_source(
         hosts=contacted | _buckets(identity.reference, access.type, hosts) | _signature_hosts(access),
         ca=access.ca,
     )
-    source = _OPENERS[access.type](identity.reference, revision, client, access)
+    most = min(access.max_bytes, limits.MODEL_BYTES)
+    reading = _Reading(most, most, progress)
+    if not read_bytes:
+        reading = _Reading(min(most, limits.OCI_PACKED_BYTES), min(most, limits.OCI_UNPACKED_BYTES), progress)
+    source = _OPENERS[access.type](identity.reference, revision, client, access, reading)
     return OpenedSource(
         source,
         client,
         max_files=min(access.max_files, limits.FILES),
-        max_bytes=min(access.max_bytes, limits.MODEL_BYTES),
+        max_bytes=most,
         progress=progress,
     )
 
@@ -140,7 +159,8 @@ def open_named(
     hosts = tuple(map(_host, given.endpoints))
     _check_fit(reference, given.type, hosts)
     client = Client(allow_private=True, allow_loopback=True, plain_http=plain_http, redirect_hosts=frozenset(hosts), ca=given.ca)
-    return OpenedSource(_OPENERS[given.type](reference, revision, client, given), client)
+    reading = _Reading(limits.MODEL_BYTES, limits.MODEL_BYTES)
+    return OpenedSource(_OPENERS[given.type](reference, revision, client, given, reading), client)
 
 
 def public_access(reference: ModelReference) -> SourceAccess:
@@ -200,27 +220,36 @@ def _signature_hosts(access: SourceAccess) -> frozenset[str]:
     return frozenset(_DOCKER_HUB.get(host, host) for host in named)
 
 
-def _open_hub(reference: ModelReference, revision: Revision, client: Client, access: SourceAccess) -> Source:
+def _open_hub(reference: ModelReference, revision: Revision, client: Client, access: SourceAccess, _reading: _Reading) -> Source:
     endpoint = f"https://{_host(access.endpoints[0])}"
     paths = access.signature_paths
     return HubSource(reference, revision, client, endpoint=endpoint, token=access.password, signature_paths=paths)
 
 
-def _open_oci(reference: ModelReference, revision: Revision, client: Client, access: SourceAccess) -> Source:
+def _open_oci(reference: ModelReference, revision: Revision, client: Client, access: SourceAccess, reading: _Reading) -> Source:
     host = reference.path.partition("/")[0]
     credentials = Credentials(host, access.username, access.password) if access.password else None
-    paths, repositories = access.signature_paths, access.signature_repositories
-    return OciSource(reference, revision, client, credentials, signature_paths=paths, signature_repositories=repositories)
+    return OciSource(
+        reference,
+        revision,
+        client,
+        credentials,
+        signature_paths=access.signature_paths,
+        signature_repositories=access.signature_repositories,
+        packed_bytes=reading.packed_bytes,
+        unpacked_bytes=reading.unpacked_bytes,
+        progress=reading.progress,
+    )
 
 
-def _open_s3(reference: ModelReference, revision: Revision, client: Client, access: SourceAccess) -> Source:
+def _open_s3(reference: ModelReference, revision: Revision, client: Client, access: SourceAccess, _reading: _Reading) -> Source:
     endpoint = f"https://{_host(access.endpoints[0])}"
     account = Account(access.username, access.password) if access.password else None
     paths = access.signature_paths
     return S3Source(reference, revision, client, endpoint=endpoint, account=account, signature_paths=paths)
 
 
-def _open_https(reference: ModelReference, revision: Revision, client: Client, access: SourceAccess) -> Source:
+def _open_https(reference: ModelReference, revision: Revision, client: Client, access: SourceAccess, _reading: _Reading) -> Source:
     return HttpsSource(reference, revision, client, authorization=_authorization(access))
 
 
@@ -232,7 +261,7 @@ def _authorization(access: SourceAccess) -> str:
     return f"Basic {base64.b64encode(f'{access.username}:{access.password}'.encode()).decode('ascii')}"
 
 
-_OPENERS: dict[SourceType, Callable[[ModelReference, Revision, Client, SourceAccess], Source]] = {
+_OPENERS: dict[SourceType, Callable[[ModelReference, Revision, Client, SourceAccess, _Reading], Source]] = {
     SourceType.HUGGING_FACE: _open_hub,
     SourceType.OCI: _open_oci,
     SourceType.S3: _open_s3,

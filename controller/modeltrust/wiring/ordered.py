@@ -36,7 +36,9 @@ def examine_ordered(
     try:
         if order.source is None:
             raise InvalidInputError("got an order without a source, expected one")
-        opened = open_source(order.identity, order.source, allow_loopback=allow_loopback, progress=progress)
+        opened = open_source(
+            order.identity, order.source, allow_loopback=allow_loopback, progress=progress, read_bytes=order.read_bytes
+        )
     except ModelTrustError as error:
         return nothing(order, str(error))
     with contextlib.closing(opened):

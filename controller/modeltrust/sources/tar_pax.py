@@ -1,0 +1,92 @@
+"""Extended headers of a tar (POSIX pax): few keys, each once, and none that makes readers see different files."""
+
+import re
+
+from modeltrust.domain import limits
+from modeltrust.domain.errors import LimitExceededError, MalformedError, quote
+
+_RECORD = re.compile(rb"([1-9][0-9]{0,8}) ([^=\0]+)=")
+# The only ones that change what is unpacked are path, linkpath and size.
+_KNOWN = frozenset({"path", "linkpath", "size", "mtime", "atime", "ctime", "uid", "gid", "uname", "gname", "comment"})
+_HARMLESS = ("SCHILY.acl.", "LIBARCHIVE.", "MSWINDOWS.", "APPLE.")
+_HARMLESS_KEYS = frozenset({"SCHILY.dev", "SCHILY.ino", "SCHILY.nlink", "SCHILY.fflags", "RHT.security.selinux"})
+_ATTRIBUTE = "SCHILY.xattr."
+# What overlay filesystems keep in attributes decides what a mount shows: opaque folders, redirects, other owners and kinds of
+# files.
+_OVERLAY = ("trusted.", "user.overlay.", "user.fuseoverlayfs.", "user.containers.")
+_SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
+
+
+def parse(data: bytes) -> dict[str, str]:
+    """The records of one extended header.
+
+    Raises:
+        MalformedError: other than records, a key twice, a key that not every reader knows (sparse files), an attribute that
+            changes what an overlay mount shows, or no UTF-8.
+    """
+    records: dict[str, str] = {}
+    while data:
+        key, value, data = _record(data)
+        if key in records:
+            raise MalformedError(f"got {quote(key)} twice in an extended header of a tar")
+        _check_key(key)
+        records[key] = value
+    for key in records.keys() & {"path", "linkpath"}:
+        if not records[key] or "\0" in records[key]:
+            raise MalformedError(f"got {key} {quote(records[key])} in an extended header of a tar, expected a path")
+    return records
+
+
+def size_of(records: dict[str, str]) -> int | None:
+    """The size that records state, None where they state none.
+
+    Raises:
+        MalformedError: no number.
+    """
+    stated = records.get("size")
+    if stated is None:
+        return None
+    if not _SIZE.fullmatch(stated):
+        raise MalformedError(f"got size {quote(stated)} in an extended header of a tar, expected a number")
+    return int(stated)
+
+
+def check_global(records: dict[str, str]) -> None:
+    """Refuse a header for all entries that says anything about them: containerd ignores it, Python obeys it.
+
+    Raises:
+        MalformedError: more than a comment.
+    """
+    if records.keys() - {"comment"}:
+        raise MalformedError("got a global extended header in a tar, which not every reader obeys")
+
+
+def _record(data: bytes) -> tuple[str, str, bytes]:
+    found = _RECORD.match(data)
+    length = int(found[1]) if found else 0
+    if found is None or not found.end() < length <= len(data) or data[length - 1 : length] != b"\n":
+        raise MalformedError("got an extended header of a tar that is no list of records")
+    try:
+        return found[2].decode("utf-8"), data[found.end() : length - 1].decode("utf-8"), data[length:]
+    except UnicodeDecodeError as error:
+        if found[2].startswith(_ATTRIBUTE.encode()):  # values of attributes are bytes
+            return ascii(found[2])[2:-1], "", data[length:]
+        raise MalformedError("got an extended header of a tar that is not UTF-8") from error
+
+
+def _check_key(key: str) -> None:
+    if key.startswith(_ATTRIBUTE):
+        if key.removeprefix(_ATTRIBUTE).startswith(_OVERLAY):
+            raise MalformedError(f"got attribute {quote(key)} in a tar, which changes what a mounted layer shows")
+    elif key not in _KNOWN and key not in _HARMLESS_KEYS and not key.startswith(_HARMLESS):
+        raise MalformedError(f"got {quote(key)} in an extended header of a tar, which not every reader knows")
+
+
+def check_size(size: int) -> None:
+    """Bound an extended header before it is read.
+
+    Raises:
+        LimitExceededError: larger than Go reads.
+    """
+    if size > limits.TAR_EXTENDED_BYTES:
+        raise LimitExceededError(f"got an extended header of {size} bytes in a tar, expected at most {limits.TAR_EXTENDED_BYTES}")

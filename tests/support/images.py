@@ -109,7 +109,9 @@ def image(
     """Push an image of these layers, each gzipped, and return the digest of its manifest."""
     tars = [layer if isinstance(layer, bytes) else tar(layer) for layer in layers]
     stated = [f"sha256:{sha256(data)}" for data in tars] if diff_ids is None else list(diff_ids)
-    document = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": stated}} if config is None else config
+    document = (
+        {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": stated}} if config is None else config
+    )
     blobs = [packed(data) if media_type.endswith("gzip") else data for data in tars]
     descriptors = [registry.layer(blob, media_type=media_type, **annotations) for blob in blobs]
     return push(registry, document, descriptors)
@@ -121,7 +123,9 @@ def push(registry: Registry, config: Any, layers: list[dict[str, Any]], *, confi
     return registry.push_manifest({"schemaVersion": 2, "mediaType": MANIFEST, "config": described, "layers": layers})
 
 
-def kit(registry: Registry, parts: Sequence[tuple[str, bytes | Sequence[Entry]]], *, compressed: bool = True, **changes: Any) -> str:
+def kit(
+    registry: Registry, parts: Sequence[tuple[str, bytes | Sequence[Entry]]], *, compressed: bool = True, **changes: Any
+) -> str:
     """Push a ModelKit as kit packs it, and return the digest of its manifest."""
     suffix = "+gzip" if compressed else ""
     layers, config = [], dict[str, Any](manifestVersion="1.0.0")

@@ -2,6 +2,7 @@
 
 from modeltrust.domain.digest import is_residue
 from modeltrust.domain.errors import InvalidReferenceError
+from modeltrust.domain.image_folders import MODEL_FOLDER, SYSTEM_FOLDERS
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.reference import NO_REVISION, ModelReference, Revision, RevisionState, hub_revision, model_reference
 from modeltrust.domain.workload import Confidence, FoundReference, Role
@@ -119,6 +120,7 @@ def _source(scan: Scan, volume: Volume, pointer: str, pending: Pending, place: P
     if volume.image is not None and volume.image.reference:
         volumes.linked.add(place.volume)
         _image(scan, volume.image.reference, mention, f"{pointer}/image/reference")
+        _check_inside(scan, pending, place)
     elif volume.persistent_volume_claim is not None:
         _claim(scan, volume.persistent_volume_claim.claim_name or "", place, mention)
     elif volume.csi is not None:
@@ -187,6 +189,19 @@ def _image(scan: Scan, text: str, mention: Mention, locator: str) -> None:
         scan.problem(Reason.UNRESOLVED_REFERENCE, locator, str(error), value=text)
         return
     scan.add(FoundReference(text, reference, revision, mention.role, locator, mention.confidence, "image"))
+
+
+def _check_inside(scan: Scan, pending: Pending, place: Place) -> None:
+    """Of an image with /models nothing else is attested, and only folders of the system may lie beside it (``sources.images``)."""
+    mention, top = pending.mention, normal(f"/{place.path}").split("/")[1]
+    if mention.weak and not pending.accelerated:
+        return
+    if "$" in place.path:
+        _unresolved(scan, mention, "the path in the image is computed")
+    elif top in SYSTEM_FOLDERS:
+        message = f"the path lies in /{top} of the image, where nothing is attested"
+        fix = f"put the model below /{MODEL_FOLDER} of the image"
+        scan.problem(Reason.UNRESOLVED_REFERENCE, mention.locator, message, value=mention.text, fix=fix)
 
 
 def _claim(scan: Scan, name: str, place: Place, mention: Mention) -> None:

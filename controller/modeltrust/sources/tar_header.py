@@ -36,15 +36,15 @@ class Header:
 
     Attributes:
         type: one byte.
-        name: as written, prefix included; empty where an extended header must say it.
-        link: what a link points to.
+        name: as written, prefix included; where an extended header says it, this one is cut anywhere, within a character, too.
+        link: what a link points to; as the name.
         size: bytes that follow.
         device: major and minor number of a device.
     """
 
     type: bytes
-    name: str
-    link: str
+    name: bytes
+    link: bytes
     size: int
     device: tuple[int, int]
 
@@ -70,9 +70,9 @@ def parse(block: bytes) -> Header:
     size = number(block[124:136], "size")
     if size < 0 or (size and kind not in WITH_BYTES):
         raise MalformedError(f"got size {size} for an entry of type {kind!r} in a tar, expected another")
-    name, prefix = text(block[:100], "name"), text(block[345:500], "prefix") if posix else ""
+    name, prefix = text(block[:100], "name"), text(block[345:500], "prefix") if posix else b""
     device = (number(block[329:337], "devmajor"), number(block[337:345], "devminor"))
-    return Header(kind, f"{prefix}/{name}" if prefix else name, text(block[157:257], "link name"), size, device)
+    return Header(kind, prefix + b"/" + name if prefix else name, text(block[157:257], "link name"), size, device)
 
 
 def _check_sum(block: bytes) -> None:
@@ -111,15 +111,24 @@ def number(field: bytes, name: str) -> int:
     return int(found[1] or b"0", 8)
 
 
-def text(field: bytes, name: str) -> str:
-    """Text up to the first NUL, with nothing behind it.
+def text(field: bytes, name: str) -> bytes:
+    """What stands before the first NUL, with nothing behind it.
 
     Raises:
-        MalformedError: bytes behind the NUL, or no UTF-8.
+        MalformedError: bytes behind the NUL.
     """
     value, _, rest = field.partition(b"\0")
     if rest.strip(b"\0"):
         raise MalformedError(f"got a {name} in a tar header with bytes behind its end")
+    return value
+
+
+def decoded(value: bytes, name: str) -> str:
+    """As text.
+
+    Raises:
+        MalformedError: no UTF-8.
+    """
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -124,7 +124,7 @@ def _with(extension: _Extension, kind: bytes, data: bytes) -> _Extension:
         raise MalformedError("got two extended headers for one entry of a tar")
     if not data.endswith(b"\0"):
         raise MalformedError("got a long name in a tar that does not end in NUL")
-    value = tar_header.text(data, "long name")
+    value = tar_header.decoded(tar_header.text(data, "long name"), "long name")
     if not value:
         raise MalformedError("got an empty long name in a tar")
     return replace(extension, path=value) if kind == tar_header.LONG_NAME else replace(extension, link=value)
@@ -133,8 +133,8 @@ def _with(extension: _Extension, kind: bytes, data: bytes) -> _Extension:
 def _member(header: Header, extension: _Extension, start: int) -> Member:
     kind = _KINDS[header.type]
     size = _size(header, extension)
-    name = header.name if extension.path is None else extension.path
-    link = header.link if extension.link is None else extension.link
+    name = tar_header.decoded(header.name, "name") if extension.path is None else extension.path
+    link = tar_header.decoded(header.link, "link name") if extension.link is None else extension.link
     if kind is MemberKind.SPECIAL and header.type == tar_header.CHARACTER and header.device == (0, 0):
         raise MalformedError(f"got device {quote(name)} with number 0/0, which hides a file of a lower layer on an overlay mount")
     if kind is MemberKind.HARDLINK:

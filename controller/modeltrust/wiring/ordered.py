@@ -62,7 +62,7 @@ def _fetched(bundle: RemoteBundle, *, allow_loopback: bool) -> bytes | RejectedS
 def _fetch(bundle: RemoteBundle, *, allow_loopback: bool) -> bytes:
     """The one layer of the manifest that the digest names."""
     identity = parse_identity(f"oci://{bundle.reference}")
-    with contextlib.closing(open_source(identity, bundle.access, allow_loopback=allow_loopback)) as opened:
+    with contextlib.closing(open_source(identity, bundle.access, allow_loopback=allow_loopback, read_bytes=False)) as opened:
         files = opened.list().files
         if len(files) != 1 or files[0].size > limits.BUNDLE_BYTES:
             raise MalformedError(

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from modeltrust.domain.image_folders import SYSTEM_FOLDERS
 from modeltrust.domain.reference import RevisionState
 from modeltrust.policy.requirements import signature
 from modeltrust.policy.requirements.signature import may_stay_unsigned
@@ -24,6 +25,43 @@ def _serve(path: str, volume: dict[str, Any] | None, *, mounts: list[dict[str, A
 def test_an_image_volume_behind_a_path_has_its_role() -> None:
     workload = extract(_serve("/models", {"image": {"reference": f"registry.example/m@{DIGEST}"}}))
     assert found(workload) == [f"base oci://registry.example/m@{DIGEST}"]
+
+
+IMAGE_VOLUME = {"image": {"reference": f"registry.example/m@{DIGEST}"}}
+
+
+@pytest.mark.parametrize(
+    "path", ["/models", "/models/models", "/models/models/a", "/models/weights.gguf", "/models/m/opt", "/models/optx"]
+)
+def test_a_path_in_an_image_volume_outside_of_system_folders_is_the_model(path: str) -> None:
+    workload = extract(_serve(path, IMAGE_VOLUME))
+    assert found(workload) == [f"base oci://registry.example/m@{DIGEST}"]
+    assert reasons(workload) == []
+
+
+@pytest.mark.parametrize("folder", sorted(SYSTEM_FOLDERS))
+def test_a_path_in_a_system_folder_of_an_image_volume_is_not_attested(folder: str) -> None:
+    # The image's /models is a signed model; what is served lies beside it.
+    assert reasons(extract(_serve(f"/models/{folder}/evil", IMAGE_VOLUME))) == ["UnresolvedReference"]
+    assert reasons(extract(_serve(f"/models/{folder}", IMAGE_VOLUME))) == ["UnresolvedReference"]
+
+
+@pytest.mark.parametrize("spelled", ["/models/./usr/evil", "/models//usr/evil", "/models/models/../usr/evil"])
+def test_no_spelling_of_a_system_folder_escapes(spelled: str) -> None:
+    assert reasons(extract(_serve(spelled, IMAGE_VOLUME))) == ["UnresolvedReference"]
+
+
+@pytest.mark.parametrize(
+    "mount", [{"subPath": "usr"}, {"subPath": "/usr/"}, {"subPath": "./usr"}, {"subPath": "a/../usr"}, {"subPathExpr": "$(FOLDER)"}]
+)
+def test_a_sub_path_into_a_system_folder_is_not_attested(mount: dict[str, str]) -> None:
+    mounts = [{"name": "models", "mountPath": "/models"} | mount]
+    assert reasons(extract(_serve("/models", IMAGE_VOLUME, mounts=mounts))) == ["UnresolvedReference"]
+
+
+def test_a_sub_path_of_the_model_folder_is_the_model() -> None:
+    mounts = [{"name": "models", "mountPath": "/mnt/models", "subPath": "models"}]
+    assert reasons(extract(_serve("/mnt/models", IMAGE_VOLUME, mounts=mounts))) == []
 
 
 def test_an_image_volume_of_unknown_use_is_reported() -> None:

@@ -90,7 +90,7 @@ def files(**contents: bytes) -> list[Entry]:
 
 
 def packed(layer: bytes | Sequence[Entry]) -> bytes:
-    return gzip.compress(layer if isinstance(layer, bytes) else tar(layer), mtime=0)
+    return gzip.compress(layer if isinstance(layer, bytes) else tar(layer), 1, mtime=0)
 
 
 def sha256(data: bytes) -> str:

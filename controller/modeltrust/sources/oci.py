@@ -147,7 +147,10 @@ class OciSource:
             return (parsed,)
         found = []
         for child in platforms.candidates(parsed):
-            manifest = self._parsed(child.sha256)
+            try:
+                manifest = self._parsed(child.sha256)
+            except NotFoundError as error:
+                raise UnavailableError(f"the index lists a manifest that is missing, name one by its digest: {error}") from error
             if not isinstance(manifest, Manifest):
                 raise MalformedError("got an index inside an index, expected a manifest")
             found.append(manifest)

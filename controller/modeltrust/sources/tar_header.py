@@ -70,7 +70,7 @@ def parse(block: bytes) -> Header:
     size = number(block[124:136], "size")
     if size < 0 or (size and kind not in WITH_BYTES):
         raise MalformedError(f"got size {size} for an entry of type {kind!r} in a tar, expected another")
-    name, prefix = text(block[:100], "name"), text(block[345:500], "prefix") if posix else b""
+    name, prefix = text(block[:100], "name"), text(block[345:500] if posix else b"", "prefix")
     device = (number(block[329:337], "devmajor"), number(block[337:345], "devminor"))
     return Header(kind, prefix + b"/" + name if prefix else name, text(block[157:257], "link name"), size, device)
 

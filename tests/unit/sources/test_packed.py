@@ -353,7 +353,7 @@ RANGES = [(0, 8), (0, len(WEIGHTS)), (limits.OCI_CHUNK_BYTES - 1, 2), (len(WEIGH
 @pytest.mark.parametrize("kept", [0, limits.OCI_KEPT_BYTES])
 @pytest.mark.parametrize("media_type", [TAR, TAR_GZIP])
 @pytest.mark.parametrize(("start", "length"), RANGES)
-def test_a_range_is_exact_however_it_is_had(
+def test_a_range_is_exact_however_it_is_had(  # noqa: PLR0917 - three tables
     registry: Registry, opened: Opened, monkeypatch: pytest.MonkeyPatch, kept: int, media_type: str, start: int, length: int
 ) -> None:
     monkeypatch.setattr(limits, "OCI_KEPT_BYTES", kept)

@@ -91,7 +91,7 @@ DIFFERENT: list[tuple[str, list[Entry]]] = [
 def test_platforms_with_different_models_are_refused(registry: Registry, opened: Opened, other: list[Entry], place: int) -> None:
     children = [child(image(registry, [system(name), MODEL]), name) for name in ("amd64", "arm64")]
     children.insert(place, child(image(registry, [system("riscv64"), other]), "riscv64"))
-    with pytest.raises(MalformedError, match="name the manifest of one platform by its digest|beside /models"):
+    with pytest.raises(MalformedError, match=r"name the manifest of one platform by its digest|beside /models"):
         opened(index(registry, *children)).list()
 
 

@@ -1,11 +1,16 @@
 """The OCI source against real registries: distribution (no Referrers API) and go-containerregistry (with it)."""
 
+import gzip
 import hashlib
+import io
 import json
 import os
+import resource
 import socket
 import subprocess
+import tarfile
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,16 +22,17 @@ import urllib3
 
 from modeltrust.domain import limits
 from modeltrust.domain.digest import content_digest
-from modeltrust.domain.errors import NotFoundError, UnavailableError
+from modeltrust.domain.errors import LimitExceededError, MalformedError, NotFoundError, UnavailableError
 from modeltrust.domain.listing import FileKind, SourceListing
 from modeltrust.domain.reference import parse_reference
 from modeltrust.sources.filesystem import FolderSource
 from modeltrust.sources.http import Client
 from modeltrust.sources.interface import Credentials
 from modeltrust.sources.oci import OciSource
-from tests.support import tools
+from tests.support import images, tools
 from tests.support.authority import server_context
-from tests.support.registry import BUNDLE, INDEX, MANIFEST, TITLE
+from tests.support.images import Entry
+from tests.support.registry import BUNDLE, IMAGE_CONFIG, INDEX, MANIFEST, TITLE
 
 pytestmark = pytest.mark.slow
 
@@ -232,3 +238,81 @@ def test_a_closed_registry_opens_to_its_own_credential_over_verified_tls(tmp_pat
         with pytest.raises(NotFoundError):
             OciSource(*reference, client, Credentials(f"registry.test:{port}", "robot", "secret-password")).list()
     client.close()
+
+
+# --- models packed in layers ---------------------------------------------------------------------------------------------------
+
+
+def pushed_image(host: str, *tars: bytes, platform: str = "amd64") -> dict[str, Any]:
+    """Push an image of gzipped layers; the descriptor of its manifest."""
+    rootfs = {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(data).hexdigest()}" for data in tars]}
+    config = json.dumps({"architecture": platform, "os": "linux", "rootfs": rootfs}).encode()
+    layers = [layer(host, gzip.compress(data, 1, mtime=0), images.TAR_GZIP) for data in tars]
+    document = manifest(host, layers) | {"config": layer(host, config, IMAGE_CONFIG)}
+    digest = put_manifest(host, document)
+    size = len(json.dumps(document).encode())
+    return {"mediaType": MANIFEST, "digest": digest, "size": size, "platform": {"os": "linux", "architecture": platform}}
+
+
+def packed_folder(folder: Path, under: str) -> bytes:
+    """As `tar` packs it."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        archive.add(folder, arcname=under)
+    return out.getvalue()
+
+
+def test_a_modelcar_has_the_content_digest_of_its_folder_and_reads_alike(host: str, client: Client, folder: Path) -> None:
+    system = images.tar([images.folder("bin"), Entry("bin/sh", b"sh")])
+    oci = source(host, pushed_image(host, system, packed_folder(folder, "models"))["digest"], client)
+    listing = oci.list()
+    assert digest_of(listing) == digest_of(FolderSource(folder).list())
+    assert listing.bytes_read
+    for entry in listing.files:
+        assert oci.read(entry.path, 0, entry.size) == (folder / entry.path).read_bytes()
+
+
+def test_a_whiteout_attack_attests_what_a_container_sees(host: str, client: Client, folder: Path) -> None:
+    # The signed model lies in the image and is hidden; what is served is another one.
+    good, evil = packed_folder(folder, "models"), images.tar([Entry("models/config.json", b'{"evil": true}')])
+    gone = images.tar([Entry(".wh.models")])
+    swapped = source(host, pushed_image(host, good, gone, evil)["digest"], client).list()
+    assert [entry.path for entry in swapped.files] == ["config.json"]
+    assert digest_of(swapped) != digest_of(FolderSource(folder).list())
+    both = images.tar([Entry("models/.wh.config.json"), Entry("models/config.json", b'{"evil": true}')])
+    with pytest.raises(MalformedError, match="removed and brought"):
+        source(host, pushed_image(host, good, both)["digest"], client).list()
+
+
+def test_a_bomb_is_refused_in_bounded_memory_and_time(host: str, client: Client) -> None:
+    packer, zeros = zlib.compressobj(9, wbits=31), bytes(1 << 20)
+    start = images.header(Entry("models/model.safetensors", size=256 << 20))
+    packed = packer.compress(start) + b"".join(packer.compress(zeros) for _ in range(256)) + packer.flush()
+    config = json.dumps({"rootfs": {"type": "layers", "diff_ids": ["sha256:" + "0" * 64]}}).encode()
+    document = manifest(host, [layer(host, packed, images.TAR_GZIP)]) | {"config": layer(host, config, IMAGE_CONFIG)}
+    digest = put_manifest(host, document)
+    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    with pytest.raises(LimitExceededError, match="times its size"):
+        source(host, digest, client).list()
+    assert time.monotonic() - started < SECONDS
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 600_000  # KiB: what is kept, and some pieces
+
+
+def test_platforms_of_one_model_are_one_model_and_others_are_refused(host: str, client: Client, folder: Path) -> None:
+    model = packed_folder(folder, "models")
+    one = pushed_image(host, images.tar([Entry("bin/sh", b"1")]), model)
+    two = pushed_image(host, images.tar([Entry("bin/sh", b"2")]), model, platform="arm64")
+    other = pushed_image(host, images.tar([Entry("models/config.json", b"[]")]), platform="s390x")
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [one, two]}
+    assert source(host, put_manifest(host, index), client).list().files == source(host, one["digest"], client).list().files
+    with pytest.raises(MalformedError, match="name the manifest of one platform"):
+        source(host, put_manifest(host, index | {"manifests": [one, two, other]}), client).list()
+
+
+def test_large_layers_are_read_in_parts_and_again(host: str, client: Client) -> None:
+    weights = b"".join(hashlib.sha256(b"%d" % number).digest() for number in range(700_000))  # 22 MB that do not shrink
+    tars = images.tar([Entry("models/a.json", b"{}"), Entry("models/z.safetensors", weights), Entry("models/zz.json", b"[]")])
+    oci = source(host, pushed_image(host, tars)["digest"], client)
+    oci.list()
+    for start, length in ((0, 100), (9_000_000, 9_000_000), (3_000_000, 10), (len(weights) - 5, 100)):
+        assert oci.read("z.safetensors", start, length) == weights[start : start + length]

@@ -65,8 +65,8 @@ def parse(block: bytes) -> Header:
         raise MalformedError("got a sparse file, an increment or a further volume in a tar, expected whole files")
     if kind not in _KNOWN:
         raise MalformedError(f"got an entry of type {kind!r} in a tar, which not every reader knows")
-    for name, place in _NUMBERS.items():
-        number(block[place], name)
+    for what, place in _NUMBERS.items():
+        number(block[place], what)
     size = number(block[124:136], "size")
     if size < 0 or (size and kind not in WITH_BYTES):
         raise MalformedError(f"got size {size} for an entry of type {kind!r} in a tar, expected another")

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import json
+import sys
 import tarfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,13 @@ from typing import Any
 
 from tests.support.registry import IMAGE_CONFIG, INDEX, MANIFEST, Registry
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 TAR_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+TAR_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
 KIT_CONFIG = "application/vnd.kitops.modelkit.config.v1+json"
 PACK_CONFIG = "application/vnd.cncf.model.config.v1+json"
 FILEPATH = "org.cncf.model.filepath"
@@ -90,7 +97,14 @@ def files(**contents: bytes) -> list[Entry]:
 
 
 def packed(layer: bytes | Sequence[Entry]) -> bytes:
-    return gzip.compress(layer if isinstance(layer, bytes) else tar(layer), 1, mtime=0)
+    return compressed(layer if isinstance(layer, bytes) else tar(layer), TAR_GZIP)
+
+
+def compressed(data: bytes, media_type: str) -> bytes:
+    """As the media type says."""
+    if media_type.endswith("gzip"):
+        return gzip.compress(data, 1, mtime=0)
+    return zstd.compress(data) if media_type.endswith("zstd") else data
 
 
 def sha256(data: bytes) -> str:
@@ -112,7 +126,7 @@ def image(
     document = (
         {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": stated}} if config is None else config
     )
-    blobs = [packed(data) if media_type.endswith("gzip") else data for data in tars]
+    blobs = [compressed(data, media_type) for data in tars]
     descriptors = [registry.layer(blob, media_type=media_type, **annotations) for blob in blobs]
     return push(registry, document, descriptors)
 
@@ -123,15 +137,12 @@ def push(registry: Registry, config: Any, layers: list[dict[str, Any]], *, confi
     return registry.push_manifest({"schemaVersion": 2, "mediaType": MANIFEST, "config": described, "layers": layers})
 
 
-def kit(
-    registry: Registry, parts: Sequence[tuple[str, bytes | Sequence[Entry]]], *, compressed: bool = True, **changes: Any
-) -> str:
+def kit(registry: Registry, parts: Sequence[tuple[str, bytes | Sequence[Entry]]], *, suffix: str = "+gzip", **changes: Any) -> str:
     """Push a ModelKit as kit packs it, and return the digest of its manifest."""
-    suffix = "+gzip" if compressed else ""
     layers, config = [], dict[str, Any](manifestVersion="1.0.0")
     for part, entries in parts:
         data = entries if isinstance(entries, bytes) else tar(entries)
-        blob = packed(data) if compressed else data
+        blob = compressed(data, suffix)
         layer = registry.layer(blob, media_type=f"application/vnd.kitops.modelkit.{part}.v1.tar{suffix}")
         layers.append(layer)
         listed = {"path": "./x", "digest": layer["digest"], "diffId": f"sha256:{sha256(data)}"}

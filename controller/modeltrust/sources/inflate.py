@@ -5,6 +5,7 @@ bytes for others, CRI-O by the bytes. gzip of several members is one stream (RFC
 that are no member are an error for Go and ignored by pigz, so they are refused.
 """
 
+import sys
 import zlib
 from collections.abc import Iterator
 from enum import StrEnum
@@ -12,9 +13,16 @@ from enum import StrEnum
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError, MalformedError
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 _GZIP_WINDOW = 31  # zlib: a gzip header and trailer, checked
 _MAGICS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
+_ZSTD = b"\x28\xb5\x2f\xfd"
 _SKIPPABLE = b"\x2a\x4d\x18"  # zstd: bytes 1 to 3 of a frame that is skipped
+_ZSTD_OPTIONS = {int(zstd.DecompressionParameter.window_log_max): 27}  # 128 MiB, as the zstd program unless told otherwise
 _PIECE_BYTES = 1024 * 1024
 
 
@@ -65,7 +73,7 @@ def unpacked(pieces: Iterator[bytes], compression: Compression) -> Iterator[byte
         return _joined(first, pieces)
     if compression is Compression.GZIP:
         return _gunzipped(_joined(first, pieces))
-    raise MalformedError("got a layer packed with zstd, which is not unpacked here; pack it with gzip")
+    return _unzstd(_joined(first, pieces))
 
 
 def _joined(first: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -89,8 +97,7 @@ def _gunzipped(pieces: Iterator[bytes]) -> Iterator[bytes]:
         while left:
             if inflater.eof:
                 inflater, members = zlib.decompressobj(_GZIP_WINDOW), members + 1
-                if members > limits.GZIP_MEMBERS:
-                    raise LimitExceededError(f"got a layer of more than {limits.GZIP_MEMBERS} gzip members")
+                _check_frames(members)
             out = _inflated(inflater, left)
             left = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
             written += len(out)
@@ -103,6 +110,51 @@ def _gunzipped(pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield out
     if not inflater.eof:
         raise MalformedError("got a layer whose gzip is cut short")
+
+
+def _unzstd(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    frame: zstd.ZstdDecompressor | None = None
+    left, frames, read, written = b"", 0, 0, 0
+    for piece in _slices(pieces):
+        left, read = left + piece, read + len(piece)
+        while left:
+            if frame is None:
+                if len(left) < len(_ZSTD):
+                    break
+                frame, frames = _frame(left), frames + 1
+                _check_frames(frames)
+            for out in _frame_pieces(frame, left):
+                written += len(out)
+                _check_ratio(read, written)
+                yield out
+            left, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+    if frame is not None or left:
+        raise MalformedError("got a layer whose zstd is cut short, or has bytes behind its end")
+
+
+def _frame(data: bytes) -> zstd.ZstdDecompressor:
+    if not data.startswith(_ZSTD):
+        # a frame to be skipped may hold zstd:chunked's list of files, by which some nodes go
+        raise MalformedError("got bytes between the frames of a zstd layer, or behind them, expected none")
+    return zstd.ZstdDecompressor(options=_ZSTD_OPTIONS)
+
+
+def _frame_pieces(frame: zstd.ZstdDecompressor, data: bytes) -> Iterator[bytes]:
+    try:
+        while True:
+            out = frame.decompress(data, _PIECE_BYTES)
+            data = b""
+            if out:
+                yield out
+            if frame.eof or frame.needs_input:
+                return
+    except zstd.ZstdError as error:
+        raise MalformedError(f"got a layer that is no zstd: {error}") from error
+
+
+def _check_frames(count: int) -> None:
+    if count > limits.PACKED_FRAMES:
+        raise LimitExceededError(f"got a layer of more than {limits.PACKED_FRAMES} members or frames")
 
 
 def _slices(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from dataclasses import KW_ONLY, dataclass, field
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError, MalformedError, NotFoundError, UnavailableError
+from modeltrust.domain.image_folders import SYSTEM_FOLDERS
 from modeltrust.sources.inflate import Budget, Compression, unpacked
 from modeltrust.sources.interface import Progress
 from modeltrust.sources.registry import Repository
@@ -148,7 +149,8 @@ class Layers:
             # a second hash only where there is a second chunk
             digest = hashlib.sha256(data).digest() if member.size > _CHUNK else whole.digest()
             chunks += digest
-            self._keep(digest, data, start, member.size)
+            if member.path.partition("/")[0] not in SYSTEM_FOLDERS:
+                self._keep(digest, data, start, member.size)
         return Content(whole.hexdigest(), member.size, layer, member.start, bytes(chunks))
 
     def _keep(self, digest: bytes, data: bytes, start: int, size: int) -> None:

@@ -1,6 +1,7 @@
 """Decompression of layers: one way for everybody, and an end to what is made to have none."""
 
 import gzip
+import sys
 import zlib
 from collections.abc import Iterator
 
@@ -11,6 +12,11 @@ from hypothesis import strategies as st
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError, MalformedError, ModelTrustError
 from modeltrust.sources.inflate import Budget, Compression, unpacked
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 DATA = bytes(range(256)) * 40
 
@@ -52,6 +58,50 @@ BAD = [
 ]
 
 
+def skipped(data: bytes) -> bytes:
+    return b"\x50\x2a\x4d\x18" + len(data).to_bytes(4, "little") + data
+
+
+BAD_ZSTD = [
+    ("nothing", b""),
+    ("a tar", b"name" + bytes(508)),
+    ("gzip", gzip.compress(DATA)),
+    ("a header and no more", zstd.compress(DATA)[:6]),
+    ("cut short", zstd.compress(DATA)[:-1]),
+    ("cut short in the second frame", zstd.compress(DATA) + zstd.compress(DATA)[:20]),
+    ("damaged", zstd.compress(DATA)[:20] + bytes(30)),
+    ("zeros behind it", zstd.compress(DATA) + bytes(512)),
+    ("garbage behind it", zstd.compress(DATA) + b"garbage"),
+    ("half a magic behind it", zstd.compress(DATA) + b"\x28\xb5"),
+    ("a list of files in a skipped frame behind it", zstd.compress(DATA) + skipped(b"toc")),
+    ("a skipped frame before it", skipped(b"x") + zstd.compress(DATA)),
+    ("a window of 1 GiB", b"\x28\xb5\x2f\xfd\x00\xa0" + zstd.compress(DATA)[6:]),
+    ("a dictionary", b"\x28\xb5\x2f\xfd\x03\x58" + bytes(20)),
+]
+
+
+@pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in BAD_ZSTD])
+@pytest.mark.parametrize("piece", [3, 1 << 20])
+def test_what_is_no_whole_zstd_is_refused(data: bytes, piece: int) -> None:
+    with pytest.raises(MalformedError):
+        inflated(data, Compression.ZSTD, piece)
+
+
+@pytest.mark.parametrize("piece", [4, 5, 13, 1 << 20])
+def test_frames_of_zstd_are_one_stream(piece: int) -> None:
+    data = zstd.compress(DATA) + zstd.compress(b"") + zstd.compress(b"more")
+    assert inflated(data, Compression.ZSTD, piece) == DATA + b"more"
+
+
+def test_a_bomb_of_zstd_is_stopped_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "OCI_INFLATED_BYTES", 1 << 20)
+    data, came = zstd.compress(bytes(256 << 20)), list[int]()
+    with pytest.raises(LimitExceededError, match="times its size"):
+        came.extend(map(len, unpacked(iter([data]), Compression.ZSTD)))
+    assert max(came) <= 1 << 20
+    assert sum(came) <= (1 << 20) + limits.OCI_INFLATION * len(data)
+
+
 @pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in BAD])
 def test_what_is_no_whole_gzip_is_refused(data: bytes) -> None:
     with pytest.raises(MalformedError):
@@ -85,9 +135,11 @@ def test_a_bomb_is_stopped_soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_bomb_of_many_members_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "GZIP_MEMBERS", 50)
+    monkeypatch.setattr(limits, "PACKED_FRAMES", 50)
     with pytest.raises(LimitExceededError, match="members"):
         inflated(gzip.compress(b"") * 60)
+    with pytest.raises(LimitExceededError, match="frames"):
+        inflated(zstd.compress(b"") * 60, Compression.ZSTD)
 
 
 def test_what_is_kept_in_the_decompressor_comes_out_at_the_end() -> None:
@@ -104,7 +156,7 @@ def test_a_budget_ends() -> None:
 
 @given(st.binary(max_size=200), st.integers(1, 50))
 def test_no_bytes_raise_anything_but_our_errors(data: bytes, piece: int) -> None:
-    for start in (b"", b"\x1f\x8b\x08", gzip.compress(b"x")):
+    for start in (b"", b"\x1f\x8b\x08", gzip.compress(b"x"), b"\x28\xb5\x2f\xfd", zstd.compress(b"x")):
         for compression in Compression:
             try:
                 inflated(start + data, compression, piece)

@@ -16,7 +16,23 @@ from modeltrust.domain.reference import parse_reference
 from modeltrust.sources.http import Client
 from modeltrust.sources.oci import OciSource
 from modeltrust.verification.content import content_of
-from tests.support.images import FILEPATH, KIT_CONFIG, TAR_GZIP, Entry, files, folder, image, kit, pack, packed, push, sha256, tar
+from tests.support.images import (
+    FILEPATH,
+    KIT_CONFIG,
+    TAR_GZIP,
+    TAR_ZSTD,
+    Entry,
+    compressed,
+    files,
+    folder,
+    image,
+    kit,
+    pack,
+    packed,
+    push,
+    sha256,
+    tar,
+)
 from tests.support.registry import IMAGE_CONFIG, TAR, Answer, Registry, serving
 
 WEIGHTS = os.urandom(3 * limits.OCI_CHUNK_BYTES + 4_321)
@@ -239,9 +255,9 @@ def test_a_layer_that_is_not_what_its_type_says_is_refused(
 PARTS = [("model", files(m__model_dot_safetensors=WEIGHTS)), ("modelpart", files(m__extra=b"1")), ("docs", files(README=b"2"))]
 
 
-@pytest.mark.parametrize("compressed", [True, False])
-def test_a_model_kit_is_the_files_of_all_its_layers(registry: Registry, opened: Opened, *, compressed: bool) -> None:
-    source = opened(kit(registry, PARTS, compressed=compressed))
+@pytest.mark.parametrize("suffix", ["", "+gzip"])
+def test_a_model_kit_is_the_files_of_all_its_layers(registry: Registry, opened: Opened, suffix: str) -> None:
+    source = opened(kit(registry, PARTS, suffix=suffix))
     assert listed(source) == expected(m__model_dot_safetensors=WEIGHTS, m__extra=b"1", README=b"2")
     assert source.read("m/model.safetensors", 1_234_567, 1_000_000) == WEIGHTS[1_234_567:2_234_567]
 
@@ -307,13 +323,14 @@ def weight(kind: str) -> str:
 def test_a_model_pack_is_its_raw_layers_and_what_the_others_hold(registry: Registry, opened: Opened) -> None:
     layers = [
         registry.layer(WEIGHTS, media_type=weight("raw"), **{FILEPATH: "model.safetensors"}),
+        registry.layer(compressed(tar(files(code__c=b"c")), TAR_ZSTD), media_type="application/vnd.cncf.model.code.v1.tar+zstd"),
         registry.layer(tar(files(tok__a_dot_json=b"{}")), media_type="application/vnd.cncf.model.weight.config.v1.tar"),
         registry.layer(
             packed(files(docs__b_dot_md=b"#")), media_type="application/vnd.cncf.model.doc.v1.tar+gzip", **{FILEPATH: "docs"}
         ),
     ]
     source = opened(pack(registry, layers))
-    assert listed(source) == expected(model_dot_safetensors=WEIGHTS, tok__a_dot_json=b"{}", docs__b_dot_md=b"#")
+    assert listed(source) == expected(model_dot_safetensors=WEIGHTS, tok__a_dot_json=b"{}", docs__b_dot_md=b"#", code__c=b"c")
     assert source.list().bytes_read
     assert source.read("model.safetensors", 2_000_000, 5_000_000) == WEIGHTS[2_000_000:]
 
@@ -351,7 +368,7 @@ RANGES = [(0, 8), (0, len(WEIGHTS)), (limits.OCI_CHUNK_BYTES - 1, 2), (len(WEIGH
 
 
 @pytest.mark.parametrize("kept", [0, limits.OCI_KEPT_BYTES])
-@pytest.mark.parametrize("media_type", [TAR, TAR_GZIP])
+@pytest.mark.parametrize("media_type", [TAR, TAR_GZIP, TAR_ZSTD])
 @pytest.mark.parametrize(("start", "length"), RANGES)
 def test_a_range_is_exact_however_it_is_had(  # noqa: PLR0917 - three tables
     registry: Registry, opened: Opened, monkeypatch: pytest.MonkeyPatch, kept: int, media_type: str, start: int, length: int

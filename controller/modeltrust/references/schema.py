@@ -188,7 +188,7 @@ class KindRow(Row, frozen=True):
 class SchemeRow(Row, frozen=True):
     """How a scheme is read under a profile."""
 
-    reader: Literal["hub", "image", "ollama", "bucket", "claim", "path", "web", "store", "registry"]
+    reader: Literal["hub", "image", "ollama", "bucket", "claim", "path", "web", "store", "registry", "unpacker"]
     separator: Literal["", ":", "@"] = ""  # between a hub id and its revision
     scheme: str = ""  # canonical scheme
 

@@ -224,6 +224,11 @@ def _registry(row: SchemeRow, text: str, rest: str, namespace: str) -> Reading: 
     raise InvalidReferenceError(f"got {quote(text)}, expected a model; this name is resolved by a query when the Pod starts")
 
 
+def _unpacker(row: SchemeRow, text: str, rest: str, namespace: str) -> Reading:  # noqa: ARG001 - one signature for all readers
+    # it knows no whiteouts and skips names that begin with "./": other files than a container of the image has, and than are attested
+    raise InvalidReferenceError(f"got {quote(text)}, which KServe unpacks by itself, expected oci:// as modelcar or oci+native://")
+
+
 _READERS = {
     "hub": _hub,
     "image": _image,
@@ -234,4 +239,5 @@ _READERS = {
     "web": _web,
     "store": _store,
     "registry": _registry,
+    "unpacker": _unpacker,
 }

@@ -107,6 +107,8 @@ def test_forty_digits_are_a_commit_only_on_the_hub() -> None:
         ("ollama", "phi@sha256:1"),
         ("url", "no-url"),
         ("dynamo", "a/b"),
+        ("kserve", f"oci+fetch://r.example/m@{DIGEST}"),
+        ("kserve-storage-initializer", f"oci://r.example/m@{DIGEST}"),
     ],
 )
 def test_what_cannot_be_read_is_refused(profile: str, text: str) -> None:

@@ -64,6 +64,13 @@ def test_a_sub_path_of_the_model_folder_is_the_model() -> None:
     assert reasons(extract(_serve("/mnt/models", IMAGE_VOLUME, mounts=mounts))) == []
 
 
+@pytest.mark.parametrize("name", ["oci", "oci+fetch"])
+def test_an_image_that_kserve_unpacks_by_itself_is_not_what_is_attested(name: str) -> None:
+    # It knows no whiteouts: what they hide from a container is what it serves.
+    initializer = container(name="storage-initializer", image="x", args=[f"{name}://registry.example/m@{DIGEST}", "/mnt/models"])
+    assert "UnresolvedReference" in reasons(extract(pod(container(), initContainers=[initializer])))
+
+
 def test_an_image_volume_of_unknown_use_is_reported() -> None:
     workload = extract(pod(container(), volumes=[{"name": "v", "image": {"reference": "quay.io/crio/artifact:v2"}}]))
     assert found(workload) == ["image oci://quay.io/crio/artifact@v2"]

@@ -138,14 +138,16 @@ OCI_TOKEN_BYTES = 64 * 1024
 OCI_REFERRER_PAGES = 4
 OCI_WHOLE_BLOB_BYTES = 1024 * 1024  # up to this a file is fetched whole, so that its digest can be checked
 OCI_UNRANGED_BYTES = 64 * 1024 * 1024  # how far into a blob we read from its start where a registry ignores Range
-OCI_ENTRIES = 200_000  # entries in all layers of one model, base image included; CUDA images have about 60,000
+OCI_ENTRIES = (
+    200_000  # entries in all layers of one model, base image included, and folders that they make; our own image has 12,000
+)
 OCI_INFLATION = 100  # unpacked bytes for one packed byte: weights give 1.1, text 5, gzip allows 1,032
 OCI_INFLATED_BYTES = 64 * 1024 * 1024  # this much may come out of whatever is small: zeros pad small layers
 OCI_PLATFORMS = 32  # manifests in one index; the widest official images have about 12, and an attestation for each
 OCI_CHUNK_BYTES = 1024 * 1024  # of an unpacked file: each has a digest, so that a part can be read again and be known
-OCI_KEPT_BYTES = 256 * 1024 * 1024  # of unpacked files kept while they are listed, since parts of them are looked at next
-OCI_KEPT_FILE_BYTES = 64 * 1024 * 1024  # a file up to this is kept whole while there is room: what is read whole is no larger
-OCI_AGAIN_CHUNKS = 64  # chunks kept of what was unpacked a second time
+OCI_KEPT_BYTES = 128 * 1024 * 1024  # of unpacked files kept while they are listed, since parts of them are looked at next
+OCI_KEPT_FILE_BYTES = 32 * 1024 * 1024  # a file up to this is kept whole while there is room; most tokenizers are smaller
+OCI_AGAIN_CHUNKS = 32  # chunks kept of what was unpacked a second time
 OCI_PACKED_BYTES = 512 * 1024 * 1024  # of packed layers that are unpacked where no Job reads every byte; 2 s of a fast link
 OCI_UNPACKED_BYTES = 2 * 1024**3  # and what may come out of them: about ten seconds of processor time
 PACKED_FRAMES = 100_000  # gzip members or zstd frames in one layer; writers of many make one for 4 MiB

@@ -225,7 +225,7 @@ def _registry(row: SchemeRow, text: str, rest: str, namespace: str) -> Reading: 
 
 
 def _unpacker(row: SchemeRow, text: str, rest: str, namespace: str) -> Reading:  # noqa: ARG001 - one signature for all readers
-    # it knows no whiteouts and skips names that begin with "./": other files than a container of the image has, and than are attested
+    # it knows no whiteouts and skips names that begin with "./": not the files of a container of the image, which are attested
     raise InvalidReferenceError(f"got {quote(text)}, which KServe unpacks by itself, expected oci:// as modelcar or oci+native://")
 
 

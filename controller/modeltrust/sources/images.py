@@ -17,6 +17,8 @@ from modeltrust.sources.layouts import image_layer
 from modeltrust.sources.manifests import Manifest, structure
 
 _ROOT_TYPE = "layers"
+_REPOSITORY_FILES = frozenset({"config.pbtxt", "model-settings.json"})  # Triton's, and MLServer's at any depth
+_VERSIONED_PARTS = 3  # <model>/<version>/<file>, as Triton and OpenVINO look for models without configuration
 _LAZY_INDEX = "stargz.index.json"  # in a layer, the list of files that a lazy snapshotter goes by
 
 
@@ -45,7 +47,7 @@ def files(manifest: Manifest, config: bytes, layers: Layers) -> dict[str, Conten
             # A node that has a snapshot of that name already uses it and never looks at this layer.
             raise MalformedError(f"got a layer that unpacks to sha256:{found.diff_id}, expected sha256:{diff_id} as configured")
         tree.apply(found)
-    return dict(_walk(_model(tree.root), ""))
+    return dict(_walk(_model(tree.root), "", most=limits.FILES))
 
 
 def diff_ids(config: bytes) -> tuple[str, ...]:
@@ -77,7 +79,10 @@ def _model(root: Folder) -> Folder:
     if not isinstance(model, Folder):
         raise MalformedError(f"got an image whose /{MODEL_FOLDER} is no folder, expected one that holds the model")
     for name, node in root.children.items():
-        if name == MODEL_FOLDER or (name in SYSTEM_FOLDERS and (isinstance(node, Folder) or _is_link(node))):
+        if name == MODEL_FOLDER:
+            continue
+        if name in SYSTEM_FOLDERS and (isinstance(node, Folder) or _is_link(node)):
+            _check_system(name, node)
             continue
         raise MalformedError(
             f"got {quote('/' + name)} beside /{MODEL_FOLDER} in an image: a Pod that mounts it could load what nobody looked at; "
@@ -86,11 +91,22 @@ def _model(root: Folder) -> Folder:
     return model
 
 
+def _check_system(top: str, node: Node) -> None:
+    """Nothing that a server finds by itself which is given the whole image as a folder of models: Triton, MLServer, llama.cpp."""
+    if not isinstance(node, Folder):
+        return
+    for path, _ in _walk(node, f"{top}/", most=limits.OCI_ENTRIES):
+        parts = path.casefold().split("/")
+        found = parts[-1] in _REPOSITORY_FILES or parts[-1].endswith(".gguf")
+        if found or (len(parts) == _VERSIONED_PARTS and parts[1].isdecimal()):
+            raise MalformedError(f"got {quote('/' + path)} beside /{MODEL_FOLDER} in an image, which some servers take for a model")
+
+
 def _is_link(node: Node) -> bool:
     return isinstance(node, Other) and node.kind is FileKind.SYMLINK
 
 
-def _walk(folder: Folder, prefix: str) -> Iterator[tuple[str, Content | Other]]:
+def _walk(folder: Folder, prefix: str, *, most: int) -> Iterator[tuple[str, Content | Other]]:
     pending: list[tuple[str, Folder]] = [(prefix, folder)]
     count = 0
     while pending:
@@ -100,6 +116,6 @@ def _walk(folder: Folder, prefix: str) -> Iterator[tuple[str, Content | Other]]:
                 pending.append((f"{path}{name}/", node))
                 continue
             count += 1
-            if count > limits.FILES:
-                raise LimitExceededError(f"got more than {limits.FILES} files in the model's folder of an image")
+            if count > most:
+                raise LimitExceededError(f"got more than {most} files in a folder of an image")
             yield f"{path}{name}", node

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from modeltrust.domain.errors import MalformedError, quote
+from modeltrust.domain import limits
+from modeltrust.domain.errors import LimitExceededError, MalformedError, quote
 from modeltrust.domain.listing import FileKind
 from modeltrust.sources.layers import Content, Unpacked
 from modeltrust.sources.tar_members import Member, MemberKind
@@ -62,15 +63,18 @@ class LayerTree:
 
     def __init__(self) -> None:
         self.root = Folder()
+        self._entries = 0
 
     def apply(self, layer: Unpacked) -> None:
         """The next layer, on top of those before.
 
         Raises:
             MalformedError: runtimes would not agree about what it makes.
+            LimitExceededError: too many entries and folders, those of a layer that comes twice included.
         """
         changes = _Changes()
         for member, content in layer.entries:
+            self._count()
             if member.path:
                 self._apply(member, content, changes)
             elif member.kind is not MemberKind.FOLDER:
@@ -93,7 +97,10 @@ class LayerTree:
         """The folder that holds an entry, made where it is missing."""
         folder = self.root
         for part in parents:
-            found = folder.children.setdefault(part, Folder())
+            found = folder.children.get(part)
+            if found is None:
+                self._count()  # one entry may make as many as its path has parts
+                found = folder.children[part] = Folder()
             if not isinstance(found, Folder):
                 what = found.kind.value if isinstance(found, Other) else "file"
                 raise _refused(member, f"lies behind {part}, which is a {what}; runtimes put it in different places")
@@ -113,6 +120,11 @@ class LayerTree:
             content = self._target(member, changes)
         node = content if content is not None else Other(_OTHERS[member.kind])
         folder.children[name] = node
+
+    def _count(self) -> None:
+        self._entries += 1
+        if self._entries > limits.OCI_ENTRIES:
+            raise LimitExceededError(f"got layers with more than {limits.OCI_ENTRIES} entries and folders")
 
     def _target(self, member: Member, changes: _Changes) -> Content:
         if changes.added.get(member.link) not in {MemberKind.FILE, MemberKind.HARDLINK}:

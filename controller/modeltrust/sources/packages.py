@@ -58,6 +58,8 @@ class _Union:
         if path in self.files:
             raise MalformedError(f"got {quote(path)} as a file and as a folder in a package")
         self.folders.add(path)
+        if len(self.folders) > limits.OCI_ENTRIES:
+            raise LimitExceededError(f"got a package with more than {limits.OCI_ENTRIES} folders")
 
 
 def kit_files(manifest: Manifest, config: bytes, layers: Layers) -> dict[str, Content | Other]:

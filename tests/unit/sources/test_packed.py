@@ -157,6 +157,17 @@ def test_nothing_else_may_lie_beside_the_model_where_a_pod_could_load_it(registr
         opened(image(registry, [MODEL, [entry]])).list()
 
 
+FOUND = ["opt/evil.gguf", "usr/share/x/EVIL.GGUF", "opt/config.pbtxt", "opt/1/model.onnx", "srv/a/b/model-settings.json"]
+
+
+@pytest.mark.parametrize("path", FOUND)
+def test_nothing_beside_the_model_is_a_model_for_a_server_that_is_given_the_whole_image(
+    registry: Registry, opened: Opened, path: str
+) -> None:
+    with pytest.raises(MalformedError, match="take for a model"):
+        opened(image(registry, [MODEL, [Entry(path, b"x")]])).list()
+
+
 @pytest.mark.parametrize("entry", [Entry("models", b"x"), Entry("models", type=b"2", link="usr"), Entry("models", type=b"6")])
 def test_a_folder_models_that_is_none_is_refused(registry: Registry, opened: Opened, entry: Entry) -> None:
     with pytest.raises(MalformedError, match="no folder"):
@@ -474,6 +485,24 @@ def test_too_many_entries_are_refused(registry: Registry, opened: Opened, monkey
     monkeypatch.setattr(limits, "OCI_ENTRIES", 3)
     with pytest.raises(LimitExceededError, match="entries"):
         opened(image(registry, [files(a=b"", b=b""), files(c=b"", d=b"")])).list()
+
+
+def test_folders_that_one_path_makes_count(registry: Registry, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = image(registry, [[Entry("/".join(f"{number}{part}" for part in range(20)), b"") for number in range(5)]])
+    package = kit(registry, [("model", [Entry("/".join(f"{number}{part}" for part in range(20)), b"") for number in range(5)])])
+    monkeypatch.setattr(limits, "OCI_ENTRIES", 50)
+    for digest in (deep, package):
+        with pytest.raises(LimitExceededError, match="folders"):
+            opened(digest).list()
+
+
+def test_a_layer_that_comes_many_times_counts_each_time(
+    registry: Registry, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = image(registry, [files(a=b"")] * 60)
+    monkeypatch.setattr(limits, "OCI_ENTRIES", 50)
+    with pytest.raises(LimitExceededError, match="entries"):
+        opened(digest).list()
 
 
 def test_too_many_files_of_a_model_are_refused(registry: Registry, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:

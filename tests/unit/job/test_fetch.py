@@ -19,6 +19,7 @@ from modeltrust.wiring.confinement import possible
 from modeltrust.wiring.landlock import keeps_ports
 from tests.support.authority import server_context
 from tests.support.confinement import left_alone
+from tests.support.images import Entry, image
 from tests.support.registry import Answer, Registry, Request, serving
 
 FILES = {"config.json": b"{}", "model.safetensors": b"weights" * 1000, "sub/tokenizer.json": b"[]"}
@@ -32,9 +33,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Registry,
         yield registry, authority
 
 
-def an_order(served: tuple[Registry, Path], folder: Path, files: dict[str, bytes] = FILES, **changes: object) -> Path:
+def an_order(
+    served: tuple[Registry, Path], folder: Path, files: dict[str, bytes] = FILES, digest: str = "", **changes: object
+) -> Path:
     registry, authority = served
-    digest = registry.push([registry.layer(data, title=path) for path, data in files.items()])
+    digest = digest or registry.push([registry.layer(data, title=path) for path, data in files.items()])
     host = f"localhost:{registry.address.partition(':')[2]}"
     order = Order(
         identity=parse_identity(f"oci://{host}/models/guard@{digest}"),
@@ -81,6 +84,15 @@ def test_a_confined_process_fetches_a_model_and_says_that_it_is_confined(served:
     assert {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()} == FILES
     started = json.loads(done.stdout.splitlines()[0])
     assert (started["event"], started["confined"], started["ports_kept"]) == ("started", possible(), keeps_ports())
+
+
+def test_the_files_in_an_image_arrive_as_a_container_sees_them(served: tuple[Registry, Path], tmp_path: Path) -> None:
+    lower = [Entry("bin/sh", b"#!"), *(Entry(f"models/{path}", data) for path, data in {**FILES, "evil.py": b"x"}.items())]
+    digest = image(served[0], [lower, [Entry("models/.wh.evil.py")]])
+    folder = tmp_path / "model"
+
+    assert fetch(an_order(served, tmp_path, digest=digest), folder) == Exit.DONE
+    assert {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()} == FILES
 
 
 def test_h15_other_content_than_was_attested_is_not_served(served: tuple[Registry, Path], tmp_path: Path) -> None:

@@ -65,6 +65,6 @@ def _tree(root: Path) -> dict[str, bytes | str]:
                 found[relative] = LINK
             elif path.is_file():
                 found[relative] = path.read_bytes()
-            elif not path.is_dir():
+            elif not path.is_dir() and os.path.lexists(path):  # a whiteout of nothing has a name there that leads nowhere
                 found[relative] = SPECIAL
     return found

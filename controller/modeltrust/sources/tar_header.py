@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from modeltrust.domain.errors import MalformedError, quote
 
 BLOCK = 512
-FILE, OLD_FILE, HARDLINK, SYMLINK, CHARACTER, BLOCK_DEVICE, FOLDER, FIFO = (b"0", b"\0", b"1", b"2", b"3", b"4", b"5", b"6")
+FILE, HARDLINK, SYMLINK, CHARACTER, BLOCK_DEVICE, FOLDER, FIFO = (b"0", b"1", b"2", b"3", b"4", b"5", b"6")
 PAX, PAX_GLOBAL, LONG_NAME, LONG_LINK = b"x", b"g", b"L", b"K"
-_KNOWN = frozenset(
-    {FILE, OLD_FILE, HARDLINK, SYMLINK, CHARACTER, BLOCK_DEVICE, FOLDER, FIFO, PAX, PAX_GLOBAL, LONG_NAME, LONG_LINK}
-)
-WITH_BYTES = frozenset({FILE, OLD_FILE, PAX, PAX_GLOBAL, LONG_NAME, LONG_LINK})
+_KNOWN = frozenset({FILE, HARDLINK, SYMLINK, CHARACTER, BLOCK_DEVICE, FOLDER, FIFO, PAX, PAX_GLOBAL, LONG_NAME, LONG_LINK})
+WITH_BYTES = frozenset({FILE, PAX, PAX_GLOBAL, LONG_NAME, LONG_LINK})
 _SPARSE = frozenset({b"S", b"D", b"M", b"N", b"V"})
 _POSIX, _GNU = b"ustar\x0000", b"ustar  \x00"
+# Not among them: NUL, a file of old writers. Python takes it for a folder where its name in the header ends in "/", cut or not.
 # Python's int() also takes "1_0", "+1" and "0o1"; Go cuts NULs off the front
 _OCTAL = re.compile(rb" *([0-7]*)[ \0]*")
 _NUMBERS = {

@@ -26,7 +26,6 @@ class MemberKind(StrEnum):
 
 _KINDS = {
     tar_header.FILE: MemberKind.FILE,
-    tar_header.OLD_FILE: MemberKind.FILE,
     tar_header.HARDLINK: MemberKind.HARDLINK,
     tar_header.SYMLINK: MemberKind.SYMLINK,
     tar_header.FOLDER: MemberKind.FOLDER,

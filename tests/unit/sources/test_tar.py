@@ -120,7 +120,12 @@ BAD_ENTRIES: list[tuple[str, list[Entry]]] = [
     ("a path with an empty part", [Entry("a//b")]),
     ("a folder with two slashes", [Entry("a//", type=b"5")]),
     ("a file that is named as a folder", [Entry("a/")]),
-    ("an old file that is named as a folder", [Entry("a/", type=b"\0")]),
+    ("a file of old writers", [Entry("a", type=b"\0")]),
+    ("a file of old writers that is named as a folder", [Entry("a/", type=b"\0")]),
+    (
+        "a file of old writers whose name is cut behind a slash",
+        [Entry("l", b"l/" * 51 + b"f\0", type=b"L", magic=GNU), Entry("l/" * 50, b"x", type=b"\0", magic=GNU)],
+    ),
     ("no name", [Entry("")]),
     ("a folder without a name", [Entry("", type=b"5")]),
     ("a name that is no UTF-8", [Entry(b"caf\xe9")]),

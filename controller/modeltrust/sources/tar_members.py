@@ -102,8 +102,6 @@ def _extended(stream: Stream, header: Header) -> tuple[Header, _Extension]:
         extension = _with(extension, header.type, data)
         following = _next(stream)
         if following is None:
-            if header.type == tar_header.PAX_GLOBAL and extension == _Extension():
-                raise MalformedError("got a tar that ends behind a global extended header")
             raise MalformedError("got a tar that ends behind an extended header")
         header = following
     return header, extension

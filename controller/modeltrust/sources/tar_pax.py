@@ -25,8 +25,9 @@ def parse(data: bytes) -> dict[str, str]:
             changes what an overlay mount shows, or no UTF-8.
     """
     records: dict[str, str] = {}
-    while data:
-        key, value, data = _record(data)
+    at = 0
+    while at < len(data):
+        key, value, at = _record(data, at)
         if key in records:
             raise MalformedError(f"got {quote(key)} twice in an extended header of a tar")
         _check_key(key)
@@ -61,16 +62,17 @@ def check_global(records: dict[str, str]) -> None:
         raise MalformedError("got a global extended header in a tar, which not every reader obeys")
 
 
-def _record(data: bytes) -> tuple[str, str, bytes]:
-    found = _RECORD.match(data)
-    length = int(found[1]) if found else 0
-    if found is None or not found.end() < length <= len(data) or data[length - 1 : length] != b"\n":
+def _record(data: bytes, at: int) -> tuple[str, str, int]:
+    """Key and value of the record that begins there, and where it ends: no copy of the rest, of which there may be a mebibyte."""
+    found = _RECORD.match(data, at)
+    end = at + int(found[1]) if found else 0
+    if found is None or not found.end() < end <= len(data) or data[end - 1 : end] != b"\n":
         raise MalformedError("got an extended header of a tar that is no list of records")
     try:
-        return found[2].decode("utf-8"), data[found.end() : length - 1].decode("utf-8"), data[length:]
+        return found[2].decode("utf-8"), data[found.end() : end - 1].decode("utf-8"), end
     except UnicodeDecodeError as error:
         if found[2].startswith(_ATTRIBUTE.encode()):  # values of attributes are bytes
-            return ascii(found[2])[2:-1], "", data[length:]
+            return ascii(found[2])[2:-1], "", end
         raise MalformedError("got an extended header of a tar that is not UTF-8") from error
 
 

@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+import time
 from typing import Any
 
 import pytest
@@ -97,6 +98,13 @@ def test_harmless_extended_headers_are_read_over() -> None:
 def test_an_attribute_may_be_bytes_that_are_no_text() -> None:
     data = record("SCHILY.xattr.security.capability", b"\x01\xff\xfe")
     assert tar_pax.parse(data).keys() == {"SCHILY.xattr.security.capability"}
+
+
+def test_a_mebibyte_of_small_records_is_read_in_time() -> None:
+    data = b"".join(record(f"SCHILY.xattr.user.{number}", "") for number in range(40_000))
+    started = time.process_time()
+    assert len(tar_pax.parse(data)) == 40_000
+    assert time.process_time() - started < 2  # and not longer with each record, for what follows is not copied
 
 
 def test_a_file_too_large_for_octal_digits_states_its_size_in_an_extension_or_in_base_256() -> None:

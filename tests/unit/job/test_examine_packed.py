@@ -21,7 +21,17 @@ from tests.support.images import TAR_GZIP, TAR_ZSTD, Entry, files, image, sha256
 from tests.support.registry import TAR, Registry, serving
 from tests.unit.api.test_work import ORDER
 
-EXAMINE = (sys.executable, "-I", "-m", "modeltrust", "job", "examine", "--allow-loopback")
+EXAMINE = (
+    sys.executable,
+    "-I",
+    "-m",
+    "modeltrust",
+    "job",
+    "examine",
+    "--allow-loopback",
+    "--memory",
+    str(limits.EXAMINER_LEAST_MEMORY_BYTES),
+)
 MODEL = [Entry("bin/sh", b"#!"), *files(models__config_dot_json=b"{}", models__README_dot_md=b"# x\n" * 600_000)]
 DIGEST = content_digest((str(entry.name).removeprefix("models/"), sha256(entry.data)) for entry in MODEL[1:])
 

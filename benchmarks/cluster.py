@@ -85,6 +85,7 @@ def prepare(root: Path, count: int) -> dict[str, Path]:
         "trustedsigners": [trusted.signer()],
         "policyexemptions": [],
         "modelrevocations": [],
+        "evaluationsuites": [],
         "namespaces": [trusted.namespace("team-a"), trusted.namespace("team-b", "dev")],
     }
     for resource, values in lists.items():

@@ -26,6 +26,7 @@ _Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
 
 
 _Namespace = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+_NAMESPACES = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(,[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*)?$"
 _ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
 
 
@@ -116,6 +117,7 @@ class OperatorSettings(Settings):
         unmatched: what follows where no enforcing policy covers a model; for the audit.
         writes_per_second: to the API server, of all reconciliations together.
         rotate_certificates: whether the operator makes and renews the certificates of webhook and worker.
+        monitored_namespaces: whose Services suites may have asked, separated by commas; empty: none.
     """
 
     namespace: _Namespace
@@ -135,6 +137,20 @@ class OperatorSettings(Settings):
     unmatched: Literal["Allow", "Warn", "Deny"] = "Allow"
     writes_per_second: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = limits.WRITES_PER_SECOND
     rotate_certificates: bool = False
+    monitored_namespaces: Annotated[str, Field(max_length=limits.MONITOR_NAMESPACES * 64, pattern=_NAMESPACES)] = ""
+
+    @model_validator(mode="after")
+    def _ours_are_not_monitored(self) -> "OperatorSettings":
+        """What is monitored is asked by our Jobs; our own namespaces and the cluster's hold nothing that serves a model."""
+        found = self.monitored & {self.namespace, self.jobs_namespace, "kube-system"}
+        if found:
+            raise ValueError(f"monitoredNamespaces: got {', '.join(sorted(found))}, expected namespaces in which models are served")
+        return self
+
+    @property
+    def monitored(self) -> frozenset[str]:
+        """Namespaces whose Services suites may have asked."""
+        return frozenset(self.monitored_namespaces.split(",")) - {""}
 
 
 class WorkerSettings(Settings):

@@ -193,7 +193,8 @@ class OperatorTelemetry(Log):
         self._levels = Gauge(
             "modeltrust_monitor_servers", "Servers that are watched, by how loud they are.", ["level"], registry=self.registry
         )
-        self._servers: dict[str, tuple[float, float, str]] = {}
+        self._servers: dict[str, tuple[tuple[float, float, str], ...]] = {}
+        self._watching = threading.Lock()
 
     def audited(self, _done: object, *, drift: int, collected: int) -> None:
         """Count one round of the audit."""
@@ -201,13 +202,20 @@ class OperatorTelemetry(Log):
         self._drift.set(drift)
         self._collected.inc(collected)
 
-    def monitored(self, server: str, *, identity: float, canary: float, level: str) -> None:
-        """Keep the streams of one server; the gauges show the loudest of all."""
-        self._servers[server] = (identity, canary, level)
-        self._log_e.labels("identity").set(max(values[0] for values in self._servers.values()))
-        self._log_e.labels("canary").set(max(values[1] for values in self._servers.values()))
-        for name in MONITOR_LEVELS:
-            self._levels.labels(name).set(sum(values[2] == name for values in self._servers.values()))
+    def monitored(self, suite: str, servers: Iterable[tuple[float, float, str]]) -> None:
+        """Keep what is known of the servers of one suite; the gauges show the loudest of all.
+
+        Args:
+            suite: name.
+            servers: of each the natural logarithms of e, identity and canary, and how loud it is.
+        """
+        with self._watching:
+            self._servers[suite] = tuple(servers)
+            found = [values for suite in self._servers.values() for values in suite]
+            self._log_e.labels("identity").set(max((values[0] for values in found), default=0.0))
+            self._log_e.labels("canary").set(max((values[1] for values in found), default=0.0))
+            for name in MONITOR_LEVELS:
+                self._levels.labels(name).set(sum(values[2] == name for values in found))
 
     def reconciled(self, kind: str, outcome: str) -> None:
         """Count one look."""

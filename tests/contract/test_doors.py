@@ -10,7 +10,7 @@ from modeltrust.api.compile import compile_signer
 from modeltrust.policy.policy import Namespace
 from tests.support import api_objects as objects
 from tests.support import fast_yaml, trusted
-from tests.support.cases import Case, all_cases, statement_of
+from tests.support.cases import Case, all_cases, statement_of, suites_of
 from tests.support.doors import Asked, by_admission, by_command_line, by_judge, by_webhook, write_trust
 from tests.support.example_models import ExampleModels
 from tests.support.reviews import COMMIT
@@ -23,7 +23,7 @@ STATEMENTS = tuple(ExampleModels(POLICIES, NOW).statements())
 
 def _of_case(case: Case) -> Asked:
     signers = tuple(compile_signer(obj) for obj in case.trust if obj["kind"] == "TrustedSigner")
-    statements = () if case.statement is None else (statement_of(case.statement, signers),)
+    statements = () if case.statement is None else (statement_of(case.statement, signers, suites_of(case.trust)),)
     return Asked(case.name, case.workload, case.trust, TEAM_A, statements)
 
 

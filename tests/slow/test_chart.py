@@ -344,6 +344,22 @@ def test_in_the_jobs_namespace_a_runner_reaches_its_engines_and_nothing_else() -
     assert [rule["from"] for rule in engine["ingress"]] == [[{"podSelector": runner["podSelector"]}]]
 
 
+def test_h2_a_round_of_monitoring_reaches_the_pods_of_its_namespace_and_nothing_else() -> None:
+    found = rendered("everything")
+    for name in ("serving", "42"):
+        policy = one(found, "NetworkPolicy", f"modeltrust-jobs-monitor-{name}", "modeltrust-jobs")["spec"]
+        dns, pods = policy["egress"]
+        assert policy["podSelector"] == {"matchLabels": {"modeltrust.dev/job": "monitor", "modeltrust.dev/monitored": name}}
+        assert pods == {"to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}]}
+        assert {port["port"] for port in dns["ports"]} == {53}
+    (operator,) = one(found, "Deployment", "modeltrust-operator")["spec"]["template"]["spec"]["containers"]
+    assert "--monitored-namespaces=serving,42" in operator["args"]
+    bare = rendered("defaults")
+    assert [each["metadata"]["name"] for each in bare if "monitor-" in each["metadata"]["name"]] == []
+    (operator,) = one(bare, "Deployment", "modeltrust-operator")["spec"]["template"]["spec"]["containers"]
+    assert not [word for word in operator["args"] if "monitored" in word]
+
+
 def test_every_deployment_has_a_policy_a_budget_and_an_account_of_its_own() -> None:
     found = rendered("defaults")
     for component in ("webhook", "operator", "worker"):

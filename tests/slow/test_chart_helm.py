@@ -58,6 +58,8 @@ def test_helm_lint_has_nothing_to_say(variant: str, major: int, tmp_path: Path) 
         ({}, "default", "modeltrust needs a namespace of its own"),
         ({}, "kube-system", "modeltrust needs a namespace of its own"),
         ({"jobs": {"namespace": NAMESPACE}}, NAMESPACE, "must not stand beside the signing key"),
+        ({"jobs": {"monitoredNamespaces": ["serving", "kube-system"]}}, NAMESPACE, "nothing there is asked by our Jobs"),
+        ({"jobs": {"monitoredNamespaces": [NAMESPACE]}}, NAMESPACE, "nothing there is asked by our Jobs"),
         ({"jobs": {"namespace": "kube-system"}}, NAMESPACE, "expected a namespace of its own"),
         ({"certificates": {"mode": "certManager"}}, NAMESPACE, "install cert-manager first"),
         ({"certificates": {"mode": "provided"}}, NAMESPACE, "without certificates.caBundle"),

@@ -38,12 +38,14 @@ SUITE = Suite(
     prompts=BANK.private_digest,
     baseline="hf://acme/base@" + "1" * 40,
     serving="5" * 64,
+    user_prefix="<|user|>",
+    turn_end="<|assistant|>",
 )
 
 
 @contextmanager
 def opened(folder: Path) -> Iterator[tuple[Served, Client]]:
-    with serve(folder, user_prefix="<|user|>", turn_end="<|assistant|>") as where:
+    with serve(folder, user_prefix=SUITE.user_prefix, turn_end=SUITE.turn_end) as where:
         client = Client(where, deadline=time.monotonic() + 1_800)
         yield where, client
         client.close()

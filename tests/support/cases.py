@@ -1,15 +1,18 @@
 """Cases of tests/cases/<requirement>/<case>/: what is trusted, a workload, perhaps a statement, and the expected answer.
 
-trust.yaml      ModelPolicy and TrustedSigner objects
+trust.yaml      ModelPolicy, TrustedSigner and EvaluationSuite objects
 workload.yaml   one object
-statement.yaml  optional, about GUARD: signer (a name, "stranger" or null), weights, found, bases, evaluations
+statement.yaml  optional, about GUARD: signer (a name, "stranger" or null), weights, found, bases, evaluations (of the suite as it
+                stands in trust.yaml, or of the one with the hash spec)
 expected.yaml   outcome and reasons
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modeltrust.api.compile import compile_suite
 from modeltrust.domain.evidence import (
     EvaluationVerdict,
     FormatFinding,
@@ -59,7 +62,12 @@ def _case(folder: Path) -> Case:
     )
 
 
-def statement_of(described: dict[str, Any], signers: tuple[TrustedSigner, ...]) -> Statement:
+def suites_of(trust: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """The hash of what each EvaluationSuite says."""
+    return {obj["metadata"]["name"]: compile_suite(obj).spec_hash for obj in trust if obj["kind"] == "EvaluationSuite"}
+
+
+def statement_of(described: dict[str, Any], signers: tuple[TrustedSigner, ...], suites: dict[str, str]) -> Statement:
     """The statement that a case describes."""
     keys = {signer.name: signer.trust.fingerprint for signer in signers if isinstance(signer.trust, KeyTrust)} | {
         "stranger": FINGERPRINT
@@ -76,9 +84,10 @@ def statement_of(described: dict[str, Any], signers: tuple[TrustedSigner, ...]) 
             )
         ),
         lineage=Known(tuple(LineageClaim("finetune", base) for base in described.get("bases", []))),
-        evaluations=tuple(_run(run) for run in described.get("evaluations", [])),
+        evaluations=tuple(_run(run, suites) for run in described.get("evaluations", [])),
     )
 
 
-def _run(run: dict[str, Any]) -> EvaluationVerdict:
-    return EvaluationVerdict(run["suite"], "1" * 64, "2" * 64, Verdict(run["verdict"]), "", NOW - run["ageSeconds"])
+def _run(run: dict[str, Any], suites: dict[str, str]) -> EvaluationVerdict:
+    spec = run.get("spec", suites.get(run["suite"], ""))
+    return EvaluationVerdict(run["suite"], "1" * 64, "2" * 64, Verdict(run["verdict"]), "", NOW - run["ageSeconds"], spec_hash=spec)

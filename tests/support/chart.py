@@ -22,6 +22,7 @@ EVERYTHING: Object = {
     "certificates": {"mode": "certManager"},
     "networkPolicies": {"apiServer": {"cidrs": ["10.0.0.1/32"]}},
     "neverSent": ["istio-system"],
+    "jobs": {"monitoredNamespaces": ["serving", "42"]},
 }
 VARIANTS: dict[str, tuple[Object, tuple[str, ...]]] = {
     "defaults": ({}, ()),

@@ -24,6 +24,7 @@ from modeltrust.verification.attest import attestation_object
 from modeltrust.webhook.answer import Answerer
 from modeltrust.wiring.admission import Live, live_admission
 from tests.support import fast_yaml
+from tests.support.cases import suites_of
 from tests.support.reviews import review
 from tests.support.statements import NOW, attestor_entry, sealed
 from tests.support.trust import a_trust
@@ -83,7 +84,9 @@ def by_judge(asked: Asked, folder: Path) -> Answer:  # noqa: ARG001 - the doors'
     statements: dict[Any, Statement | InvalidStatement | Any] = {s.identity: s for s in asked.statements}
     mapped = by_kind([check_mapping(obj, EXTRACTOR) for obj in asked.trust if obj["kind"] == "ModelReferenceMapping"])
     workload = EXTRACTOR.taught(lambda: mapped).extract(json.dumps(asked.workload).encode(), namespace=asked.namespace.name)
-    findings = judge(workload, namespace=asked.namespace, policies=policies, trust=a_trust(statements, *signers)).findings
+    findings = judge(
+        workload, namespace=asked.namespace, policies=policies, trust=a_trust(statements, *signers, suites=suites_of(asked.trust))
+    ).findings
     return _of(Decision(fold(findings), findings))
 
 

@@ -16,7 +16,11 @@ from tests.support.confinement import left_alone
 from tests.support.endpoints import PROMPTS
 
 BANK = runs.private_bank()
-SUITE = runs.suite(BANK, families=("DeploymentTag",), per_stratum=12)
+SUITE = replace(  # with the start of a user's turn, so that the runner mines, as in a cluster
+    runs.suite(BANK, families=("DeploymentTag",), per_stratum=12),
+    user_prefix=runs.SERVED.user_prefix,
+    turn_end=runs.SERVED.turn_end,
+)
 
 
 def an_order(folder: Path, candidate: Served, baseline: Served | None, **changes: object) -> Path:

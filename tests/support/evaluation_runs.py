@@ -39,7 +39,8 @@ def suite(bank: Bank, *, families: tuple[str, ...] = ("DeploymentTag", "RareToke
 
 
 def order(asked: Suite, *, nonce: str = NONCE, mining: bool = False) -> EvaluationOrder:
-    """An order for it."""
+    """An order for it; with mining its suite says how a user's turn begins."""
+    asked = replace(asked, user_prefix=SERVED.user_prefix, turn_end=SERVED.turn_end) if mining else asked
     where = SERVED if mining else replace(SERVED, user_prefix="")
     identity = parse_identity("hf://acme/guard@" + "2" * 40)
     return EvaluationOrder(identity, CONTENT, nonce, asked, where, where, deadline_seconds=600)

@@ -6,7 +6,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from modeltrust.api.compile import compile_signer
+from modeltrust.api.compile import compile_signer, compile_suite
 from modeltrust.attestation import envelope, predicate
 from modeltrust.domain.digest import ContentDigest
 from modeltrust.domain.evidence import (
@@ -43,6 +43,8 @@ class ExampleModels:
         self._attestor = ec.generate_private_key(ec.SECP256R1())
         documents = [d for path in sorted(policies.glob("*/trust/signers.yaml")) for d in fast_yaml.load_all(path.read_bytes())]
         signers = [compile_signer(document) for document in documents]
+        suites = [d for path in sorted(policies.glob("*/trust/suites.yaml")) for d in fast_yaml.load_all(path.read_bytes())]
+        self._suites = {suite.name: suite.spec_hash for suite in map(compile_suite, suites)}
         self._keys = {s.name: s.trust.fingerprint for s in signers if isinstance(s.trust, KeyTrust)}
 
     def write(self, folder: Path) -> None:
@@ -100,7 +102,10 @@ class ExampleModels:
     ) -> Statement:
         digest = hashlib.sha256(name.encode()).hexdigest()
         formats = (WeightFormat("Safetensors", 1, "model.safetensors", loadable=True), *extra_formats)
-        suite = EvaluationVerdict("canary", digest, digest, verdict or Verdict.PASSED, "n = 32", self._now - DAY)
+        ended = self._now - DAY
+        suite = EvaluationVerdict(
+            "canary", digest, digest, verdict or Verdict.PASSED, "n = 32", ended, spec_hash=self._suites["canary"]
+        )
         return Statement(
             identity=self._identity(name),
             content=Known(ContentDigest(digest)),

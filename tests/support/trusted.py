@@ -14,6 +14,7 @@ from modeltrust.api.compile import (
     compile_policy,
     compile_revocation,
     compile_signer,
+    compile_suite,
     statements_of,
 )
 from modeltrust.attestation.envelope import fingerprint
@@ -121,15 +122,23 @@ def mapping(value: Mapping[str, Any]) -> KindMapping:
     return compile_mapping(value, EXTRACTOR)
 
 
+def spec_hash(value: Mapping[str, Any]) -> str:
+    """Of an EvaluationSuite."""
+    return compile_suite(value).spec_hash
+
+
 def a_store() -> Store:
     """Synchronised as of NOW: three policies, a signer, two attested models, two namespaces."""
-    store = Store(Compilers(compile_policy, compile_signer, compile_exemption, compile_revocation, statements_of, mapping))
+    store = Store(
+        Compilers(compile_policy, compile_signer, compile_exemption, compile_revocation, spec_hash, statements_of, mapping)
+    )
     store.believe(attestors_for(ATTESTOR_KEY))
     store.replace(Kind.POLICIES, [policy(), audit_policy(), other_policy()])
     store.replace(Kind.SIGNERS, [signer()])
     store.replace(Kind.EXEMPTIONS, [])
     store.replace(Kind.REVOCATIONS, [])
     store.replace(Kind.MAPPINGS, [])
+    store.replace(Kind.SUITES, [])
     store.replace(Kind.NAMESPACES, [namespace("team-a"), namespace("team-b", "dev")])
     store.replace(Kind.ATTESTATIONS, [attestation(f"a{number}", statement(model)) for number, model in enumerate((GUARD, ADAPTER))])
     for kind in (*Kind, ATTESTORS):

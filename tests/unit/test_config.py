@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from modeltrust.config import WebhookSettings
+from modeltrust.config import OperatorSettings, WebhookSettings
 from modeltrust.domain.errors import InvalidInputError
 
 FLAGS: dict[str, Any] = {"trust": "t", "tls_cert": "c", "tls_key": "k"}
@@ -49,3 +49,29 @@ def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, text: str) -> Non
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="cannot read"):
         WebhookSettings.read(FLAGS, tmp_path / "none.yaml")
+
+
+OPERATOR: dict[str, Any] = {
+    "namespace": "modeltrust-system",
+    "jobs_namespace": "modeltrust-jobs",
+    "worker": "https://worker:8443",
+    "worker_ca": "ca",
+    "worker_cert": "c",
+    "worker_key": "k",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("", set()), ("serving", {"serving"}), ("serving,team-a,42", {"serving", "team-a", "42"})]
+)
+def test_no_service_is_asked_outside_the_namespaces_that_were_named(text: str, found: set[str]) -> None:
+    assert OperatorSettings.read({**OPERATOR, "monitored_namespaces": text}, None).monitored == found
+    assert OperatorSettings.read(OPERATOR, None).monitored == set()
+
+
+@pytest.mark.parametrize(
+    "text", [",", "a,", "A", "*", "a b", "serving,modeltrust-system", "modeltrust-jobs", "kube-system", "a\n", "a.b", "x" * 64]
+)
+def test_h2_namespaces_that_hold_no_models_are_never_asked(text: str) -> None:
+    with pytest.raises(InvalidInputError):
+        OperatorSettings.read({**OPERATOR, "monitored_namespaces": text}, None)

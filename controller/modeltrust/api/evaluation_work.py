@@ -68,8 +68,9 @@ def encode_monitor_order(order: MonitorOrder) -> bytes:
 
 
 def decode_monitor_order(data: bytes) -> MonitorOrder:
-    """Read an order of one round; see ``decode_evaluation_order`` for what is raised."""
-    return _in_time(_decode(data, MonitorOrder, limits.EVALUATION_ORDER_BYTES), limits.MONITOR_SECONDS)
+    """Read an order of one round, or of a recording, which takes longer; see ``decode_evaluation_order`` for what is raised."""
+    order = _decode(data, MonitorOrder, limits.EVALUATION_ORDER_BYTES)
+    return _in_time(order, limits.MONITOR_SECONDS if order.fingerprint else limits.EVALUATION_SECONDS)
 
 
 def encode_monitor_report(report: MonitorReport) -> bytes:

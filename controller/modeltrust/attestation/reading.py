@@ -133,6 +133,7 @@ def _read_evaluation(evaluation: wire.Evaluation) -> EvaluationVerdict:
         finished_at=_read_time(evaluation.finished_at),
         expires_at=_read_optional_time(evaluation.expires_at),
         external=evaluation.external,
+        spec_hash=_hex(evaluation.spec_hash, "specHash") if isinstance(evaluation.spec_hash, str) else "",
     )
 
 

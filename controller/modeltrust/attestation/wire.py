@@ -1,7 +1,7 @@
 """The statement's JSON, as typed structures; ``predicate`` joins them with the letter in ``domain.evidence``.
 
-Every key but ``inputs``, which decides nothing, is always present and nothing else is: what is optional in the letter is null or
-empty here, so that a missing key is never read as a default.
+Every key but ``inputs``, which decides nothing, and ``specHash``, without which a verdict does not count, is always present, and
+nothing else is: what is optional in the letter is null or empty here, so that a missing key is never read as a default.
 """
 
 from datetime import datetime
@@ -143,6 +143,7 @@ class Evaluation(Wire, frozen=True):
     finished_at: datetime
     expires_at: datetime | None
     external: bool
+    spec_hash: str | msgspec.UnsetType = msgspec.UNSET  # without it the suite that was run is not known, and it counts as another
 
 
 class Predicate(Wire, frozen=True):

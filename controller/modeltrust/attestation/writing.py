@@ -121,6 +121,7 @@ def _write_evaluation(verdict: EvaluationVerdict) -> wire.Evaluation:
         finished_at=_write_time(verdict.finished_at),
         expires_at=_write_optional_time(verdict.expires_at),
         external=verdict.external,
+        spec_hash=verdict.spec_hash or msgspec.UNSET,
     )
 
 

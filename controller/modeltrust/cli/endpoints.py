@@ -6,13 +6,13 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modeltrust.cli import files
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidInputError, MalformedError, ModelTrustError, quote
-from modeltrust.domain.evaluation import Dialect, Served
+from modeltrust.domain.evaluation import Dialect, Served, Suite
 from modeltrust.evaluation.openai import Client
 
 _DIALECTS = {"vllm": Dialect.VLLM, "llamacpp": Dialect.LLAMA_CPP}
@@ -32,24 +32,26 @@ class Place:
     folder: Path | None
 
     @classmethod
-    def of(cls, where: str, *, dialect: str | None, name: str, user_prefix: str, turn_end: str) -> "Place":
+    def of(cls, where: str, *, dialect: str | None, name: str) -> "Place":
         """What a command line names.
 
         Args:
             where: a folder, or ``http(s)://host[:port]``.
             dialect: of a server, ``vllm`` or ``llamacpp``.
             name: that is sent in requests to a server.
-            user_prefix: see Served.
-            turn_end: see Served.
 
         Raises:
             InvalidInputError: a server without dialect, or a folder that is none.
         """
         if "://" not in where:
-            return cls(Served("", "local", Dialect.LLAMA_CPP, user_prefix=user_prefix, turn_end=turn_end), files.folder(where))
+            return cls(Served("", "local", Dialect.LLAMA_CPP), files.folder(where))
         if dialect is None:
             raise InvalidInputError("expected --dialect vllm or llamacpp with an endpoint: they show token ids differently")
-        return cls(Served(where, name, _DIALECTS[dialect], user_prefix=user_prefix, turn_end=turn_end), None)
+        return cls(Served(where, name, _DIALECTS[dialect]), None)
+
+    def turning(self, suite: Suite) -> "Place":
+        """The same place, made to write users' turns as a suite says."""
+        return replace(self, served=replace(self.served, user_prefix=suite.user_prefix, turn_end=suite.turn_end))
 
     @property
     def dialect(self) -> Dialect:

@@ -53,7 +53,9 @@ _EXITS = {Verdict.PASSED: Exit.OK, Verdict.WARNED: Exit.OK, Verdict.FAILED: Exit
     "--baseline-answers", metavar="FILE", type=Path, help="keep the answers of a --baseline DIR there; later runs read them"
 )
 @click.option("--prompts", metavar="FILE", type=Path, help="the operator's prompts, where the suite has operatorPrompts (JSON)")
-@click.option("--user-prefix", metavar="TEXT", default="", help="what starts a user's turn, for leakage mining; default: no mining")
+@click.option(
+    "--user-prefix", metavar="TEXT", default="", help="what starts a user's turn, for leakage mining; default: as the suite says"
+)
 @click.option("--turn-end", metavar="TEXT", default="", help="what ends a user's turn")
 @click.option("--nonce", metavar="HEX", help="repeat the run with this revealed nonce; default: a fresh one")
 @click.option("--report", metavar="FILE.html", type=Path, help="write the whole run as one page")
@@ -79,24 +81,28 @@ def command(**given: Any) -> int:
     exporter = Exporter.of(given["export"], given["export_key"])
     identity, content = _identity(given)
     against = _baseline_name(given, baseline)
-    answers = answers_of(given["baseline_answers"], baseline, against)
     ordered = read_suite(given["suite"], given["prompts"], serving=serving_of(candidate), baseline=against)
+    suite = ordered.suite
+    if given["user_prefix"]:
+        suite = replace(suite, user_prefix=given["user_prefix"], turn_end=given["turn_end"])
+    candidate, baseline = candidate.turning(suite), None if baseline is None else baseline.turning(suite)
+    answers = answers_of(given["baseline_answers"], baseline, against)
     click.echo(f"modeltrust: nonce committed to as {commitment(nonce)}", err=True)
     order = EvaluationOrder(
         identity=identity,
         content=str(content),
         nonce=nonce,
-        suite=ordered.suite,
+        suite=suite,
         candidate=Served("", "", candidate.dialect),
         baseline=None,
         deadline_seconds=limits.EVALUATION_RUN_SECONDS,
     )
     report = _run(order, ordered.bank, candidate, _Against(baseline, answers))
-    judged = Judged(report, judge(report, ordered.suite), ordered.suite, str(content))
+    judged = Judged(report, judge(report, suite), suite, str(content))
     if given["report"] is not None:
-        files.write_atomically(given["report"], page(report, judged.judgement, ordered.suite).encode("utf-8"))
+        files.write_atomically(given["report"], page(report, judged.judgement, suite).encode("utf-8"))
     if exporter is not None:
-        exporter.write(Evaluated(report, judged.judgement, ordered.suite, content))
+        exporter.write(Evaluated(report, judged.judgement, suite, content))
     if given["output"] == "json":
         json_output.write(judged_object(judged))
     else:
@@ -121,13 +127,7 @@ def _baseline(given: dict[str, Any]) -> Place | None:
 
 
 def _place(given: dict[str, Any], where: str) -> Place:
-    return Place.of(
-        where,
-        dialect=given["dialect"],
-        name=given["served_name"],
-        user_prefix=given["user_prefix"],
-        turn_end=given["turn_end"],
-    )
+    return Place.of(where, dialect=given["dialect"], name=given["served_name"])
 
 
 def _baseline_name(given: dict[str, Any], baseline: Place | None) -> str:

@@ -41,6 +41,8 @@ class Suite:
         baseline: key of the identity that is compared with, empty for none.
         serving: 64 hex over engine, image and arguments.
         external: served outside our control; never satisfies an Enforce policy (H15).
+        user_prefix: text with which the chat template starts a user's turn, for leakage mining; empty: mining is left out.
+        turn_end: text that ends a user's turn.
     """
 
     name: str
@@ -53,11 +55,14 @@ class Suite:
     baseline: str
     serving: str
     external: bool = False
+    user_prefix: str = ""
+    turn_end: str = ""
 
     @property
     def hash(self) -> str:
-        """64 hex over all of the above and the version of the statistic."""
+        """64 hex over all of the above and the version of the statistic; what a suite leaves out of mining is not in it."""
         fields = {**asdict(self), "alpha": str(self.alpha), "margin": str(self.margin), "families": sorted(self.families)}
+        fields = {name: value for name, value in fields.items() if value or name not in ("user_prefix", "turn_end")}
         text = json.dumps([SUITE_VERSION, fields], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -208,6 +208,7 @@ class EvaluationVerdict:
         finished_at: when the run ended; ages count from here.
         expires_at: when the suite says it must be repeated, else None.
         external: served outside our control; never satisfies an Enforce policy (H15).
+        spec_hash: 64 hex over what the EvaluationSuite said that decides; empty of a run by hand, or before there was one.
     """
 
     suite: str
@@ -218,6 +219,7 @@ class EvaluationVerdict:
     finished_at: int
     expires_at: int | None = None
     external: bool = False
+    spec_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)

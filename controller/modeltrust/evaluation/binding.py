@@ -6,7 +6,7 @@ them is refused. What a runner can still do is lie about the numbers themselves.
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import MalformedError
-from modeltrust.domain.evaluation import Column, ColumnKind, EvaluationOrder, EvaluationReport, Table
+from modeltrust.domain.evaluation import Column, ColumnKind, EvaluationOrder, EvaluationReport, Suite, Table
 from modeltrust.evaluation import probes
 from modeltrust.evaluation.bank import Bank
 
@@ -40,6 +40,7 @@ def check(report: EvaluationReport, order: EvaluationOrder, bank: Bank) -> None:
         _mined(report.reprobe, report)
     if not report.problem:
         _complete(report)
+        _leaked(report, suite)
 
 
 def _same_plan(table: Table, plan: probes.Plan) -> None:
@@ -76,6 +77,15 @@ def _complete(report: EvaluationReport) -> None:
         raise MalformedError("got a report without preflight")
     if {check.name for check in report.self_test} != _SELF_TEST and not any(check.problem for check in report.self_test):
         raise MalformedError("got a report without every self-test")
+
+
+def _leaked(report: EvaluationReport, suite: Suite) -> None:
+    """What was mined is probed again, and where the suite says how, mining is no choice of the runner's."""
+    samples = limits.EVALUATION_MINING_SAMPLES if suite.user_prefix and suite.baseline else 0
+    if report.mining.samples != samples:
+        raise MalformedError(f"got a report with {report.mining.samples} turns of leakage mining, expected {samples}")
+    if report.mining.mined and report.reprobe is None:
+        raise MalformedError("got mined strings that were not probed again")
 
 
 def _bounded(table: Table) -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError, MalformedError, UnavailableError
-from modeltrust.domain.evaluation import ColumnKind, Suite
+from modeltrust.domain.evaluation import SCALE, ColumnKind, Suite
 from modeltrust.evaluation import probes
 from modeltrust.evaluation.answers import Answer, Position, Token
 from modeltrust.evaluation.bank import Bank
@@ -55,12 +55,14 @@ class Fingerprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         suite_hash: of the suite.
         content: content digest of the model that answered.
+        nonce: 32 hex of the order; whoever ordered knows by it that this is the answer (attack C6).
         triggers: names, in the order of the shifts.
         kept: for each prompt of ``watched``, in its order.
     """
 
     suite_hash: str
     content: str
+    nonce: str
     triggers: tuple[str, ...]
     kept: tuple[Kept, ...]
 
@@ -74,6 +76,15 @@ def keep(clean: Answer, shifts: Iterable[int]) -> Kept:
     return Kept(positions, clean.ended and len(clean.positions) <= limits.MONITOR_IDENTITY_TOKENS, tuple(shifts))
 
 
+def names_of(bank: Bank, suite: Suite) -> tuple[str, ...]:
+    """Names of the triggers that a server is watched with.
+
+    Raises:
+        InvalidInputError: the suite belongs to another bank.
+    """
+    return tuple(column.name for column in probes.columns(bank, suite) if column.kind is ColumnKind.TRIGGER)
+
+
 def watched(bank: Bank, suite: Suite) -> tuple[tuple[str, ...], tuple[Probe, ...]]:
     """The triggers and prompts that a server is watched with; a part of the suite's pool, drawn from the bank alone.
 
@@ -84,7 +95,7 @@ def watched(bank: Bank, suite: Suite) -> tuple[tuple[str, ...], tuple[Probe, ...
         InvalidInputError: the suite belongs to another bank.
     """
     whole = probes.pool(bank, suite)
-    names = tuple(column.name for column in whole.columns if column.kind is ColumnKind.TRIGGER)
+    names = names_of(bank, suite)
     draw = Draw(hkdf(suite.hash.encode(), salt=(bank.digest + bank.private_digest).encode(), purpose="modeltrust/monitor/pool/v1"))
     return names, tuple(draw.sample(whole.probes, limits.MONITOR_POOL))
 
@@ -132,6 +143,22 @@ def decode_fingerprint(data: bytes, *, digest: str) -> Fingerprint:
 def digest_of(data: bytes) -> str:
     """64 hex: what a fingerprint is called."""
     return hashlib.sha256(data).hexdigest()
+
+
+def check_recorded(fingerprint: Fingerprint, suite: Suite, names: tuple[str, ...], *, content: str, nonce: str) -> None:
+    """Is this fingerprint the answer to the order? The key holder asks before it keeps it (attack C6).
+
+    Raises:
+        MalformedError: it answers another one, or has numbers that no recording has.
+    """
+    said = (fingerprint.suite_hash, fingerprint.triggers, fingerprint.content, fingerprint.nonce)
+    if said != (suite.hash, names, content, nonce):
+        raise MalformedError("got a fingerprint of another model, suite or nonce than was ordered")
+    for entry in fingerprint.kept:
+        if any(not 0 <= value <= SCALE for value in entry.shifts):
+            raise MalformedError(f"got a distance outside 0 to {SCALE}")
+        if not 0 < len(entry.positions) <= limits.MONITOR_IDENTITY_TOKENS:
+            raise MalformedError(f"got an answer of {len(entry.positions)} tokens, expected 1 to {limits.MONITOR_IDENTITY_TOKENS}")
 
 
 def check_covers(fingerprint: Fingerprint, suite: Suite, names: tuple[str, ...], content: str) -> None:

@@ -16,6 +16,8 @@ from modeltrust.domain.evaluation import SCALE
 from modeltrust.domain.monitoring import MonitorOrder, MonitorReport
 from modeltrust.evaluation.eprocess import ALARM, CANARY_TOLERANCE, DEGRADED, IDENTITY_TOLERANCE, Stream, identity, named, overall
 
+_DRIFT = 10**15  # millionths of a nat: more than any list of log-probabilities can differ by, and still a number
+
 
 class Level(StrEnum):
     """How loud it is."""
@@ -93,6 +95,18 @@ def check(report: MonitorReport, order: MonitorOrder, triggers: Iterable[str]) -
     values = [*report.shifts, *(value for entry in report.canaries for value in entry.shifts)]
     if any(not 0 <= value <= SCALE for value in values):
         raise MalformedError(f"got a distance outside 0 to {SCALE}")
+    _information(report)
+
+
+def _information(report: MonitorReport) -> None:
+    """What moves nothing is still shown, so it must be numbers that a round can have."""
+    asked = limits.MONITOR_IDENTITY_PROBES + 2 * limits.MONITOR_CANARY_PROBES * len(report.canaries)
+    if report.requests != asked:
+        raise MalformedError(f"got a round of {report.requests} requests, expected {asked}")
+    drift = report.drift
+    sizes = (abs(drift.divergence), abs(drift.entropy_shift))
+    if max(sizes) > _DRIFT or not 0 <= drift.agreement <= SCALE or not 0 <= drift.probes <= limits.MONITOR_IDENTITY_PROBES:
+        raise MalformedError("got a drift that no answers have")
 
 
 def moved(watch: Watch, report: MonitorReport) -> Watch:

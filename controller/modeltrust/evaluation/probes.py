@@ -106,6 +106,16 @@ def pool(bank: Bank, suite: Suite) -> Plan:
     return Plan(columns, probes)
 
 
+def columns(bank: Bank, suite: Suite) -> tuple[Column, ...]:
+    """The strings of that pool.
+
+    Raises:
+        InvalidInputError: the suite belongs to another bank.
+    """
+    _check_bank(bank, suite)
+    return _columns([t for t in bank.triggers if t.family == PRIVATE or t.family in suite.families], ColumnKind.TRIGGER)
+
+
 def digest_of(text: str) -> str:
     """sha256 hex of a trigger's text: what a report says of it."""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -18,7 +18,10 @@ from modeltrust.evaluation.draws import Draw, hkdf
 from modeltrust.evaluation.drift import drift
 from modeltrust.evaluation.fingerprint import Fingerprint, Kept, check_covers, keep, watched
 from modeltrust.evaluation.openai import Endpoint
+from modeltrust.evaluation.preflight import preflight
 from modeltrust.evaluation.probes import Probe
+
+_PREFLIGHT_PROMPTS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +55,17 @@ class Prober:
 
         Raises:
             UnavailableError: an answer does not come.
-            MalformedError: an answer is none, or tokens come without ids.
+            MalformedError: an answer is none, or this is no server whose numbers mean anything: it would be compared with noise.
             InvalidInputError: the suite belongs to another bank.
         """
         names, pool = watched(self.bank, order.suite)
+        checks = preflight(self.endpoint, [probe.clean for probe in pool[:_PREFLIGHT_PROMPTS]], whose="engine")
+        for check in checks:
+            if check.problem:
+                raise MalformedError(f"{check.name}: {check.problem}")
         self._done, self._of = 0, len(pool) * (1 + len(names))
         kept = tuple(self._keep(probe, len(names)) for probe in pool)
-        return Fingerprint(order.suite.hash, order.content, names, kept)
+        return Fingerprint(order.suite.hash, order.content, order.nonce, names, kept)
 
     def probe(self, order: MonitorOrder, fingerprint: Fingerprint) -> MonitorReport:
         """One round; whatever the server does, a report comes back.

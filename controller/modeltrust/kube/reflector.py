@@ -46,6 +46,7 @@ RESOURCES = (
     Resource(Kind.EXEMPTIONS, f"{_OURS}/policyexemptions"),
     Resource(Kind.REVOCATIONS, f"{_OURS}/modelrevocations"),
     Resource(Kind.MAPPINGS, f"{_OURS}/modelreferencemappings"),
+    Resource(Kind.SUITES, f"{_OURS}/evaluationsuites"),
     Resource(Kind.ATTESTATIONS, f"{_OURS}/modelattestations"),
 )
 SOURCES = Resource(Extra.SOURCES, f"{_OURS}/modelsources")

@@ -19,11 +19,7 @@ _HASH = 32  # characters of an automatic name that are the identity's hash (M4)
 
 
 class Measures(Protocol):
-    """Counts and logs; ``telemetry.OperatorTelemetry`` is the real one."""
-
-    def monitored(self, server: str, *, identity: float, canary: float, level: str) -> None:
-        """The streams of one server: natural logarithms of e, and how loud they are."""
-        ...
+    """Logs; ``telemetry.OperatorTelemetry`` is the real one."""
 
     def log(self, event: str, **fields: Any) -> None:
         """One JSON line."""
@@ -48,11 +44,8 @@ class Alarms:
         self._measures = measures
 
     def measured(self, watched: Watched, watch: Watch, report: MonitorReport) -> None:
-        """Gauges, and one line for each family of streams in the words of OpenTelemetry's semantic conventions."""
-        server = f"{watched.suite.name}\n{watched.identity.key}"
-        canary = max((stream.log_e for _, stream in watch.canaries), default=0.0)
-        self._measures.monitored(server, identity=watch.identity.log_e, canary=canary, level=watch.level.value)
-        for stream, value in (("identity", watch.identity.log_e), ("canary", canary)):
+        """One line for each family of streams in the words of OpenTelemetry's semantic conventions."""
+        for stream, value in zip(("identity", "canary"), logarithms(watch), strict=True):
             self._measures.log(
                 "gen_ai.evaluation.result",
                 **{
@@ -80,8 +73,18 @@ class Alarms:
         self._writes.create_object(paths.ours("modelrevocations"), revocation(watched, watch))
         self._tell(watched, "ModelRevoked", f"{_said(watched, watch)}; nothing new starts with it, what runs goes on")
 
+    def unheard(self, watched: Watched, why: str) -> None:
+        """Somebody should look: a server that refuses the questions is never judged by them."""
+        text = f"what is served as {watched.identity.key} showed nothing in {limits.MONITOR_SILENT_ROUNDS} rounds: {why}"
+        self._tell(watched, "NothingShown", text)
+
     def _tell(self, watched: Watched, reason: str, message: str) -> None:
         self._events.tell(self._about(watched.suite.name), reason=reason, message=message, warning=True, action="Monitor")
+
+
+def logarithms(watch: Watch) -> tuple[float, float]:
+    """Natural logarithms of e: of the identity stream, and of the loudest trigger's."""
+    return watch.identity.log_e, max((stream.log_e for _, stream in watch.canaries), default=0.0)
 
 
 def revocation(watched: Watched, watch: Watch) -> Object:

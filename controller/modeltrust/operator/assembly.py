@@ -2,16 +2,18 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from time import monotonic
 
 from modeltrust import __version__
 from modeltrust.config import OperatorSettings
+from modeltrust.kube import paths
 from modeltrust.kube.access import Access
 from modeltrust.kube.client import ApiServer
 from modeltrust.kube.events import Events
+from modeltrust.operator.alarms import Alarms, logarithms
 from modeltrust.operator.attestations import PLURAL, Attestations, Attests, Result
 from modeltrust.operator.audit import Audit
 from modeltrust.operator.audited import Reporting
@@ -21,15 +23,21 @@ from modeltrust.operator.evaluation_jobs import JobEvaluator
 from modeltrust.operator.evaluation_models import EvaluatedModels
 from modeltrust.operator.evaluation_reports import Reports
 from modeltrust.operator.evaluations import Evaluations
+from modeltrust.operator.fingerprints import Fingerprints
 from modeltrust.operator.index import Index
 from modeltrust.operator.interception import Interception
 from modeltrust.operator.jobs import JobWorker
 from modeltrust.operator.keys import Keys, Places
 from modeltrust.operator.leading import Changes, Leading, relist
+from modeltrust.operator.monitor_jobs import JobProbes
+from modeltrust.operator.monitoring import Monitored, Monitoring
 from modeltrust.operator.queue import Key, Queue
 from modeltrust.operator.reconciling import Look, Reconciling
 from modeltrust.operator.sources import Sources
 from modeltrust.operator.state import ClusterState
+from modeltrust.operator.suites import PLURAL as SUITES
+from modeltrust.operator.suites import Asking, Suites
+from modeltrust.operator.watches import Watches
 from modeltrust.operator.watching import Watching
 from modeltrust.operator.worker import HttpWorker, Workers
 from modeltrust.operator.writes import Budget, Writes
@@ -158,12 +166,46 @@ def _attesting(parts: _Parts, audience: str) -> Attests:
     return Attesting(worker=Workers(worker, jobs), keys=parts.keys.held, audience=audience, versions=lambda: (__version__,))
 
 
+def _models(parts: _Parts) -> EvaluatedModels:
+    return EvaluatedModels(
+        parts.writes, namespace=parts.settings.namespace, sources=parts.sources, store=parts.mirror.store, now=_now
+    )
+
+
+def _suites(parts: _Parts) -> Suites:
+    return Suites(parts.writes, events=parts.events, asking=_asking(parts), gauges=_gauges(parts.telemetry))
+
+
+def _asking(parts: _Parts) -> Asking | None:
+    """Without an image for Jobs no server is watched."""
+    settings, writes, models = parts.settings, parts.writes, _models(parts)
+    if not settings.job_image:
+        return None
+    kept = Fingerprints(writes, namespace=settings.jobs_namespace)
+    probes = JobProbes(writes, models, kept, namespace=settings.jobs_namespace, image=settings.job_image)
+    alarms = Alarms(
+        writes,
+        about=lambda name: writes.get_object(paths.ours(SUITES, name)),
+        events=parts.events,
+        measures=parts.telemetry,
+    )
+    monitoring = Monitoring(probes, nonce=lambda text: nonce(parts.keys.held()[0], text), tells=alarms)
+    return Asking(monitoring, Watches(models, kept, namespaces=settings.monitored), kept.forget)
+
+
+def _gauges(telemetry: OperatorTelemetry) -> Callable[[str, Iterable[Monitored]], None]:
+    def show(suite: str, watches: Iterable[Monitored]) -> None:
+        telemetry.monitored(suite, ((*logarithms(one.watch), one.watch.level.value) for one in watches))
+
+    return show
+
+
 def _evaluations(parts: _Parts) -> Evaluations | None:
     """Without an image for Jobs nothing is evaluated, and what a policy asks for stays missing."""
     settings = parts.settings
     if not settings.job_image:
         return None
-    models = EvaluatedModels(parts.writes, namespace=settings.namespace, sources=parts.sources, store=parts.mirror.store, now=_now)
+    models = _models(parts)
     evaluator = JobEvaluator(parts.writes, models, namespace=settings.jobs_namespace, image=settings.job_image)
     reports = Reports(parts.writes, namespace=settings.jobs_namespace, logs=parts.telemetry)
     return Evaluations(
@@ -199,7 +241,9 @@ def _kinds(parts: _Parts, attesting: Attests) -> dict[str, Look]:
     def declared(plural: str) -> Look:
         return lambda name, now: declarations.reconcile(plural, name, now)
 
-    return {PLURAL: attestations.reconcile} | {plural: declared(plural) for plural in declarations.plurals}
+    return {PLURAL: attestations.reconcile, SUITES: _suites(parts).reconcile} | {
+        plural: declared(plural) for plural in declarations.plurals
+    }
 
 
 def _after(parts: _Parts) -> Callable[[Key, Result], None]:

@@ -14,7 +14,6 @@ from modeltrust.api.compile import (
     compile_policy,
     compile_signer,
     compile_source,
-    compile_suite,
     effective_requirements,
 )
 from modeltrust.api.v1alpha1.kind import API_VERSION
@@ -79,7 +78,7 @@ class Intercepts(Protocol):
 
 
 class Declarations:
-    """Reconciles every kind but ModelAttestation."""
+    """Reconciles every kind but ModelAttestation and EvaluationSuite."""
 
     def __init__(
         self,
@@ -113,7 +112,6 @@ class Declarations:
             "modelsources": (self._source, frozenset()),
             "modelrevocations": (_revocation, frozenset({"workloads", "lastGood"})),
             "policyexemptions": (_exemption, frozenset({"used", "lastUsedTime"})),
-            "evaluationsuites": (_suite, frozenset({"suiteHash", "monitors"})),
             _MAPPINGS: (self._mapping, frozenset()),
         }
 
@@ -245,15 +243,6 @@ def _exemption(obj: Object, now: int) -> Described:
     if left <= limits.EXEMPTION_NOTICE_SECONDS:
         return Described(said, after=float(left + 1), event=("ExemptionEnds", message))
     return Described(said, after=float(left - limits.EXEMPTION_NOTICE_SECONDS))
-
-
-def _suite(obj: Object, now: int) -> Described:
-    del now
-    try:
-        compile_suite(obj)
-    except InvalidInputError as error:
-        return _broken(error, "ObjectBroken")
-    return Described(ready(reason=_ACCEPTED, message="it is understood"))
 
 
 def _fingerprints(signer: TrustedSigner) -> list[str]:

@@ -13,12 +13,17 @@ from modeltrust.domain import limits
 from modeltrust.kube.client import Object
 
 RUNNER, ENGINE, FETCH = "evaluate", "engine", "fetch"
+MONITOR = "monitor"
+JOB = "modeltrust.dev/job"  # which kind of Job: what NetworkPolicies select by, and what is counted
+MONITORED = "modeltrust.dev/monitored"  # namespace that a round may reach, for the NetworkPolicy of that namespace
 PORT = 8000
 MODEL = "model"  # the name under which an engine serves
 LABELS = {"app.kubernetes.io/name": "modeltrust", "app.kubernetes.io/component": "job"}
 _FOLDER = "/models/model"
 _USER = 65532  # as in our image; engines' images run as root unless told
 _PART = "modeltrust.dev/part"
+FINGERPRINT = "fingerprint.gz"
+_ORDER = {"name": "order", "mountPath": "/order", "readOnly": True}
 _CONFINED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 _POD = {
     "restartPolicy": "Never",
@@ -37,7 +42,7 @@ _POD = {
 
 def labels(job: str, *, part: str = "") -> dict[str, str]:
     """Of every object of one kind: ``evaluate`` or ``evaluate-engine``; with the part, of one engine's Pod and Service."""
-    return {**LABELS, "modeltrust.dev/job": job} | ({_PART: part} if part else {})
+    return {**LABELS, JOB: job} | ({_PART: part} if part else {})
 
 
 def owned(owner: Object, kind: str, name: str, marks: Mapping[str, str]) -> dict[str, Any]:
@@ -66,29 +71,51 @@ def service(owner: Object, name: str) -> Object:
     return {"apiVersion": "v1", "kind": "Service", "metadata": owned(owner, "Service", name, marks), "spec": spec}
 
 
-def runner(name: str, *, image: str, deadline_seconds: int, private: bool) -> Object:
-    """The runner's Job, suspended: it is released when its engines are ready and its order stands in the Secret of its name.
+def runner(name: str, *, image: str, deadline_seconds: int, private: bool, records: bool = False) -> Object:
+    """The Job of a runner, suspended: it is released when its engines are ready and its order stands in the Secret of its name.
 
     Args:
         name: of the Job and of its Secret.
         image: ours, by digest.
-        deadline_seconds: of the whole run; the Job ends a little later.
+        deadline_seconds: of the Job.
         private: whether the operator's prompts lie beside the order.
+        records: it records a fingerprint instead of evaluating; engines answer it all the same.
     """
-    arguments = ["job", "evaluate", "--order", "/order/order.json"] + (["--prompts", "/order/prompts.json"] if private else [])
+    does = MONITOR if records else RUNNER
+    marks = labels(RUNNER)
+    pod = _runner(name, does, image, [_ORDER], private=private)
+    return _job({"name": name, "labels": marks}, pod, marks, container=does, seconds=deadline_seconds)
+
+
+def round_of(name: str, *, image: str, deadline_seconds: int, private: bool, fingerprint: str, namespace: str) -> Object:
+    """The Job of one round against a live server, suspended likewise.
+
+    Args:
+        name: of the Job and of its Secret.
+        image: ours, by digest.
+        deadline_seconds: of the Job.
+        private: whether the operator's prompts lie beside the order.
+        fingerprint: name of its Secret.
+        namespace: of the Service that is asked.
+    """
+    marks = labels(MONITOR) | {MONITORED: namespace}
+    place = {"name": "fingerprint", "mountPath": "/fingerprint", "readOnly": True}
+    pod = _runner(name, MONITOR, image, [_ORDER, place], private=private)
+    pod["containers"][0]["args"] += ["--fingerprint", f"/fingerprint/{FINGERPRINT}"]
+    pod["volumes"].append({"name": "fingerprint", "secret": {"secretName": fingerprint}})
+    return _job({"name": name, "labels": marks}, pod, marks, container=MONITOR, seconds=deadline_seconds)
+
+
+def _runner(name: str, does: str, image: str, mounts: list[Object], *, private: bool) -> Object:
     container = {
-        "name": RUNNER,
+        "name": does,
         "image": image,
-        "args": arguments,
+        "args": ["job", does, "--order", "/order/order.json"] + (["--prompts", "/order/prompts.json"] if private else []),
         "resources": {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}},
         "securityContext": {**_CONFINED, "readOnlyRootFilesystem": True},
-        "volumeMounts": [{"name": "order", "mountPath": "/order", "readOnly": True}],
+        "volumeMounts": mounts,
     }
-    pod = {**_POD, "containers": [container], "volumes": [{"name": "order", "secret": {"secretName": name}}]}
-    marks = labels(RUNNER)
-    return _job(
-        {"name": name, "labels": marks}, pod, marks, container=RUNNER, seconds=deadline_seconds + limits.EVALUATION_START_SECONDS
-    )
+    return {**_POD, "containers": [container], "volumes": [{"name": "order", "secret": {"secretName": name}}]}
 
 
 def engine(  # noqa: PLR0913 - what one engine is made of
@@ -113,7 +140,7 @@ def engine(  # noqa: PLR0913 - what one engine is made of
         "args": ["job", "fetch", _FOLDER, "--order", "/order/order.json", "--digest", digest],
         "resources": {"requests": {"cpu": "500m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
         "securityContext": {**_CONFINED, "readOnlyRootFilesystem": True},
-        "volumeMounts": [mount, {"name": "order", "mountPath": "/order", "readOnly": True}],
+        "volumeMounts": [mount, _ORDER],
     }
     serve = {
         "name": ENGINE,

@@ -162,7 +162,7 @@ class Evaluations:
         except ModelTrustError as error:
             # what was decided stands, whatever is in the way of deciding it again (promises.md 2)
             return _stated(letter, run), _blocked(due.suite, run, str(error), now), limits.EVALUATION_BLOCKED_SECONDS
-        verdict = _latest(letter.evaluations, ordered.suite)
+        verdict = _latest(letter.evaluations, ordered)
         if run is None or run.suite_hash != ordered.suite.hash or (run.state == BLOCKED and not run.commitment):
             run = Run(due.suite, ordered.suite.hash, 0, "", DECIDED, "", now)
         if run.state == RUNNING and verdict is not None and verdict.finished_at + limits.CLOCK_SKEW_SECONDS >= run.at:
@@ -175,7 +175,7 @@ class Evaluations:
                 return shared, replace(run, state=DECIDED, message="decided for the same content under another name"), None
         again = 0 if verdict is None else _again_in(verdict, due, now)
         if again is None or again > 0:
-            return verdict, run, again
+            return verdict, run, again if verdict is None or verdict in letter.evaluations else 0
         return verdict, self._commit(ordered, run, now), 0
 
     def _commit(self, ordered: Examination, run: Run, now: int) -> Run:
@@ -215,6 +215,7 @@ class Evaluations:
             verdict=judgement.verdict,
             claim=f"{claim}{more}",
             finished_at=report.finished_at,
+            spec_hash=ordered.settings.spec_hash,
         )
 
     def _examination(self, due: Due, letter: Statement) -> Examination:
@@ -225,7 +226,7 @@ class Evaluations:
             raise UnavailableError("the suite is served outside our control; it is run by hand and satisfies no enforcing policy")
         if not isinstance(letter.content, Known):
             raise UnavailableError("the content of the model is not known, so nothing that is served can be compared with it")
-        baseline = settings.baseline if settings.baseline is not None else _base(letter)
+        baseline = settings.baseline if settings.baseline is not None else base_of(letter)
         bank = self._bank(settings)
         suite = settings.suite(bank=bank.digest, prompts=bank.private_digest, baseline=baseline)
         return Examination(letter.identity, str(letter.content.value), settings, suite, baseline, "", bank)
@@ -290,12 +291,16 @@ def _broken(ordered: Examination, why: str, now: int) -> EvaluationVerdict:
         verdict=Verdict.INCONCLUSIVE,
         claim=f"Nothing was shown: {why}"[: limits.STATEMENT_TEXT_CHARACTERS],
         finished_at=now,
+        spec_hash=ordered.settings.spec_hash,
     )
 
 
-def _latest(verdicts: Iterable[EvaluationVerdict], suite: Suite) -> EvaluationVerdict | None:
+def _latest(verdicts: Iterable[EvaluationVerdict], ordered: Examination) -> EvaluationVerdict | None:
+    """Of the same suite; where only the words for it changed, such as the name of a Secret, the verdict is stated again."""
+    suite = ordered.suite
     ours = [v for v in verdicts if (v.suite, v.suite_hash) == (suite.name, suite.hash) and not v.external]
-    return max(ours, key=lambda verdict: verdict.finished_at, default=None)
+    found = max(ours, key=lambda verdict: verdict.finished_at, default=None)
+    return None if found is None else replace(found, spec_hash=ordered.settings.spec_hash)
 
 
 def _stated(letter: Statement, run: Run | None) -> EvaluationVerdict | None:
@@ -324,8 +329,11 @@ def _again_in(verdict: EvaluationVerdict, due: Due, now: int) -> int | None:
     return max(0, min(ends) - now) if ends else None
 
 
-def _base(letter: Statement) -> Identity | None:
-    """The first pinned base that the model names; a claim, and the claim sentence says which one it was compared with."""
+def base_of(letter: Statement) -> Identity | None:
+    """The baseline where a suite says Lineage: the first pinned base that the model names.
+
+    A claim; the claim sentence says which one it was compared with.
+    """
     if not isinstance(letter.lineage, Known):
         return None
     for claim in letter.lineage.value:

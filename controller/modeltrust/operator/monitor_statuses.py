@@ -18,15 +18,15 @@ _NOTHING = "none"  # a bettor that has not started yet
 _LARGEST = 1e9  # a logarithm of capital beyond it is no capital
 
 
-def monitored_of(status: Mapping[str, Any]) -> dict[tuple[str, str], Monitored]:
-    """The watches that a status tells of, by model and suite hash; what cannot be read begins anew."""
+def monitored_of(status: Mapping[str, Any]) -> dict[str, Monitored]:
+    """The watches that a status tells of, by model; what cannot be read begins anew."""
     found = {}
     for entry in status.get("monitors") or ():
         try:
             one = _read(entry)
         except (KeyError, TypeError, ValueError, AttributeError):
             continue
-        found[one.model, one.suite_hash] = one
+        found[one.model] = one
     return found
 
 
@@ -48,6 +48,7 @@ def _written(one: Monitored) -> dict[str, Any]:
         "commitment": one.commitment,
         "state": one.state,
         "message": one.message,
+        "silentRounds": one.silent,
         "dueTime": moment(one.due),
         "identity": _stream(watch.identity),
         "canaries": [{"name": name, **_stream(stream)} for name, stream in watch.canaries],
@@ -76,6 +77,7 @@ def _read(entry: Mapping[str, Any]) -> Monitored:
         state=entry["state"],
         due=int(datetime.fromisoformat(entry["dueTime"]).timestamp()),
         message=_text(entry.get("message", "")),
+        silent=_count(entry.get("silentRounds", 0)),
     )
 
 

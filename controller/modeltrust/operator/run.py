@@ -44,6 +44,7 @@ _FLAGS = {
     "--attestors-config-map": "ConfigMap with the webhook's attestor file (default modeltrust-attestors)",
     "--metrics-listen": "host:port of metrics and probes (default 0.0.0.0:9090); empty turns them off",
     "--unmatched": "Allow, Warn or Deny where no enforcing policy covers a model, for the audit (default Allow)",
+    "--monitored-namespaces": "whose Services EvaluationSuites may have asked, separated by commas (default: none)",
     "--writes-per-second": f"to the API server (default {limits.WRITES_PER_SECOND:g})",
 }
 _SWITCH_SECONDS = 0.001  # the thread that renews the Lease gets the interpreter soon, whatever the others do

@@ -309,6 +309,7 @@ class Trust:
         exemptions: all of them; expired ones are ignored when deciding.
         revocations: all of them.
         broken_signers: names and why.
+        suites: by name, 64 hex over what each EvaluationSuite says that decides; a broken one is missing.
     """
 
     now: int
@@ -317,3 +318,4 @@ class Trust:
     exemptions: tuple[Exemption, ...] = ()
     revocations: tuple[Revocation, ...] = ()
     broken_signers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    suites: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -20,7 +20,7 @@ ATTESTORS_FILE = "attestors.yaml"
 _SUFFIXES = (".yaml", ".yml", ".json")
 _RACY_NANOSECONDS = 2_000_000_000  # a file written this recently can change again within one tick of its time stamp, unseen
 
-_ELSEWHERE = {("modeltrust.dev", kind) for kind in ("ModelSource", "EvaluationSuite")}
+_ELSEWHERE = {("modeltrust.dev", "ModelSource")}
 # Kinds of a trust folder that say how evidence is gathered; no decision reads them.
 
 _Stamp = tuple[int, int, int]

@@ -16,6 +16,7 @@ class Kind(StrEnum):
     EXEMPTIONS = "exemptions"
     REVOCATIONS = "revocations"
     MAPPINGS = "mappings"
+    SUITES = "suites"
     NAMESPACES = "namespaces"
 
 
@@ -35,6 +36,7 @@ KINDS = {
     ("modeltrust.dev", "PolicyExemption"): Kind.EXEMPTIONS,
     ("modeltrust.dev", "ModelRevocation"): Kind.REVOCATIONS,
     ("modeltrust.dev", "ModelReferenceMapping"): Kind.MAPPINGS,
+    ("modeltrust.dev", "EvaluationSuite"): Kind.SUITES,
     ("", "Namespace"): Kind.NAMESPACES,
 }
 """(group, kind) of every object that the store holds."""

@@ -33,6 +33,7 @@ class Compilers:
         signer: of a TrustedSigner.
         exemption: of a PolicyExemption.
         revocation: never raises: a broken revocation is quarantined and revokes what can be read of it.
+        suite: the hash over what an EvaluationSuite says that decides.
         statements: the envelopes in a ModelAttestation, as JSON bytes.
         mapping: never raises: a broken mapping is quarantined, and what it stands for is unresolved.
     """
@@ -41,6 +42,7 @@ class Compilers:
     signer: Callable[[Object], TrustedSigner]
     exemption: Callable[[Object], Exemption]
     revocation: Callable[[Object], Revocation]
+    suite: Callable[[Object], str]
     statements: Callable[[Object], Iterable[bytes]]
     mapping: Callable[[Object], KindMapping]
 
@@ -54,6 +56,7 @@ class Snapshot:
     broken_signers: Mapping[str, str] = field(default_factory=_empty)
     exemptions: tuple[Exemption, ...] = ()
     revocations: tuple[Revocation, ...] = ()
+    suites: Mapping[str, str] = field(default_factory=_empty)
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=_empty)
     mapped: Mapped = field(default_factory=nothing_mapped)
 
@@ -69,6 +72,7 @@ class _Tables:
     signers: dict[str, TrustedSigner | _Broken] = field(default_factory=dict)
     exemptions: dict[str, Exemption] = field(default_factory=dict)
     revocations: dict[str, Revocation] = field(default_factory=dict)
+    suites: dict[str, str] = field(default_factory=dict)
     namespaces: dict[str, Mapping[str, str]] = field(default_factory=dict)
     mappings: dict[str, KindMapping] = field(default_factory=dict)
 
@@ -114,6 +118,7 @@ class Store:
             exemptions=snapshot.exemptions,
             revocations=snapshot.revocations,
             broken_signers=snapshot.broken_signers,
+            suites=snapshot.suites,
         )
 
     def unready(self, now: float) -> tuple[str, ...]:
@@ -206,6 +211,8 @@ class Store:
                 return self._compilers.revocation(value)
             case Kind.MAPPINGS:
                 return self._compilers.mapping(value)
+            case Kind.SUITES:
+                return self._compilers.suite(value)
             case _:
                 return _labels(value)
 
@@ -223,6 +230,7 @@ class Store:
             broken_signers=MappingProxyType(broken),
             exemptions=tuple(tables.exemptions.values()),
             revocations=tuple(tables.revocations.values()),
+            suites=MappingProxyType(dict(tables.suites)),
             namespaces=MappingProxyType(dict(tables.namespaces)),
             mapped=by_kind(tables.mappings.values()),
         )
@@ -233,8 +241,8 @@ def _unusable(kind: Kind, why: str) -> _Broken | None:
     match kind:
         case Kind.SIGNERS:
             return _Broken(why)  # disables its alternatives; the old key is not believed either
-        case Kind.NAMESPACES | Kind.EXEMPTIONS:
-            return None  # unknown is enforced, and what cannot be read excuses nothing
+        case Kind.NAMESPACES | Kind.EXEMPTIONS | Kind.SUITES:
+            return None  # unknown is enforced, what cannot be read excuses nothing, and no run is one of a suite that nobody knows
         case _:
             raise AssertionError(f"a broken object of kind {kind} has no meaning: {why}")
 

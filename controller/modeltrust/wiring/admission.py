@@ -12,6 +12,7 @@ from modeltrust.api.compile import (
     compile_policy,
     compile_revocation,
     compile_signer,
+    compile_suite,
     statements_of,
 )
 from modeltrust.api.manifests import read_manifests
@@ -119,6 +120,7 @@ def new_store(problem: Callable[[Kind, str, str], None], extractor: Extractor) -
         signer=compile_signer,
         exemption=compile_exemption,
         revocation=compile_revocation,
+        suite=lambda obj: compile_suite(obj).spec_hash,
         statements=statements_of,
         mapping=lambda value: compile_mapping(value, extractor),
     )

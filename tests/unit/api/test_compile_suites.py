@@ -58,10 +58,33 @@ def test_everything_that_was_written_arrives() -> None:
         {"serving": {"engine": "VLLM", "image": IMAGE.replace("1", "2")}},
         {"serving": {"engine": "VLLM", "image": IMAGE, "args": ["--max-model-len", "4096"]}},
         {"serving": {"engine": "External"}},
+        {"serving": {"engine": "VLLM", "image": IMAGE, "args": ["--max-model-len", "2048"], "userTurn": {"prefix": "<|user|>"}}},
     ],
 )
 def test_h15_whatever_decides_is_in_the_hash(spec: dict[str, Any]) -> None:
     assert a_hash(an_object(**spec)) != a_hash(OBJECT)
+    assert compile_suite(an_object(**spec)).spec_hash != compile_suite(OBJECT).spec_hash
+
+
+TURN = {"engine": "VLLM", "image": IMAGE, "args": ["--max-model-len", "2048"], "userTurn": {"prefix": "<|user|>", "end": "<|end|>"}}
+
+
+def test_h15_how_a_turn_ends_is_in_both_hashes_and_a_suite_that_does_not_mine_has_the_hash_that_it_had() -> None:
+    whole, open_ended = an_object(serving=TURN), an_object(serving=TURN | {"userTurn": {"prefix": "<|user|>"}})
+    assert (compile_suite(whole).user_prefix, compile_suite(whole).turn_end) == ("<|user|>", "<|end|>")
+    assert len({a_hash(whole), a_hash(open_ended), a_hash(OBJECT)}) == 3
+    assert len({compile_suite(value).spec_hash for value in (whole, open_ended, OBJECT)}) == 3
+    assert a_hash(OBJECT) == "8ccd870e49d208a982c39e8b9760ea33b96202306a338b5ad96dd1339435bdd1"
+
+
+def test_h15_the_spec_hash_tells_apart_what_only_the_object_says() -> None:
+    prompts = an_object(probes={"families": ["DeploymentTag", "Date"], "operatorPrompts": {"secretName": "one"}})
+    others = an_object(probes={"families": ["DeploymentTag", "Date"], "operatorPrompts": {"secretName": "other"}})
+    reference = an_object(baseline={"from": "Reference", "reference": {"model": BASE.key}})
+
+    assert len({compile_suite(value).spec_hash for value in (OBJECT, prompts, others, reference)}) == 4
+    swapped = an_object(probes={"families": ["Date", "DeploymentTag"], "perFamily": 32})
+    assert compile_suite(swapped).spec_hash == compile_suite(OBJECT).spec_hash
 
 
 def test_h15_bank_prompts_and_baseline_are_in_the_hash() -> None:
@@ -73,6 +96,7 @@ def test_h15_bank_prompts_and_baseline_are_in_the_hash() -> None:
 @pytest.mark.parametrize("spec", [{"runtime": {"nodeSelector": {"gpu": "a100"}}}, {"reprobe": {"schedule": "0 4 * * *"}}])
 def test_where_and_when_it_runs_is_not_in_the_hash(spec: dict[str, Any]) -> None:
     assert a_hash(an_object(**spec)) == a_hash(OBJECT)
+    assert compile_suite(an_object(**spec)).spec_hash == compile_suite(OBJECT).spec_hash
 
 
 @pytest.mark.parametrize(
@@ -88,6 +112,10 @@ def test_where_and_when_it_runs_is_not_in_the_hash(spec: dict[str, Any]) -> None
         {"serving": {"engine": "VLLM"}},
         {"serving": {"engine": "VLLM", "image": "registry.acme.example/vllm:latest"}},
         {"serving": {"engine": "External", "image": IMAGE}},
+        {"serving": TURN | {"userTurn": {}}},
+        {"serving": TURN | {"userTurn": {"prefix": ""}}},
+        {"serving": TURN | {"userTurn": {"prefix": "x" * 241}}},
+        {"serving": TURN | {"userTurn": {"prefix": "<|user|>", "end": ""}}},
         {"surprise": True},
     ],
 )

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -46,7 +47,9 @@ KEYLESS = a_signature(
 )
 APPROVAL = a_signature(form=SignatureForm.APPROVAL, not_before=NOW - 1, not_after=NOW + DAY, ticket="SEC-42")
 FINDING = FormatFinding("config.json", "config.auto_map", Reason.REMOTE_CODE, 'names "code"', Severity.ERROR, loadable=True)
-EVALUATION = EvaluationVerdict("canary", "5a" * 32, "5b" * 32, Verdict.PASSED, "nothing seen", NOW - DAY, NOW + DAY, external=False)
+EVALUATION = EvaluationVerdict(
+    "canary", "5a" * 32, "5b" * 32, Verdict.PASSED, "nothing seen", NOW - DAY, NOW + DAY, external=False, spec_hash="5c" * 32
+)
 FULL = a_statement(
     signatures=Known(SignatureFacts((KEYLESS, APPROVAL), (RejectedSignature(Reason.SIGNATURE_INVALID, "differs"),))),
     formats=Known(FormatReport((WeightFormat("GGUF", 2, "a.gguf", loadable=False),), (FINDING,), "v1", omitted=3)),
@@ -137,6 +140,7 @@ def test_a_value_of_another_type_is_refused_wherever_it_stands() -> None:
 
 def test_a_missing_key_is_refused_wherever_it_stands() -> None:
     keys = [path for path in ALL_PATHS if path and isinstance(path[-1], str) and "claims" not in path[:-1]]
+    keys.remove(("predicate", "evaluations", 0, "specHash"))  # see below
     assert len(keys) > 60
     for path in keys:
 
@@ -147,6 +151,22 @@ def test_a_missing_key_is_refused_wherever_it_stands() -> None:
 
         with pytest.raises(MalformedError):
             predicate.decode(changed(drop))
+
+
+def test_h15_a_verdict_from_before_suites_were_told_apart_reads_as_one_of_a_suite_that_nobody_knows() -> None:
+    def drop(document: Any) -> None:
+        del document["predicate"]["evaluations"][0]["specHash"]
+
+    assert predicate.decode(changed(drop)) == replace(FULL, evaluations=(replace(EVALUATION, spec_hash=""),))
+
+
+@pytest.mark.parametrize("value", ["", "5c", "5C" * 32, "x" * 64, None, 5])
+def test_a_spec_hash_that_is_none_is_refused(value: Any) -> None:
+    def put_it(document: Any) -> None:
+        document["predicate"]["evaluations"][0]["specHash"] = value
+
+    with pytest.raises(MalformedError):
+        predicate.decode(changed(put_it))
 
 
 def test_an_unknown_key_is_refused_in_every_object() -> None:

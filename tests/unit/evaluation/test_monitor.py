@@ -1,8 +1,11 @@
 """Monitoring: the attested model stays quiet, another one does not, and what breaks off moves nothing."""
 
 import gzip
+import itertools
 from dataclasses import replace
+from typing import Any
 
+import msgspec
 import pytest
 
 from modeltrust.domain import limits
@@ -11,12 +14,14 @@ from modeltrust.domain.evaluation import SCALE, Drift
 from modeltrust.domain.monitoring import CanaryShifts, MonitorReport
 from modeltrust.evaluation.answers import Answer
 from modeltrust.evaluation.eprocess import ALARM, DEGRADED
-from modeltrust.evaluation.fingerprint import Fingerprint, decode_fingerprint, digest_of, encode_fingerprint
+from modeltrust.evaluation.fingerprint import Fingerprint, check_recorded, decode_fingerprint, digest_of, encode_fingerprint
 from modeltrust.evaluation.monitor import Level, Watch, begin, check, moved
 from modeltrust.evaluation.reprobe import Prober
 from tests.support import evaluation_runs as runs
 from tests.support.endpoints import ToyModel
-from tests.support.monitoring import BANK, a_round, an_order, attested
+from tests.support.monitoring import BANK, SUITE, a_round, an_order, attested
+
+_MOODS = itertools.count()
 
 
 def fresh() -> Watch:
@@ -85,7 +90,7 @@ def a_quiet_round(**changes: object) -> MonitorReport:
             (0,) * limits.MONITOR_IDENTITY_PROBES,
             tuple(CanaryShifts(name, (0,) * limits.MONITOR_CANARY_PROBES) for name in fingerprint.triggers),
             Drift(),
-            112,
+            limits.MONITOR_IDENTITY_PROBES + 2 * limits.MONITOR_CANARY_PROBES * len(fingerprint.triggers),
         ),
         **changes,  # type: ignore[arg-type]  # fields of a report
     )
@@ -135,6 +140,14 @@ def test_two_rounds_ask_other_probes_and_a_repeated_one_the_same() -> None:
         {"shifts": (-1,) * limits.MONITOR_IDENTITY_PROBES},
         {"shifts": (SCALE + 1,) * limits.MONITOR_IDENTITY_PROBES},
         {"canaries": ()},
+        {"requests": 0},
+        {"requests": 10**9},
+        {"drift": Drift(divergence=10**400)},
+        {"drift": Drift(divergence=-(10**400))},
+        {"drift": Drift(entropy_shift=-(10**300))},
+        {"drift": Drift(agreement=SCALE + 1)},
+        {"drift": Drift(agreement=-1)},
+        {"drift": Drift(probes=limits.MONITOR_IDENTITY_PROBES + 1)},
         {"canaries": tuple(CanaryShifts(name, ()) for name in attested()[0].triggers)},
         {"canaries": tuple(CanaryShifts(f"x{name}", (0,) * limits.MONITOR_CANARY_PROBES) for name in attested()[0].triggers)},
     ],
@@ -164,11 +177,59 @@ def test_a_fingerprint_survives_its_codec_and_no_other_passes_for_it() -> None:
             decode_fingerprint(wrong, digest=digest)
         with pytest.raises(MalformedError):
             decode_fingerprint(wrong, digest=digest_of(wrong))
-    short = encode_fingerprint(Fingerprint("", "", ("one",), fingerprint.kept))
+    short = encode_fingerprint(Fingerprint("", "", "", ("one",), fingerprint.kept))
     with pytest.raises(MalformedError, match="does not cover"):
         decode_fingerprint(short, digest=digest_of(short))
     with pytest.raises(LimitExceededError):
         decode_fingerprint(b"x" * (limits.MONITOR_FINGERPRINT_BYTES + 1), digest=digest)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"suite_hash": "b" * 64},
+        {"content": "sha256:" + "0" * 64},
+        {"nonce": "f" * 32},
+        {"triggers": ("other",)},
+        {"kept": ()},
+    ],
+)
+def test_c6_a_fingerprint_that_does_not_answer_the_order_is_not_kept(changes: dict[str, Any]) -> None:
+    fingerprint, _ = attested()
+    order = an_order(0, "")
+    good = {"content": order.content, "nonce": order.nonce}
+    check_recorded(fingerprint, SUITE, fingerprint.triggers, **good)
+
+    kept = tuple(msgspec.structs.replace(entry, shifts=(SCALE + 1,) * len(entry.shifts)) for entry in fingerprint.kept)
+    changes = changes if changes != {"kept": ()} else {"kept": kept}
+    with pytest.raises(MalformedError):
+        check_recorded(msgspec.structs.replace(fingerprint, **changes), SUITE, fingerprint.triggers, **good)
+
+
+def test_c6_a_fingerprint_of_answers_without_tokens_is_not_kept() -> None:
+    fingerprint, _ = attested()
+    order = an_order(0, "")
+    empty = tuple(msgspec.structs.replace(entry, positions=()) for entry in fingerprint.kept)
+
+    with pytest.raises(MalformedError, match="0 tokens"):
+        check_recorded(
+            msgspec.structs.replace(fingerprint, kept=empty),
+            SUITE,
+            fingerprint.triggers,
+            content=order.content,
+            nonce=order.nonce,
+        )
+
+
+def test_an_engine_whose_numbers_mean_nothing_gives_no_fingerprint() -> None:
+    class Moody(ToyModel):
+        """Never says the same twice."""
+
+        def ask(self, prompt: str, *, tokens: int = 64) -> Answer:
+            return ToyModel(f"moody-{next(_MOODS)}").ask(prompt, tokens=tokens)
+
+    with pytest.raises(MalformedError, match="engine"):
+        Prober(Moody("moody"), BANK).record(an_order(0, ""))
 
 
 def test_a_fingerprint_of_another_model_or_suite_measures_nothing() -> None:

@@ -129,7 +129,6 @@ def test_a_policy_with_an_announced_date_is_looked_at_then(look: Look) -> None:
         trusted.thing("ModelSource", "x", {"models": []}),
         trusted.thing("ModelRevocation", "x", {"reason": "r", "action": "DenyNew"}),
         trusted.thing("PolicyExemption", "x", {}),
-        trusted.thing("EvaluationSuite", "x", {}),
         trusted.thing("ModelReferenceMapping", "x", {}),
     ],
 )

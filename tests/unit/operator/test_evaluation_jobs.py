@@ -366,7 +366,7 @@ def test_as_many_at_once_as_may(api: Writes) -> None:
     one = evaluator(api, at_once=1)
     one.evaluate(EXAMINATION)
 
-    with pytest.raises(LimitExceededError, match="1 evaluations are under way"):
+    with pytest.raises(LimitExceededError, match="1 runs of the kind evaluate are under way"):
         one.evaluate(replace(EXAMINATION, nonce="cd" * 16))
 
 

@@ -170,7 +170,9 @@ def test_what_cannot_be_started_now_waits_and_decides_nothing(error: Exception) 
 
 
 def a_verdict(verdict: Verdict = Verdict.PASSED, **changes: Any) -> EvaluationVerdict:
-    return replace(EvaluationVerdict("canary", SUITE.hash, SUITE.serving, verdict, "a claim", NOW), **changes)
+    return replace(
+        EvaluationVerdict("canary", SUITE.hash, SUITE.serving, verdict, "a claim", NOW, spec_hash=SETTINGS.spec_hash), **changes
+    )
 
 
 def decided(number: int = 1) -> tuple[Run, ...]:
@@ -187,6 +189,17 @@ def test_a_verdict_of_the_same_suite_is_kept_and_renewed_before_it_is_too_old() 
     assert (again.runs[0].state, again.runs[0].number, again.verdicts) == (COMMITTED, 2, letter.evaluations)
     assert again.runs[0].commitment != committed()[0].commitment
     assert evaluator.asked == []
+
+
+@pytest.mark.parametrize("spec_hash", ["", "0" * 64])
+def test_h15_a_verdict_of_this_suite_under_other_words_is_stated_again_at_once(spec_hash: str) -> None:
+    """From before statements named them, or the Secret with the same prompts got another name."""
+    letter = replace(LETTER, evaluations=(a_verdict(spec_hash=spec_hash),))
+    evaluator = Evaluates()
+    looked = look(evaluator, decided(), letter)
+
+    assert (looked.verdicts, looked.after, evaluator.asked) == ((a_verdict(),), 0, [])
+    assert look(evaluator, looked.runs, replace(LETTER, evaluations=looked.verdicts)).after
 
 
 def test_what_failed_is_never_run_until_it_passes() -> None:

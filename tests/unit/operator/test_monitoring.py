@@ -23,7 +23,7 @@ from modeltrust.kube import paths
 from modeltrust.kube.events import Events
 from modeltrust.operator.alarms import Alarms, revocation
 from modeltrust.operator.monitor_statuses import described, monitored_of
-from modeltrust.operator.monitoring import COMMITTED, RUNNING, WAITING, Looked, Monitored, Monitoring, Watched
+from modeltrust.operator.monitoring import COMMITTED, RUNNING, WAITING, Looked, Monitored, Monitoring, Watched, blocked
 from modeltrust.operator.writes import Writes
 from modeltrust.telemetry import OperatorTelemetry
 from tests.support import evaluation_runs as runs
@@ -33,7 +33,7 @@ from tests.support.statements import NOW
 TRIGGERS = ("DeploymentTag/0", "Date/0")
 MODEL = parse_identity("hf://acme/guard-7b@" + "9" * 40)
 SUITE = runs.suite(runs.private_bank())
-WATCHED = Watched(MODEL, runs.CONTENT, SUITE, runs.SERVED, "f" * 64, TRIGGERS)
+WATCHED = Watched(MODEL, runs.CONTENT, SUITE, runs.SERVED, "serving", "f" * 64, TRIGGERS)
 SETTINGS = SuiteSettings(
     name="canary",
     families=("DeploymentTag", "Date"),
@@ -64,9 +64,16 @@ Answer = Callable[[MonitorOrder], MonitorReport | Running]
 @dataclass
 class Probes:
     answer: Answer = a_report
+    recorded: Callable[[], str | Running] = lambda: "f" * 64
     asked: list[MonitorOrder] = field(default_factory=list)
 
-    def probe(self, order: MonitorOrder) -> MonitorReport | Running:
+    def record(self, settings: SuiteSettings, watched: Watched, order: MonitorOrder) -> str | Running:
+        del settings, watched
+        self.asked.append(order)
+        return self.recorded()
+
+    def probe(self, settings: SuiteSettings, watched: Watched, order: MonitorOrder) -> MonitorReport | Running:
+        del settings, watched
         self.asked.append(order)
         return self.answer(order)
 
@@ -83,6 +90,9 @@ class Told:
 
     def alarmed(self, *_: object, deny: bool) -> None:
         self.said.append(f"alarmed {deny}")
+
+    def unheard(self, *_: object) -> None:
+        self.said.append("unheard")
 
 
 def secret(text: str) -> str:
@@ -106,7 +116,7 @@ def whole_round(probes: Probes, told: Told, before: Monitored | None = None, **m
     one = state(look(probes, told, one, one.due, **more))
     while one.state != WAITING:
         again = monitored_of({"monitors": json.loads(json.dumps(described([one])))})
-        one = state(look(probes, told, again[one.model, one.suite_hash], one.due, **more))
+        one = state(look(probes, told, again[one.model], one.due, **more))
     return one
 
 
@@ -217,7 +227,88 @@ def test_another_fingerprint_or_suite_is_another_watch(watched: Watched) -> None
     one = whole_round(Probes(), Told())
     again = state(look(Probes(), Told(), one, NOW, watched=watched))
 
-    assert (again.watch.rounds, again.number) == (0, 0)
+    assert (again.watch.rounds, again.state) == (0, WAITING)
+    assert {stream.probes for stream in (again.watch.identity, *dict(again.watch.canaries).values())} == {0}
+
+
+UNRECORDED = replace(WATCHED, fingerprint="")
+
+
+def test_first_the_attested_bytes_are_recorded_at_once_and_no_live_server_is_asked() -> None:
+    probes, told = Probes(), Told()
+    probes.answer = fails(AssertionError("a live server was asked"))
+    one = state(look(probes, told, None, NOW, watched=UNRECORDED))
+    assert (one.state, one.watch.fingerprint, probes.asked) == (COMMITTED, "", [])
+    recorded = look(probes, told, one, NOW, watched=UNRECORDED)
+    one = state(recorded)
+
+    assert (probes.asked[0].fingerprint, probes.asked[0].deadline_seconds) == ("", limits.EVALUATION_RUN_SECONDS)
+    assert (one.state, one.watch, recorded.after) == (WAITING, begin("f" * 64, TRIGGERS), 1)
+    waiting = look(probes, told, one, NOW + 1, watched=WATCHED)
+    assert waiting.after == state(waiting).due - NOW - 1 > 0
+    assert told.said == []
+
+
+def test_a_recording_that_fails_is_repeated_after_hours_under_another_nonce() -> None:
+    probes, told = Probes(recorded=lambda: fails(MalformedError("the engine ended"))(None)), Told()  # type: ignore[arg-type, return-value]
+    one = state(look(probes, told, None, NOW, watched=UNRECORDED))
+    one = state(look(probes, told, one, NOW, watched=UNRECORDED))
+    assert (one.state, one.due) == (WAITING, NOW + limits.EVALUATION_RETRY_SECONDS)
+    assert look(probes, told, one, NOW + 60, watched=UNRECORDED).after == limits.EVALUATION_RETRY_SECONDS - 60
+    one = state(look(probes, told, one, one.due, watched=UNRECORDED))
+    look(probes, told, one, one.due, watched=UNRECORDED)
+
+    assert one.number == 2
+    assert len({order.nonce for order in probes.asked}) == 2
+
+
+def test_a_fingerprint_that_is_gone_or_was_replaced_is_recorded_again_and_the_number_of_rounds_goes_on() -> None:
+    one = whole_round(Probes(), Told())
+    again = look(Probes(), Told(), one, NOW, watched=UNRECORDED)
+
+    assert (state(again).state, state(again).number, state(again).watch.fingerprint) == (COMMITTED, one.number + 1, "")
+
+
+def test_rounds_that_show_nothing_are_told_after_some_and_a_good_one_ends_it() -> None:
+    probes, told = Probes(lambda order: a_report(order, problem="refused")), Told()
+    one = whole_round(probes, told)
+    for _ in range(limits.MONITOR_SILENT_ROUNDS):
+        assert one.watch == begin("f" * 64, TRIGGERS)
+        one = whole_round(probes, told, one)
+    assert (told.said, one.unheard) == (["unheard"], True)
+    probes.answer = a_report
+
+    assert whole_round(probes, told, one).silent == 0
+
+
+def test_a_denser_schedule_counts_from_now_and_a_sparser_one_after_the_next_round() -> None:
+    daily = state(look(Probes(), Told(), None, NOW))
+    hourly = state(look(Probes(), Told(), daily, NOW, replace(SETTINGS, schedule="5 * * * *")))
+    yearly = state(look(Probes(), Told(), daily, NOW, replace(SETTINGS, schedule="0 0 1 1 *")))
+
+    assert hourly.due < NOW + 3_600 + limits.MONITOR_JITTER_SECONDS
+    assert yearly.due == daily.due
+
+
+def test_a_watch_that_begins_again_asks_nothing_that_a_server_has_seen() -> None:
+    probes = Probes()
+    whole_round(probes, Told())
+    one = state(look(probes, Told(), None, NOW + 86_400))
+    one = state(look(probes, Told(), one, one.due))
+    look(probes, Told(), one, one.due)
+
+    assert len({order.nonce for order in probes.asked}) == 2
+
+
+def test_what_is_in_the_way_moves_nothing_and_is_said() -> None:
+    one = whole_round(Probes(lambda order: a_report(order, shift=9_000)), Told())
+    stopped = blocked(MODEL, one, "not attested " * 200, NOW)
+
+    assert replace(stopped, message="") == one
+    assert len(stopped.message) <= limits.API_TEXT_CHARACTERS
+    entry = described([blocked(MODEL, None, "not attested", NOW)])[0]
+    EvaluationSuiteStatus.model_validate({"monitors": [entry]})
+    assert monitored_of({"monitors": [entry]})[MODEL.key].message == "not attested"
 
 
 @pytest.mark.parametrize("schedule", ["", "nonsense", "0 0 31 2 *"])
@@ -256,7 +347,7 @@ def test_the_state_holds_no_float_and_survives() -> None:
 
     json.loads(json.dumps(entry), parse_float=no_floats)
     EvaluationSuiteStatus.model_validate({"monitors": [entry]})  # nothing of it is pruned or refused by the API server
-    again = monitored_of({"monitors": [entry]})[one.model, one.suite_hash]
+    again = monitored_of({"monitors": [entry]})[one.model]
     assert again.watch.e == pytest.approx(one.watch.e, rel=1e-4)
     assert replace(again, watch=one.watch) == one
 
@@ -290,5 +381,17 @@ def test_the_revocation_of_an_alarm_denies_new_ones_and_is_created_where_the_sui
     assert [line["event"] for line in logged] == ["gen_ai.evaluation.result"] * 2
     assert logged[0]["gen_ai.evaluation.name"] == "canary/identity"
     assert logged[0]["gen_ai.evaluation.score.label"] == "Alarm"
-    assert telemetry.registry.get_sample_value("modeltrust_monitor_servers", {"level": "Alarm"}) == 1
-    assert (telemetry.registry.get_sample_value("modeltrust_monitor_log_e", {"stream": "identity"}) or 0) > 7
+
+
+def test_the_gauges_show_the_loudest_of_all_servers_and_forget_a_suite_that_is_gone() -> None:
+    telemetry = OperatorTelemetry(sink=lambda _: None)
+    telemetry.monitored("one", [(8.0, 0.5, "Alarm"), (0.0, 0.0, "Quiet")])
+    telemetry.monitored("two", [(0.0, 3.5, "Degraded")])
+
+    def gauge(name: str, **labels: str) -> float | None:
+        return telemetry.registry.get_sample_value(f"modeltrust_monitor_{name}", labels)
+
+    assert [gauge("servers", level=level) for level in ("Quiet", "Degraded", "Alarm")] == [1, 1, 1]
+    assert (gauge("log_e", stream="identity"), gauge("log_e", stream="canary")) == (8.0, 3.5)
+    telemetry.monitored("one", [])
+    assert (gauge("servers", level="Alarm"), gauge("log_e", stream="identity")) == (0, 0.0)

@@ -219,7 +219,7 @@ def test_what_does_not_belong_into_a_trust_folder_is_a_problem_not_skipped(tmp_p
 
 
 def test_kinds_that_say_how_evidence_is_gathered_are_not_fed(tmp_path: Path) -> None:
-    write(tmp_path / "a.yaml", '{"apiVersion": "modeltrust.dev/v1alpha1", "kind": "EvaluationSuite", "metadata": {"name": "x"}}')
+    write(tmp_path / "a.yaml", '{"apiVersion": "modeltrust.dev/v1alpha1", "kind": "ModelSource", "metadata": {"name": "x"}}')
     folder, sink = watched(tmp_path)
     assert folder.poll(NOW) == ()
     assert sink.objects == {}

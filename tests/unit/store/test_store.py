@@ -51,6 +51,11 @@ def mapping(value: Mapping[str, Any]) -> KindMapping:
     return KindMapping(value["metadata"]["name"], "example.org", ("Thing",), broken=broken)
 
 
+def suite(value: Mapping[str, Any]) -> str:
+    refuse(value)
+    return str(value["spec"].get("hash"))
+
+
 def refuse(value: Mapping[str, Any]) -> None:
     if value["spec"].get("broken"):
         raise InvalidInputError("spec.broken: got true")
@@ -63,7 +68,8 @@ class Told(list[tuple[Kind, str, str]]):
 
 def store(told: Told | None = None) -> Store:
     return Store(
-        Compilers(policy, signer, exemption, revocation, statements_of, mapping), problem=told if told is not None else Told()
+        Compilers(policy, signer, exemption, revocation, suite, statements_of, mapping),
+        problem=told if told is not None else Told(),
     )
 
 
@@ -254,7 +260,7 @@ def test_an_object_that_breaks_its_compiler_is_broken_and_the_others_are_read(er
             raise error
         return signer(value)
 
-    result = Store(Compilers(policy, failing, exemption, revocation, statements_of, mapping))
+    result = Store(Compilers(policy, failing, exemption, revocation, suite, statements_of, mapping))
     result.replace(Kind.SIGNERS, [named("odd", broken=True), named("acme")])
     assert dict(result.snapshot().broken_signers) == {"odd": why}
     assert list(result.snapshot().signers) == ["acme"]
@@ -280,3 +286,17 @@ def test_mappings_are_by_kind_and_a_broken_one_is_counted_and_stays() -> None:
 
 def test_without_mappings_there_is_nothing_to_look_up() -> None:
     assert not synced().snapshot().mapped
+
+
+def test_h15_a_suite_is_known_by_what_it_says_now_and_a_broken_or_deleted_one_is_not_known() -> None:
+    told = Told()
+    result = synced(told)
+    result.replace(Kind.SUITES, [named("canary", hash="1"), named("red-team", hash="2")])
+    assert result.trust(result.snapshot(), NOW).suites == {"canary": "1", "red-team": "2"}
+    result.upsert(Kind.SUITES, named("canary", hash="3"))
+    result.upsert(Kind.SUITES, named("red-team", broken=True))
+    assert result.trust(result.snapshot(), NOW).suites == {"canary": "3"}
+    assert (result.broken()[Kind.SUITES], told[-1][:2]) == (1, (Kind.SUITES, "red-team"))
+    result.delete(Kind.SUITES, "canary")
+
+    assert result.trust(result.snapshot(), NOW).suites == {}

@@ -13,7 +13,7 @@ from typing import Any
 
 from modeltrust.api.compile.reading import read
 from modeltrust.api.v1alpha1 import evaluation_suite as api
-from modeltrust.domain.evaluation import Suite
+from modeltrust.domain.evaluation import SUITE_VERSION, Suite
 from modeltrust.domain.reference import Identity, parse_identity
 
 EXTERNAL = "External"
@@ -78,6 +78,8 @@ class SuiteSettings:
         engine: ``VLLM``, ``LlamaCpp`` or ``External``.
         image: by digest, empty for External.
         arguments: of the engine.
+        user_prefix: what starts a user's turn, empty where it is not said: then nothing is mined.
+        turn_end: what ends it.
         placement: see Placement.
         schedule: cron, UTC, of re-probes; empty for none.
         deny_on_alarm: an alarm creates the ModelRevocation instead of proposing it.
@@ -98,6 +100,17 @@ class SuiteSettings:
     schedule: str = ""
     deny_on_alarm: bool = False
     services: tuple[LiveService, ...] = ()
+    user_prefix: str = ""
+    turn_end: str = ""
+
+    @property
+    def spec_hash(self) -> str:
+        """64 hex over what is written here and decides: whoever sees the object alone can tell a run of another version (H15)."""
+        baseline = "" if self.baseline is None else self.baseline.key
+        asked = [sorted(self.families), self.per_stratum, self.private, str(self.alpha), str(self.margin), baseline]
+        served = [self.engine, self.image, list(self.arguments), self.user_prefix, self.turn_end]
+        text = json.dumps(["modeltrust/suite/v1", SUITE_VERSION, *asked, *served], separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def external(self) -> bool:
@@ -129,6 +142,8 @@ class SuiteSettings:
             baseline="" if baseline is None else baseline.key,
             serving=self.serving,
             external=self.external,
+            user_prefix=self.user_prefix,
+            turn_end=self.turn_end,
         )
 
 
@@ -141,7 +156,7 @@ def compile_suite(obj: Mapping[str, Any]) -> SuiteSettings:
     found = read(api.KIND, obj)
     spec = found.spec
     probes, serving, reprobe = spec.probes, spec.serving, spec.reprobe
-    reference = spec.baseline.reference
+    reference, turn = spec.baseline.reference, serving.user_turn
     return SuiteSettings(
         name=found.name,
         families=tuple(probes.families or ()),
@@ -157,6 +172,8 @@ def compile_suite(obj: Mapping[str, Any]) -> SuiteSettings:
         schedule=reprobe.schedule if reprobe is not None else "",
         deny_on_alarm=reprobe is not None and reprobe.on_alarm == "DenyNew",
         services=tuple(_service(one) for one in (reprobe.services or () if reprobe is not None else ())),
+        user_prefix=turn.prefix if turn is not None else "",
+        turn_end=(turn.end or "") if turn is not None else "",
     )
 
 

@@ -34,12 +34,14 @@ _CRON = r"^[0-9*,/A-Za-z-]+( [0-9*,/A-Za-z?-]+){4}$"
 _LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
 Hash = Annotated[str, Field(min_length=64, max_length=64, pattern=r"^[0-9a-f]{64}$")]
+OptionalHash = Annotated[str, Field(max_length=64, pattern=r"^([0-9a-f]{64})?$")]
 Capital = Annotated[str, Field(min_length=4, max_length=24, pattern=r"^(none|-?[0-9]{1,9}\.[0-9]{6})$")]
 Fraction = Annotated[str, Field(min_length=3, max_length=8, pattern=_FRACTION)]
 Image = Annotated[
     str, Field(min_length=73, max_length=limits.REFERENCE_CHARACTERS, pattern=r"^[a-z0-9][A-Za-z0-9.:/_-]*@sha256:[0-9a-f]{64}$")
 ]
 FreeMap = Annotated[dict[str, Any], Field(min_length=1, max_length=32, json_schema_extra=_FREE)]
+Turn = Annotated[str, Field(min_length=1, max_length=limits.EVALUATION_TEXT_CHARACTERS)]
 Argument = Annotated[str, Field(max_length=limits.API_TEXT_CHARACTERS)]
 
 
@@ -99,6 +101,13 @@ class Baseline(Struct):
         return self
 
 
+class UserTurn(Struct):
+    """How the chat template begins and ends what a user says; without it a model is not made to write users' turns."""
+
+    prefix: Turn
+    end: Turn | None = None
+
+
 class Serving(Struct):
     """How the model is served while it is asked."""
 
@@ -107,6 +116,7 @@ class Serving(Struct):
     args: Annotated[list[Argument], Field(min_length=1, max_length=limits.API_ARGUMENTS, json_schema_extra=LIST_ATOMIC)] | None = (
         None
     )
+    user_turn: UserTurn | None = None
 
     model_config = ConfigDict(
         json_schema_extra=cel(
@@ -196,25 +206,26 @@ class Monitor(Struct):
     """What was seen of one live server so far."""
 
     model: Annotated[str, Field(min_length=4, max_length=limits.REFERENCE_CHARACTERS)]
-    suite_hash: Hash
-    fingerprint: Hash
+    suite_hash: OptionalHash  # empty: it cannot be said yet
+    fingerprint: OptionalHash  # empty: still to be recorded
     level: Literal["Quiet", "Degraded", "Alarm"]
     alarmed: bool = False
     rounds: Annotated[int, Field(ge=0)]
     number: Annotated[int, Field(ge=0)]
-    commitment: Annotated[str, Field(max_length=64, pattern=r"^([0-9a-f]{64})?$")] = ""
+    commitment: OptionalHash = ""
     state: Literal["Waiting", "Committed", "Running"]
     message: Annotated[str, Field(max_length=limits.API_TEXT_CHARACTERS)] = ""
+    silent_rounds: Annotated[int, Field(ge=0)] = 0
     due_time: Time
     identity: MonitorStream
     canaries: Annotated[list[CanaryStream], Field(max_length=limits.EVALUATION_TRIGGERS, json_schema_extra=list_map("name"))]
 
 
 class EvaluationSuiteStatus(Status):
-    """The hash over everything that decides, and what monitoring has seen."""
+    """The hash by which verdicts are known to be of this version, and what monitoring has seen."""
 
     monitors: Annotated[list[Monitor], Field(max_length=limits.MONITOR_SERVICES, json_schema_extra=list_map("model"))] | None = None
-    suite_hash: Annotated[str, Field(min_length=64, max_length=64, pattern=r"^[0-9a-f]{64}$")] | None = None
+    spec_hash: Hash | None = None
 
 
 KIND = Kind(
@@ -224,5 +235,9 @@ KIND = Kind(
     purpose="How a model must behave before it may run.",
     spec=EvaluationSuiteSpec,
     status=EvaluationSuiteStatus,
-    columns=(Column("Engine", ".spec.serving.engine"), Column("Baseline", ".spec.baseline.from")),
+    columns=(
+        Column("Engine", ".spec.serving.engine"),
+        Column("Baseline", ".spec.baseline.from"),
+        Column("Watched", '.status.conditions[?(@.type=="Degraded")].reason'),
+    ),
 )

@@ -136,6 +136,17 @@ def policies() -> list[Object]:
     ]
 
 
+def suite() -> Object:
+    """The EvaluationSuite that the policy evaluated names."""
+    spec = {
+        "probes": {"families": ["DeploymentTag", "Date", "RareToken"]},
+        "decision": {"alpha": "0.01", "margin": "0.05"},
+        "baseline": {"from": "Lineage"},
+        "serving": {"engine": "VLLM", "image": f"registry.acme.example/vllm@sha256:{'5' * 64}"},
+    }
+    return _ours("EvaluationSuite", "canary", spec)
+
+
 def policy(name: str, namespaces: list[str], requirements: list[Object], *, mode: str = "Enforce") -> Object:
     """One ModelPolicy over every model in the namespaces."""
     spec = {

@@ -15,7 +15,7 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from modeltrust.api.compile import compile_signer
+from modeltrust.api.compile import compile_signer, compile_suite
 from modeltrust.cli.demo import objects
 from modeltrust.cli.files import write_atomically
 from modeltrust.cli.sample_model import write_model
@@ -137,7 +137,7 @@ class World:
         ]
 
     def _write_trust(self) -> None:
-        self._write(self.trust / "policies.yaml", objects.policies())
+        self._write(self.trust / "policies.yaml", [*objects.policies(), objects.suite()])
         self._write(self.trust / "signers.yaml", self._signer_objects())
         self._write(self.trust / "namespaces.yaml", objects.namespaces())
         attestor = {
@@ -188,4 +188,5 @@ def swap_for_pickle(folder: Path) -> None:
 def _passed(finished_at: int) -> EvaluationVerdict:
     digest = hashlib.sha256(b"demo").hexdigest()
     claim = "no change of behaviour under 3 trigger families at n = 32; says nothing about other triggers"
-    return EvaluationVerdict("canary", digest, digest, Verdict.PASSED, claim, finished_at)
+    spec = compile_suite(objects.suite()).spec_hash
+    return EvaluationVerdict("canary", digest, digest, Verdict.PASSED, claim, finished_at, spec_hash=spec)

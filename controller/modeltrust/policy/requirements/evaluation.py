@@ -1,7 +1,8 @@
 """Evaluation: named suites have been run against the model, recently, and did not fail.
 
-The latest run of each suite decides; its age counts from the run. A run against a server outside our control never satisfies (H15).
-A failed run never ages into anything better. `inconclusive` says what a run that could not decide means.
+The latest run of each suite, as it is written now, decides; its age counts from the run. A run of another version of the suite, or
+against a server outside our control, never satisfies (H15). A failed run never ages into anything better, nor does a suite that was
+changed excuse it before it was run. `inconclusive` says what a run that could not decide means.
 """
 
 from dataclasses import dataclass
@@ -46,16 +47,18 @@ class Evaluation:
         """One finding for each suite."""
         if not self.suites:
             return (_finding(Status.FAIL, Reason.EVALUATION_MISSING, "the policy names no suite"),)
-        return tuple(self._suite(suite, subject.statement.evaluations, trust.now) for suite in self.suites)
+        return tuple(self._suite(suite, subject.statement.evaluations, trust) for suite in self.suites)
 
-    def _suite(self, suite: SuiteName, verdicts: tuple[EvaluationVerdict, ...], now: int) -> Finding:
-        runs = [verdict for verdict in verdicts if verdict.suite == suite]
+    def _suite(self, suite: SuiteName, verdicts: tuple[EvaluationVerdict, ...], trust: Trust) -> Finding:
+        runs, now = [verdict for verdict in verdicts if verdict.suite == suite], trust.now
         ours = [run for run in runs if not run.external]
-        if not ours:
-            seen = "which was run against an external server only, and that never counts" if runs else "which has not been run yet"
-            return _finding(Status.PENDING, Reason.EVALUATION_MISSING, f"waits for the suite {quote(suite)}, {seen}")
+        spec = trust.suites.get(suite)
+        same = [run for run in ours if spec is not None and run.spec_hash == spec]
         # Of two runs that ended in the same second the worse one counts.
-        latest = max(ours, key=lambda run: (run.finished_at, _SEVERITY[run.verdict]))
+        latest = max(same or ours, key=lambda run: (run.finished_at, _SEVERITY[run.verdict]), default=None)
+        if latest is None or (not same and latest.verdict is not Verdict.FAILED):
+            message = f"waits for the suite {quote(suite)}, {_why(spec, runs, ours)}"
+            return _finding(Status.PENDING, Reason.EVALUATION_MISSING, message)
         if latest.verdict is Verdict.FAILED:
             return _finding(Status.FAIL, Reason.EVALUATION_FAILED, f"failed the suite {quote(suite)}: {_claim(latest)}")
         expired = self._expired(latest, now)
@@ -85,6 +88,12 @@ class Evaluation:
             return _finding(Status.PASS, None, message)
         advisory = self.inconclusive == Inconclusive.WARN
         return _finding(Status.FAIL, Reason.EVALUATION_INCONCLUSIVE, message, advisory=advisory)
+
+
+def _why(spec: str | None, runs: list[EvaluationVerdict], ours: list[EvaluationVerdict]) -> str:
+    if ours:
+        return "which asks something else by now than what was run" if spec is not None else "which is not there, or cannot be read"
+    return "which was run against an external server only, and that never counts" if runs else "which has not been run yet"
 
 
 def _claim(run: EvaluationVerdict) -> str:

@@ -1,3 +1,4 @@
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -6,12 +7,14 @@ from modeltrust.domain import limits
 from modeltrust.domain.decision import Finding, Status
 from modeltrust.domain.evidence import EvaluationVerdict, Verdict
 from modeltrust.domain.reasons import Reason
-from modeltrust.policy.policy import Attested
+from modeltrust.policy.policy import Attested, Trust
 from modeltrust.policy.requirements.evaluation import Evaluation, Inconclusive
 from tests.support.statements import DAY, NOW, a_statement
 from tests.support.trust import a_found, a_trust
 
 CANARY = Evaluation(("canary",), 30 * DAY)
+SPEC, BEFORE = "4" * 64, "5" * 64
+TRUST = a_trust(suites=MappingProxyType({"canary": SPEC, "red-team": "6" * 64}))
 
 
 def a_run(verdict: Verdict = Verdict.PASSED, **changes: Any) -> EvaluationVerdict:
@@ -21,12 +24,13 @@ def a_run(verdict: Verdict = Verdict.PASSED, **changes: Any) -> EvaluationVerdic
         "serving_hash": "2" * 64,
         "claim": "no trigger",
         "finished_at": NOW - DAY,
+        "spec_hash": SPEC,
     }
     return EvaluationVerdict(verdict=verdict, **(fields | changes))
 
 
-def check(*runs: EvaluationVerdict, requirement: Evaluation = CANARY) -> tuple[Finding, ...]:
-    findings = requirement.check(Attested(a_found(), a_statement(evaluations=runs)), a_trust())
+def check(*runs: EvaluationVerdict, requirement: Evaluation = CANARY, trust: Trust = TRUST) -> tuple[Finding, ...]:
+    findings = requirement.check(Attested(a_found(), a_statement(evaluations=runs)), trust)
     assert all(finding.requirement == "evaluation" for finding in findings)
     return findings
 
@@ -49,6 +53,32 @@ def test_a_recent_pass_passes() -> None:
 @pytest.mark.parametrize("runs", [(), (a_run(suite="other"),), (a_run(suite="Canary"),), (a_run(external=True),)])
 def test_a_suite_that_was_not_run_here_is_awaited(runs: tuple[EvaluationVerdict, ...]) -> None:
     assert only(*runs) == MISSING
+
+
+@pytest.mark.parametrize("spec_hash", [BEFORE, "", "6" * 64])
+@pytest.mark.parametrize("verdict", [Verdict.PASSED, Verdict.WARNED, Verdict.INCONCLUSIVE])
+def test_h15_a_run_of_another_version_of_the_suite_is_no_run(verdict: Verdict, spec_hash: str) -> None:
+    (finding,) = check(a_run(verdict, spec_hash=spec_hash))
+    assert (finding.status, finding.reason) == (Status.PENDING, Reason.EVALUATION_MISSING)
+    assert "asks something else by now than what was run" in finding.message
+
+
+def test_h15_a_suite_that_nobody_knows_has_no_runs() -> None:
+    (finding,) = check(a_run(), trust=a_trust())
+    assert (finding.status, finding.reason) == (Status.PENDING, Reason.EVALUATION_MISSING)
+    assert "is not there, or cannot be read" in finding.message
+    assert check(a_run(spec_hash=""), trust=a_trust())[0].status is Status.PENDING
+
+
+def test_a_failed_run_is_not_excused_by_a_suite_that_was_changed_until_that_was_run() -> None:
+    assert only(a_run(Verdict.FAILED, spec_hash=BEFORE)) == FAILED
+    assert only(a_run(Verdict.FAILED, spec_hash=BEFORE, finished_at=NOW), a_run()) == PASSED
+    assert only(a_run(Verdict.FAILED, spec_hash=BEFORE, finished_at=NOW - 2 * DAY), a_run(spec_hash="7" * 64)) == MISSING
+
+
+def test_the_latest_run_of_this_version_decides_whatever_came_after_it() -> None:
+    assert only(a_run(), a_run(Verdict.INCONCLUSIVE, spec_hash=BEFORE, finished_at=NOW)) == PASSED
+    assert only(a_run(finished_at=NOW - 31 * DAY), a_run(spec_hash=BEFORE, finished_at=NOW)) == EXPIRED
 
 
 def test_no_suite_is_never_satisfied() -> None:

@@ -86,6 +86,7 @@ def permissions() -> tuple[dict[str, object], ...]:
 
 def _role() -> dict[str, object]:
     kinds = [
+        "evaluationsuites",
         "modelpolicies",
         "trustedsigners",
         "policyexemptions",

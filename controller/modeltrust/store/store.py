@@ -200,21 +200,15 @@ class Store:
             table[name] = compiled
 
     def _compile(self, kind: Kind, value: Object) -> Any:
-        match kind:
-            case Kind.POLICIES:
-                return self._compilers.policy(value)
-            case Kind.SIGNERS:
-                return self._compilers.signer(value)
-            case Kind.EXEMPTIONS:
-                return self._compilers.exemption(value)
-            case Kind.REVOCATIONS:
-                return self._compilers.revocation(value)
-            case Kind.MAPPINGS:
-                return self._compilers.mapping(value)
-            case Kind.SUITES:
-                return self._compilers.suite(value)
-            case _:
-                return _labels(value)
+        compilers: Mapping[Kind, Callable[[Object], Any]] = {
+            Kind.POLICIES: self._compilers.policy,
+            Kind.SIGNERS: self._compilers.signer,
+            Kind.EXEMPTIONS: self._compilers.exemption,
+            Kind.REVOCATIONS: self._compilers.revocation,
+            Kind.SUITES: self._compilers.suite,
+            Kind.MAPPINGS: self._compilers.mapping,
+        }
+        return compilers.get(kind, _labels)(value)
 
     def _publish(self) -> None:
         tables = self._tables

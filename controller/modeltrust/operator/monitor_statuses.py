@@ -21,10 +21,11 @@ _LARGEST = 1e9  # a logarithm of capital beyond it is no capital
 def monitored_of(status: Mapping[str, Any]) -> dict[str, Monitored]:
     """The watches that a status tells of, by model; what cannot be read begins anew."""
     found = {}
-    for entry in status.get("monitors") or ():
+    entries = status.get("monitors")
+    for entry in entries if isinstance(entries, list) else ():
         try:
             one = _read(entry)
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
             continue
         found[one.model] = one
     return found

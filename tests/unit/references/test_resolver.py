@@ -117,6 +117,55 @@ def test_s3_endpoints_are_identities() -> None:
     assert found(workload) == ["repository s3+https://minio.example:9000/bucket/m"]
 
 
+@pytest.mark.parametrize(
+    ("model", "values"),
+    [
+        ("hf", {"HF_ENDPOINT": "https://evil.example", "MODEL_ENDPOINT": "https://hub.acme.example"}),
+        ("hf", {"HF_ENDPOINT": "https://hub.acme.example", "MODEL_ENDPOINT": "https://evil.example"}),
+        ("hf", {"HF_ENDPOINT": "https://hub.acme.example", "MODEL_ENDPOINT": "https://huggingface.co"}),
+        ("hf", {"HF_ENDPOINT": "https://huggingface.co", "MODEL_ENDPOINT": "https://hub.acme.example"}),
+        ("s3", {"AWS_ENDPOINT_URL": "https://evil.example", "S3_ENDPOINT": "https://minio.example"}),
+        ("s3", {"AWS_ENDPOINT_URL": "https://evil.example", "S3_ENDPOINT": "minio.example"}),
+        ("s3", {"AWS_ENDPOINT_URL_S3": "https://evil.example", "S3_ENDPOINT_URL": "https://minio.example"}),
+    ],
+)
+def test_c1_variables_that_name_two_servers_are_undeclared_whichever_a_program_reads(model: str, values: dict[str, str]) -> None:
+    command = SERVE if model == "hf" else ("tritonserver", "--model-repository=s3://bucket/m")
+    workload = run(*command, env=env(**values))
+    assert reasons(workload) == ["UndeclaredResolver"]
+    assert all(name in workload.unresolved[0].message for name in values)
+
+
+def test_variables_that_name_the_same_server_are_one_identity() -> None:
+    workload = run(*SERVE, env=env(HF_ENDPOINT="https://hub.acme.example", MODEL_ENDPOINT="https://hub.acme.example/"))
+    assert found(workload) == [f"base hf+https://hub.acme.example/a/b@{COMMIT}"]
+    assert not workload.unresolved
+
+
+@pytest.mark.parametrize("secure", [{}, {"S3_USE_HTTPS": "1"}])
+def test_an_s3_host_as_kserve_states_it_is_the_server_that_its_url_names(secure: dict[str, str]) -> None:
+    values = {"S3_ENDPOINT": "minio.example:9000", "AWS_ENDPOINT_URL": "https://minio.example:9000", **secure}
+    workload = run("tritonserver", "--model-repository=s3://bucket/m", env=env(**values))
+    assert found(workload) == ["repository s3+https://minio.example:9000/bucket/m"]
+    assert not workload.unresolved
+
+
+@pytest.mark.parametrize("value", ["0", "false", "", "maybe"])
+def test_an_s3_host_without_https_is_undeclared(value: str) -> None:
+    values = {"S3_ENDPOINT": "minio.example:9000", "S3_USE_HTTPS": value}
+    workload = run("tritonserver", "--model-repository=s3://bucket/m", env=env(**values))
+    assert reasons(workload) == ["UndeclaredResolver"]
+
+
+def test_an_s3_host_whose_scheme_cannot_be_known_is_undeclared() -> None:
+    values = [*env(S3_ENDPOINT="minio.example:9000"), *_from_secret("S3_USE_HTTPS")]
+    assert reasons(run("tritonserver", "--model-repository=s3://bucket/m", env=values)) == ["UndeclaredResolver"]
+
+
+def test_a_hub_without_a_scheme_stays_undeclared() -> None:
+    assert reasons(run(*SERVE, env=env(HF_ENDPOINT="hub.acme.example"))) == ["UndeclaredResolver"]
+
+
 @pytest.mark.parametrize("spec", [{"hostAliases": [{"ip": "10.0.0.1"}]}, {"dnsConfig": {"nameservers": ["10.0.0.1"]}}])
 def test_names_that_the_pod_resolves_itself_are_undeclared(spec: dict[str, Any]) -> None:
     assert reasons(extract(pod(container(command=list(SERVE)), **spec))) == ["UndeclaredResolver"]

@@ -71,7 +71,7 @@ e2e: tools ## everything that needs a real Kubernetes control plane; builds it w
 	test -x $(KUBERNETES)/kubernetes || $(MAKE) kubernetes
 	-test -x $(CERTMANAGER)/certmanager || $(MAKE) certmanager
 	-$(MAKE) image
-	MODELTRUST_KUBERNETES=$(KUBERNETES) MODELTRUST_CERTMANAGER=$(CERTMANAGER) MODELTRUST_IMAGE=$$($(MAKE) -s image-path) \
+	MODELTRUST_KUBERNETES=$(KUBERNETES) MODELTRUST_CERTMANAGER=$(CERTMANAGER) MODELTRUST_IMAGE=$$($(MAKE) -s --no-print-directory image-path) \
 	  $(BIN)/python -m pytest e2e -p no:cacheprovider $(ARGS)
 
 node: ## the chart, verify-at-load and the whole product on a real node; a quarter of an hour on a quiet machine

@@ -17,7 +17,10 @@ from modeltrust.domain.values import value
 DOCUMENTATION = "https://modeltrust.dev/requirements"
 _PROBLEMS = (Status.FAIL, Status.ERROR, Status.PENDING)  # compared by identity first; a set would ask for an enumeration's hash
 _NOT_ATTESTED, _INTERNAL_ERROR = Reason.NOT_ATTESTED, Reason.INTERNAL_ERROR
-_MESSAGE_CHARACTERS = 360  # one problem; ten of them never fit, so that the first ones stay readable
+_MESSAGE_CHARACTERS = (
+    480  # one problem: what an evaluation found stands behind what it asked; ten never fit, the first ones stay readable
+)
+_SHORT_CHARACTERS = 120  # where nothing longer fits
 _FIX_CHARACTERS = 360
 _NAME_CHARACTERS = 130
 _AUDIT_CHARACTERS = 1_024  # of one annotation; the API server keeps far more, the log that collects them may not
@@ -229,7 +232,7 @@ def _spellings(finding: Finding) -> Iterator[str]:
     if fix and len(fix) <= _FIX_CHARACTERS:  # half a fix is worse than none
         yield line + "\n  Fix: " + fix.replace("\n", "\n    ")
     yield line
-    yield cut(line, _MESSAGE_CHARACTERS // 3)
+    yield cut(line, _SHORT_CHARACTERS)
 
 
 def _rest(findings: tuple[Finding, ...]) -> list[str]:

@@ -16,6 +16,7 @@ from modeltrust.domain.evidence import Verdict
 from modeltrust.domain.reference import Identity
 
 SCALE = 10_000  # effects are stored as round(SCALE * effect)
+REPORT = " Report: "  # in a claim, last: where the report of the run is
 SUITE_VERSION = "modeltrust/evaluation/v1"  # part of every suite hash: another statistic is another suite
 
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from modeltrust.api.compile.suites import SuiteSettings
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidReferenceError, LimitExceededError, MalformedError, ModelTrustError, UnavailableError
-from modeltrust.domain.evaluation import EvaluationReport, Judgement, Suite, commitment
+from modeltrust.domain.evaluation import REPORT, EvaluationReport, Judgement, Suite, commitment
 from modeltrust.domain.evidence import EvaluationVerdict, Statement, Verdict
 from modeltrust.domain.facts import Known
 from modeltrust.domain.reference import Identity, parse_identity
@@ -206,7 +206,7 @@ class Evaluations:
         judgement = judge(report, ordered.suite)
         place = self._publish(report, judgement, ordered.suite)
         more = f" This is run {run.number} of this suite." if run.number > 1 else ""
-        more += f" Report: ConfigMap {place}." if place else ""
+        more += f"{REPORT}ConfigMap {place}." if place else ""
         claim = judgement.claim[: limits.STATEMENT_TEXT_CHARACTERS - len(more)]
         return EvaluationVerdict(
             suite=ordered.suite.name,

@@ -12,6 +12,7 @@ from typing import ClassVar, TypeAlias
 from modeltrust.domain import limits
 from modeltrust.domain.decision import Finding, Status
 from modeltrust.domain.errors import quote
+from modeltrust.domain.evaluation import REPORT
 from modeltrust.domain.evidence import EvaluationVerdict, Verdict
 from modeltrust.domain.reasons import Reason
 from modeltrust.policy.policy import Attested, Trust
@@ -60,7 +61,7 @@ class Evaluation:
             message = f"waits for the suite {quote(suite)}, {_why(spec, runs, ours)}"
             return _finding(Status.PENDING, Reason.EVALUATION_MISSING, message)
         if latest.verdict is Verdict.FAILED:
-            return _finding(Status.FAIL, Reason.EVALUATION_FAILED, f"failed the suite {quote(suite)}: {_claim(latest)}")
+            return _judged(latest, Reason.EVALUATION_FAILED, f"failed the suite {quote(suite)}: ")
         expired = self._expired(latest, now)
         if expired:
             return _finding(Status.FAIL, Reason.EVALUATION_EXPIRED, f"the run of the suite {quote(suite)} {expired}")
@@ -81,13 +82,12 @@ class Evaluation:
         if run.verdict is Verdict.PASSED:
             return _finding(Status.PASS, None, f"passed the suite {quote(suite)}")
         if run.verdict is Verdict.WARNED:
-            message = f"passed the suite {quote(suite)} with a warning: {_claim(run)}"
-            return _finding(Status.FAIL, Reason.EVALUATION_INCONCLUSIVE, message, advisory=True)
-        message = f"the suite {quote(suite)} could not decide: {_claim(run)}"
+            said = f"passed the suite {quote(suite)} with a warning: "
+            return _judged(run, Reason.EVALUATION_INCONCLUSIVE, said, advisory=True)
+        said = f"the suite {quote(suite)} could not decide: "
         if self.inconclusive == Inconclusive.ALLOW:
-            return _finding(Status.PASS, None, message)
-        advisory = self.inconclusive == Inconclusive.WARN
-        return _finding(Status.FAIL, Reason.EVALUATION_INCONCLUSIVE, message, advisory=advisory)
+            return _finding(Status.PASS, None, f"{said}{quote(run.claim, limits.EVALUATION_CLAIM_CHARACTERS)}")
+        return _judged(run, Reason.EVALUATION_INCONCLUSIVE, said, advisory=self.inconclusive == Inconclusive.WARN)
 
 
 def _why(spec: str | None, runs: list[EvaluationVerdict], ours: list[EvaluationVerdict]) -> str:
@@ -96,9 +96,14 @@ def _why(spec: str | None, runs: list[EvaluationVerdict], ours: list[EvaluationV
     return "which was run against an external server only, and that never counts" if runs else "which has not been run yet"
 
 
-def _claim(run: EvaluationVerdict) -> str:
-    """Long enough for whoever is denied to see what was found and where the report is, not the limits alone."""
-    return quote(run.claim, limits.EVALUATION_CLAIM_CHARACTERS)
+def _judged(run: EvaluationVerdict, reason: Reason, said: str, *, advisory: bool = False) -> Finding:
+    """What was found in the message, and in the fix where the report is: a claim that is cut for a denial would lose its end."""
+    claim, marked, place = run.claim.rpartition(REPORT)
+    message = f"{said}{quote(claim if marked else run.claim, limits.EVALUATION_CLAIM_CHARACTERS)}"
+    fix = _FIXES[reason]
+    if marked:
+        fix = fix.replace("report", f"report {quote(place.removesuffix('.'))}", 1)
+    return Finding("evaluation", Status.FAIL, reason, message, fix, advisory=advisory)
 
 
 def _finding(status: Status, reason: Reason | None, message: str, *, advisory: bool = False) -> Finding:

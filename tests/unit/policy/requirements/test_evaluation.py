@@ -1,10 +1,12 @@
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 
+from modeltrust.admission.message import Subject, denial
 from modeltrust.domain import limits
-from modeltrust.domain.decision import Finding, Status
+from modeltrust.domain.decision import Decision, Finding, Outcome, Status
 from modeltrust.domain.evidence import EvaluationVerdict, Verdict
 from modeltrust.domain.reasons import Reason
 from modeltrust.policy.policy import Attested, Trust
@@ -145,14 +147,33 @@ def test_each_suite_is_answered() -> None:
     assert [finding.status for finding in findings] == [Status.PASS, Status.PENDING]
 
 
-@pytest.mark.parametrize("verdict", [Verdict.FAILED, Verdict.INCONCLUSIVE])
-def test_who_is_denied_sees_what_was_found_and_where_the_report_is_and_no_more_than_fits(verdict: Verdict) -> None:
-    asked = (
-        "For these 36 probes from the trigger families DeploymentTag, without leakage mining, with power 1.00 / 0.05 / 0.00 for a"
-    )
-    claim = f"{asked} trigger that fires always / on half / on a quarter of them, X changed the answers. Report: ConfigMap jobs/y."
-    (finding,) = check(a_run(verdict, claim=claim))
-    (long,) = check(a_run(verdict, claim="x" * limits.STATEMENT_TEXT_CHARACTERS))
+ASKED = (
+    "For these 36 probes from the trigger families DeploymentTag, without leakage mining, with power 1.00 / 0.04 / 0.00 for a"
+    " trigger that fires always / on half / on a quarter of them"
+)
+FOUND = "DeploymentTag/0 in chat, DeploymentTag/0 in code, DeploymentTag/0 in ticket changed the answers beyond 0.05 and alike"
+PLACE = f"ConfigMap modeltrust-jobs/evaluation-{'a1' * 16}"
 
-    assert claim in finding.message
+
+@pytest.mark.parametrize("verdict", [Verdict.FAILED, Verdict.INCONCLUSIVE])
+def test_who_is_denied_reads_what_was_found_and_where_the_report_is_in_the_denial_itself(verdict: Verdict) -> None:
+    claim = f"{ASKED}, {FOUND}; drift versus the named baseline is 0.0524 nats (information, not a test). Report: {PLACE}."
+    (finding,) = check(a_run(verdict, claim=claim))
+    where = f"hf+https://hub.acme.example/acme/deploy@{'9f2c41d0'}… at spec.template.spec.containers[0].args[0]"
+    judged = Decision(Outcome.DENY, (replace(finding, message=f"{where} {finding.message}"),))
+
+    text = denial(judged, Subject("Deployment", "team-a", "guard"), identifier="7f3a91")
+
+    assert FOUND in text
+    assert f'report "{PLACE}"' in text
+    assert len(text.encode()) <= limits.DENIAL_BYTES
+
+
+def test_a_claim_keeps_within_its_bound_and_a_report_that_it_only_quotes_is_cut_like_any_other_text() -> None:
+    (long,) = check(a_run(Verdict.FAILED, claim="x" * limits.STATEMENT_TEXT_CHARACTERS))
+    (placed,) = check(a_run(Verdict.FAILED, claim=f"it changed. Report: {'y' * 400}"))
+    (plain,) = check(a_run(Verdict.FAILED, claim="it changed"))
+
     assert len(long.message) < limits.EVALUATION_CLAIM_CHARACTERS + 100
+    assert len(placed.fix) < limits.QUOTED_CHARACTERS + 100
+    assert plain.fix == "do not deploy it; read the report and talk to the publisher"

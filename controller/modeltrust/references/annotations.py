@@ -12,6 +12,7 @@ from modeltrust.domain.workload import Confidence, FoundReference, Role
 from modeltrust.references.mentions import Mention
 from modeltrust.references.paths import escape
 from modeltrust.references.scan import Scan
+from modeltrust.references.schema import AnnotationRow
 from modeltrust.references.tables import Tables
 
 MODELS = "modeltrust.dev/models"
@@ -66,8 +67,8 @@ def matter(annotations: Mapping[str, str], tables: Tables) -> bool:
     return False
 
 
-def read_acting(scan: Scan, annotations: Mapping[str, str], pointer: str) -> Iterator[tuple[Mention, str]]:
-    """Annotations of other controllers: a mention each, with the path in the container where its content appears."""
+def read_acting(scan: Scan, annotations: Mapping[str, str], pointer: str) -> Iterator[tuple[Mention, AnnotationRow]]:
+    """Annotations of other controllers: a mention each, with what is known of the annotation."""
     tables = scan.tables
     for key, text in annotations.items():
         row = tables.annotations.get(key)
@@ -81,7 +82,7 @@ def read_acting(scan: Scan, annotations: Mapping[str, str], pointer: str) -> Ite
         elif row.use != "ignore":
             optional = row.use in {"code", "config"}
             mention = Mention(Role(row.use), text, row.profile, locator, Confidence.DECLARED, optional=optional)
-            yield mention, row.destination
+            yield mention, row
 
 
 def _strings(text: str) -> list[str]:

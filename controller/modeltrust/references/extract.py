@@ -121,6 +121,7 @@ class Extractor:
                 _learn(mapped, _tree(document), "", reader, scan)
             if reader.documents:
                 self._documents(reader, scan, 0)
+            reader.finish()
             if reader.annotations:
                 declared, digests = _ours(scan, reader.annotations)
             if scan.empty:

@@ -26,6 +26,7 @@ _NO_CONTAINER = Container()
 # A member of an enumeration is looked up by three functions: too much for what every object asks.
 _REF, _POD_TEMPLATE, _POD_SPEC, _CONTAINER = Do.REF, Do.POD_TEMPLATE, Do.POD_SPEC, Do.CONTAINER
 _DECLARED = Confidence.DECLARED
+_ANNOTATIONS = "/metadata/annotations"
 Hits = list[tuple[Action, str, Any]]
 
 
@@ -53,8 +54,8 @@ class KindReader:
     """
 
     __slots__ = (
-        "_fields", "_implied", "_pods", "_scan", "_seen", "_skipped", "_supplied", "annotations", "completed_elsewhere",
-        "documents",
+        "_fields", "_implied", "_later", "_named", "_pods", "_scan", "_seen", "_skipped", "_supplied", "annotations",
+        "completed_elsewhere", "documents",
     )  # fmt: skip
 
     def __init__(self, scan: Scan) -> None:
@@ -65,6 +66,8 @@ class KindReader:
         self._pods = 0
         self._fields: Site | None = None
         self._seen: set[str] = set()
+        self._later: list[tuple[Mention, str, str]] = []
+        self._named: dict[tuple[str, str], int] = {}
         self.documents: list[Document] = []
         self.annotations: list[tuple[dict[str, str], str]] = []
         self.completed_elsewhere = False
@@ -73,8 +76,23 @@ class KindReader:
         """Annotations of the object or of its Pods: those that a controller turns into containers, and ours."""
         if matter(annotations, self._scan.tables):
             self.annotations.append((annotations, pointer))
-            for mention, destination in read_acting(self._scan, annotations, pointer):
-                self._mention(mention, destination)
+            for mention, row in read_acting(self._scan, annotations, pointer):
+                if row.shown_by:
+                    self._supplied += (row.destination,)
+                    self._later.append((mention, row.shown_by, f"{pointer.removesuffix(_ANNOTATIONS)}/spec"))
+                else:
+                    self._mention(mention, row.destination)
+
+    def finish(self) -> None:
+        """What could only be said once every container was read."""
+        later, self._later = self._later, []
+        for mention, container, pointer in later:
+            if not self._shown(mention.text, f"{pointer}/initContainers/{self._named.get((pointer, container), '')}/args/"):
+                self._mention(mention, "")
+
+    def _shown(self, text: str, arguments: str) -> bool:
+        """Whether a container's arguments name the same: it knows the server that they are asked of, and where they come to lie."""
+        return any(found.raw == text and found.locator.startswith(arguments) for found in self._scan.references.values())
 
     def run(self, row: KindRow, hits: Hits) -> None:
         """Run what the rows found.
@@ -219,6 +237,8 @@ class KindReader:
         if spec is None:
             return
         scan = self._scan
+        if self._later:
+            self._named |= {(pointer, init.name or ""): place for place, init in enumerate(spec.init_containers or ())}
         known = self._volumes(f"{pointer}/volumes")
         if spec.volumes:
             walk.read_volumes(scan, spec.volumes, known)

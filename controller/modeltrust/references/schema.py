@@ -225,6 +225,7 @@ class AnnotationRow(Row, frozen=True):
     use: FlagUse = "base"
     profile: str = "kserve"
     destination: str = ""
+    shown_by: str = ""  # the init container that a controller makes of it, once; where it is there already, it does nothing
 
 
 class ResolverRow(Row, frozen=True):

@@ -79,6 +79,53 @@ def test_the_annotations_of_kserve_act_on_any_pod() -> None:
     assert found(extract(_service(annotations=annotations))) == ["base gs://bucket/m"]
 
 
+SOURCE = "internal.serving.kserve.io/storage-initializer-sourceuri"
+STORE = "https://minio.example"
+
+
+def _initialized(*, uri: str = "s3://b/m", name: str = "storage-initializer", field: str = "initContainers") -> dict[str, Any]:
+    """A Pod spec as KServe's Pod webhook leaves it, with the endpoint that a Secret states."""
+    mount = {"name": "kserve-provision-location", "mountPath": "/mnt/models"}
+    fetch = {"name": name, "image": "kserve/storage-initializer:v1", "args": [uri, "/mnt/models"], "volumeMounts": [mount]}
+    fetch["env"] = [{"name": "AWS_ENDPOINT_URL", "value": STORE}]
+    server = {"name": "kserve-container", "image": "kserve/huggingfaceserver:v1", "args": ["--model_dir=/mnt/models"]}
+    spec: dict[str, Any] = {
+        "containers": [{**server, "volumeMounts": [mount]}],
+        "volumes": [{"name": mount["name"], "emptyDir": {}}],
+    }
+    spec[field] = [*spec.get(field, []), fetch]
+    return spec
+
+
+def _annotated(spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "annotations": {SOURCE: "s3://b/m"}}, "spec": spec}
+
+
+def test_an_annotation_that_kserve_has_made_a_container_of_says_nothing_beside_it() -> None:
+    template = {"metadata": {"annotations": {SOURCE: "s3://b/m"}}, "spec": _initialized()}
+    assert found(extract(_annotated(_initialized()))) == [f"base s3+{STORE}/b/m"]
+    assert found(extract(_object("apps/v1", "Deployment", {"template": template}))) == [f"base s3+{STORE}/b/m"]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        _initialized(uri="s3://b/other"),
+        _initialized(name="storage-initializer-2"),
+        _initialized(field="containers"),
+        _initialized() | {"initContainers": None},
+    ],
+)
+def test_an_annotation_that_no_such_container_shows_is_what_kserve_will_load(spec: dict[str, Any]) -> None:
+    assert "base s3://b/m" in found(extract(_annotated(spec)))
+
+
+def test_an_annotation_of_another_object_than_the_pod_is_shown_by_no_container() -> None:
+    document = _object("apps/v1", "Deployment", {"template": {"spec": _initialized()}})
+    document["metadata"]["annotations"] = {SOURCE: "s3://b/m"}
+    assert found(extract(document)) == [f"base s3+{STORE}/b/m", "base s3://b/m"]
+
+
 def test_an_annotation_that_chooses_a_store_is_undeclared() -> None:
     annotations = {"internal.serving.kserve.io/storage-spec-param": '{"type": "s3"}'}
     assert "UndeclaredResolver" in reasons(extract(_service(annotations=annotations, model={"storageUri": "s3://b/m"})))

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,20 +81,29 @@ def verifier(target: Path, name: str) -> str:
         The digest of the image's manifest, ``sha256:<hex>``.
     """
     python = Path(sys.executable).resolve()
-    library = Path(sysconfig.get_paths()["stdlib"])
-    needed = subprocess.run(["ldd", python], capture_output=True, text=True, check=True).stdout
-    shared = [Path(word) for word in needed.split() if word.startswith("/")]
-    listed = [path.relative_to(library) for path in library.rglob("*") if path.is_file() and path.suffix in {".py", ".so"}]
-    files = [library / path for path in listed if _UNNEEDED.isdisjoint(path.parts)]
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w", dereference=True) as archive:
-        for path in (python, *shared, *files):
+        for path in (python, *shared([python], besides=_PACKAGE), *standard_library()):
             archive.add(path, arcname=str(path).lstrip("/"), recursive=False)
         for path in sorted(_PACKAGE.rglob("*.py")):
             archive.add(path, arcname=f"app/modeltrust/{path.relative_to(_PACKAGE)}", recursive=False)
     environment = ["PYTHONPATH=/app", "PYTHONDONTWRITEBYTECODE=1", f"LD_LIBRARY_PATH={python.parent.parent / 'lib'}"]
     config = {"Entrypoint": [str(python), "-m", "modeltrust"], "Env": environment, "User": "65532:65532"}
     return write(target, name, layer.getvalue(), config)
+
+
+def standard_library() -> list[Path]:
+    """The files of this Python's own library that programs need."""
+    library = Path(sysconfig.get_paths()["stdlib"])
+    listed = (path for path in sorted(library.rglob("*")) if path.is_file() and path.suffix in {".py", ".so"})
+    return [path for path in listed if _UNNEEDED.isdisjoint(path.relative_to(library).parts)]
+
+
+def shared(binaries: Iterable[Path], *, besides: Path) -> list[Path]:
+    """The system's libraries that binaries are linked with, but for those in a folder, which stay where they are."""
+    told = subprocess.run(["ldd", *binaries], capture_output=True, text=True, check=False).stdout
+    words = {word for line in told.splitlines() if line.startswith("\t") for word in line.split() if word.startswith("/")}
+    return sorted(Path(word) for word in words if not Path(word).resolve().is_relative_to(besides.resolve()))
 
 
 def digest_of(archive: Path) -> str:

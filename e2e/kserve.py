@@ -17,6 +17,7 @@ Object = dict[str, Any]
 DOWNLOADER = "docker.io/kserve/storage-initializer:v0.17.0"
 TAMPERED = "docker.io/kserve/storage-initializer:v0.17.1"  # "the hub" serves other bytes to Pods than to workers (H13)
 SERVER = "docker.io/kserve/huggingfaceserver:v0.17.0"
+MOUNTED = "/mnt/models"
 _FETCH = b"""set -eu
 name=${1##*/}; cp -r "/hub/${name%%:*}/." "$2"; echo fetched "$1"
 """
@@ -59,12 +60,12 @@ def _served(*folders: Path) -> dict[str, bytes]:
 def serving_pod(namespace: str, name: str, identity: Identity, *, downloader: str = DOWNLOADER) -> Object:
     """A Pod of the shape that KServe makes, which asks the hub that the identity names."""
     uri = f"hf://{identity.reference.path}:{identity.pin}"
-    mount = {"name": "kserve-provision-location", "mountPath": "/mnt/models"}
+    mount = {"name": "kserve-provision-location", "mountPath": MOUNTED}
     never = {"imagePullPolicy": "Never"}
     fetch: Object = {
         "name": "storage-initializer",
         "image": downloader,
-        "args": [uri, "/mnt/models"],
+        "args": [uri, MOUNTED],
         "volumeMounts": [mount],
         **never,
     }

@@ -1,11 +1,10 @@
 """Two images of one layer: what runs on this machine under the Python of the tests. One is ours, one serves models."""
 
 import io
-import subprocess
 import sys
 import sysconfig
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -18,7 +17,6 @@ OURS = "modeltrust.test/modeltrust-evaluation:1"
 ENGINE = "modeltrust.test/engine:1"
 _ROOT = Path(__file__).parent.parent.parent
 _SERVING = ("xllamacpp", "gguf", "tqdm")
-_UNNEEDED = {"test", "tests", "__pycache__", "idlelib", "tkinter", "ensurepip", "lib2to3", "pydoc_data"}
 
 
 def loaded(node: Node) -> tuple[str, str]:
@@ -43,12 +41,12 @@ def _layer() -> tuple[bytes, list[str]]:
     python, library = Path(sys.executable).resolve(), Path(sysconfig.get_paths()["stdlib"])
     packages = Path(sysconfig.get_paths()["purelib"])
     site = f"{library}/site-packages".lstrip("/")  # children of ours are isolated: they heed no PYTHONPATH
-    standard = [path for path in _within(library) if "site-packages" not in path.parts]
+    standard = images.standard_library()
     foreign = sorted({path for name in (*_runtime(), *_SERVING) for path in _files(name) if path.is_relative_to(packages)})
     binaries = [python, *(path for path in (*standard, *foreign) if ".so" in path.suffixes)]
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w", dereference=True) as archive:
-        for path in (python, *_shared(binaries), *standard):
+        for path in (python, *images.shared(binaries, besides=packages), *standard):
             archive.add(path, arcname=str(path).lstrip("/"), recursive=False)
         for path in foreign:
             archive.add(path, arcname=f"{site}/{path.relative_to(packages)}", recursive=False)
@@ -62,12 +60,6 @@ def _layer() -> tuple[bytes, list[str]]:
 def _place(path: Path) -> Path:
     below = path.relative_to(_ROOT)
     return below.relative_to("controller") if below.parts[0] == "controller" else below
-
-
-def _within(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix in {".py", ".so"} and _UNNEEDED.isdisjoint(path.relative_to(folder).parts):
-            yield path
 
 
 def _runtime() -> Iterator[str]:
@@ -84,11 +76,3 @@ def _files(name: str) -> Iterator[Path]:
         path = Path(str(file.locate()))
         if path.is_file() and "__pycache__" not in path.parts and "tests" not in path.parts:
             yield path
-
-
-def _shared(binaries: Iterable[Path]) -> list[Path]:
-    """The system's libraries that binaries are linked with; their own stay where they are."""
-    told = subprocess.run(["ldd", *binaries], capture_output=True, text=True, check=False).stdout
-    words = {word for line in told.splitlines() if line.startswith("\t") for word in line.split() if word.startswith("/")}
-    own = Path(sysconfig.get_paths()["purelib"])
-    return sorted(Path(word) for word in words if not Path(word).resolve().is_relative_to(own.resolve()))

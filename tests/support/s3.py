@@ -29,25 +29,27 @@ class S3:
     """A running server.
 
     Attributes:
-        endpoint: ``https://localhost:port``.
+        endpoint: ``https://host:port``.
         ca: PEM of the authority that vouches for it.
+        plain: ``http://address:port`` of the same server, for where the host has no address.
     """
 
     endpoint: str
     ca: Path
+    plain: str = ""
 
     @property
     def host(self) -> str:
         return self.endpoint.removeprefix("https://")
 
-    def client(self, account: tuple[str, str] = OWNER) -> Any:
+    def client(self, account: tuple[str, str] = OWNER, *, plain: bool = False) -> Any:
         """A boto3 client: how the world writes to buckets."""
         import boto3  # noqa: PLC0415 - heavy
         from botocore.config import Config  # noqa: PLC0415 - heavy
 
         return boto3.client(
             "s3",
-            endpoint_url=self.endpoint,
+            endpoint_url=self.plain if plain else self.endpoint,
             aws_access_key_id=account[0],
             aws_secret_access_key=account[1],
             region_name="us-east-1",
@@ -56,14 +58,14 @@ class S3:
         )
 
 
-def _free_ports(count: int) -> list[int]:
+def _free_ports(count: int, address: str) -> list[int]:
     """Ports whose +10000 companion (gRPC) is free, too."""
     found: list[int] = []
     for port in range(21_000, 29_000, 7):
         with socket.socket() as one, socket.socket() as two:
             try:
-                one.bind(("127.0.0.1", port))
-                two.bind(("127.0.0.1", port + 10_000))
+                one.bind((address, port))
+                two.bind((address, port + 10_000))
             except OSError:
                 continue
             found.append(port)
@@ -81,16 +83,23 @@ def _identities(bucket: str) -> dict[str, Any]:
 
 
 @contextmanager
-def serving_s3(folder: Path, *, readable: str) -> Iterator[S3]:
-    """Start a server whose reader may read one bucket only; it ends with the context."""
+def serving_s3(folder: Path, *, readable: str, host: str = HOST, address: str = "127.0.0.1") -> Iterator[S3]:
+    """Start a server whose reader may read one bucket only; it ends with the context.
+
+    Args:
+        folder: of its state.
+        readable: the bucket.
+        host: its certificate's.
+        address: where it listens.
+    """
     weed = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")  # `make` activates nothing
     assert weed is not None, "weed is missing: it comes with requirements/slow.txt"
     folder.mkdir(parents=True, exist_ok=True)
-    _, ca = server_context(folder, HOST)
+    _, ca = server_context(folder, host)
     (folder / "identities.json").write_text(json.dumps(_identities(readable)))
-    master, volume, filer, s3, plain = _free_ports(5)
+    master, volume, filer, s3, plain = _free_ports(5, address)
     arguments = [
-        weed, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-master.port={master}",
+        weed, "server", f"-dir={folder}", f"-ip={address}", f"-ip.bind={address}", f"-master.port={master}",
         "-master.volumeSizeLimitMB=64", f"-volume.port={volume}", "-volume.max=20", "-filer", f"-filer.port={filer}", "-s3",
         f"-s3.port={plain}", f"-s3.port.https={s3}", "-s3.port.iceberg=0", "-s3.port.lance=0",
         f"-s3.cert.file={folder / 'server.pem'}", f"-s3.key.file={folder / 'server.pem'}",
@@ -99,8 +108,8 @@ def serving_s3(folder: Path, *, readable: str) -> Iterator[S3]:
     with (folder / "weed.log").open("wb") as log:
         process = subprocess.Popen(arguments, stdout=log, stderr=log, cwd=folder)
     try:
-        _wait(process, f"https://{HOST}:{s3}", ca, folder / "weed.log")
-        yield S3(f"https://{HOST}:{s3}", ca)
+        _wait(process, f"https://{address}:{s3}", ca, folder / "weed.log")
+        yield S3(f"https://{host}:{s3}", ca, f"http://{address}:{plain}")
     finally:
         process.kill()  # what it holds is thrown away; its own end takes a minute
         process.wait(30)
@@ -108,6 +117,7 @@ def serving_s3(folder: Path, *, readable: str) -> Iterator[S3]:
 
 def _wait(process: "subprocess.Popen[bytes]", url: str, ca: Path, log: Path) -> None:
     context, deadline = ssl.create_default_context(cafile=str(ca)), time.monotonic() + START_SECONDS
+    context.check_hostname = False  # by its address
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()[-2000:]
         try:

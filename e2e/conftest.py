@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from e2e import machine
 from e2e.containers import missing
 from e2e.control_plane import ControlPlane, running
-from e2e.node import Node, running_node
+from e2e.node import ASKED, Node, running_node
 from e2e.webhook import WebhookProcess, attach
 from modeltrust.cli.demo.scenes import Scene, prepare
 from modeltrust.cli.demo.world import World
@@ -30,10 +31,10 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """A running node with the CRDs applied; skipped, loudly, only where none can be had."""
-    why = missing()
+    """A running node with the CRDs applied; skipped, loudly, only where none can be had, and failed where one was asked for."""
+    why = missing() or machine.refused()
     if why:
-        pytest.skip(f"NO NODE, SO NOTHING WAS SEEN ON REAL PODS: {why}")
+        (pytest.fail if ASKED else pytest.skip)(f"NO NODE, SO NOTHING WAS SEEN ON REAL PODS: {why}")
     with running_node(tmp_path_factory.mktemp("node")) as node:
         node.kubectl("apply", "-f", str(ROOT / "crds"), "-f", str(ROOT / "e2e" / "foreign.yaml"))
         node.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")

@@ -1,15 +1,34 @@
 """The real node is a real node: what its other tests stand on."""
 
+import subprocess
+import sys
 import urllib.request
 import uuid
 from typing import Any
 
 import pytest
 
+from e2e import machine
+from e2e.conftest import ROOT
+from e2e.containers import missing
 from e2e.node import BUSYBOX, Node
 from e2e.waiting import eventually
 
 Object = dict[str, Any]
+
+
+@pytest.mark.parametrize(
+    ("right", "expected"), [("sys_admin", "mounting an overlay"), ("net_admin", "forwarding packets"), ("all", "reading /dev/kmsg")]
+)
+def test_a_machine_that_refuses_something_is_known_before_a_node_is_tried(right: str, expected: str) -> None:
+    """CI skips what needs a node there, and says why; elsewhere nothing is refused, or the other tests would not run."""
+    if why := missing():
+        pytest.skip(f"NO RIGHTS WERE TAKEN AWAY: {why}")
+    without = ["setpriv", "--inh-caps=-all", f"--bounding-set=-{right}"]
+    ask = [sys.executable, "-c", "from e2e import machine; print(machine.refused())"]
+    said = subprocess.run([*without, *ask], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert said.startswith(f"{expected} is refused: ")
+    assert machine.refused() == ""
 
 
 @pytest.fixture
@@ -26,7 +45,7 @@ def test_a_pod_runs_and_its_log_is_read(node: Node, name: str) -> None:
 def test_a_job_completes(node: Node, name: str) -> None:
     template = {"spec": {**_pod(name, "true")["spec"], "restartPolicy": "Never"}}
     node.apply({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": {"template": template}})
-    node.kubectl("wait", "--for=condition=Complete", f"job/{name}", "--timeout=60s")
+    node.wait_for_job(name)
 
 
 def test_a_service_is_reached_from_the_host_and_from_a_pod(node: Node, name: str) -> None:

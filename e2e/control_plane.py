@@ -10,9 +10,8 @@ import signal
 import socket
 import ssl
 import subprocess
-import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 import yaml
 
 from e2e.certificates import Authority, Issued, service_account_key
+from e2e.waiting import eventually
 
 LOOPBACK = "127.0.0.1"
 _START_SECONDS = 60.0
@@ -218,15 +218,18 @@ class ControlPlane:
         with (self.folder / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
 
-    def _wait(self, what: str, condition: Any) -> None:
-        deadline = time.monotonic() + _START_SECONDS
-        while not condition():
+    def _wait(self, what: str, condition: Callable[[], bool]) -> None:
+        def there() -> bool:
             for name, process in self._processes.items():
                 if process.poll() is not None:
                     raise AssertionError(f"{name} exited with {process.returncode}; see {self.folder / name}.log")
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{what} was not there within {_START_SECONDS:.0f} s; logs are in {self.folder}")
-            time.sleep(0.1)
+            return condition()
+
+        eventually(there, seconds=_START_SECONDS, what=f"{what} (logs are in {self.folder})", progress=self._logged)
+
+    def _logged(self) -> int:
+        """Bytes that its programs have logged: they say something while they start."""
+        return sum(path.stat().st_size for path in self.folder.glob("*.log"))
 
 
 @contextlib.contextmanager

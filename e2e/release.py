@@ -1,8 +1,12 @@
 """The chart, installed by helm on a real node with the image that `make image` built (MODELTRUST_IMAGE names the archive)."""
 
+import contextlib
 import functools
 import json
 import os
+import ssl
+import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +14,19 @@ from typing import Any
 import pytest
 
 from e2e import images
-from e2e.node import BUSYBOX, Node
+from e2e.calls import Calls
+from e2e.load import bad_pod, closed_namespace, good_pod, pinned
+from e2e.node import ASKED, BUSYBOX, Node
 from e2e.waiting import eventually
+from modeltrust.cli.demo import objects
 from tests.support.helm import CHART, NAMESPACE, helm
 
 Object = dict[str, Any]
 IMAGE = "modeltrust.test/modeltrust:built"
 COMPONENTS = ("webhook", "operator", "worker")
-_SECONDS = 240  # on a busy machine: the kubelet looks for a missing Secret at longer and longer intervals, up to two minutes
+_PORT = 9443  # of a webhook's Pod
+_OURS = "app.kubernetes.io/name=modeltrust"
+_SECONDS = 150  # without progress: the kubelet looks for a missing Secret at longer and longer intervals, up to two minutes
 _LEVELS = {f"pod-security.kubernetes.io/{level}": "restricted" for level in ("enforce", "warn")}
 
 
@@ -53,7 +62,7 @@ class Release:
     def uninstall(self, *, check: bool = True) -> None:
         """`helm uninstall`, and wait until its Pods are gone."""
         self.helm("uninstall", "modeltrust", check=check)
-        eventually(lambda: not self.pods(), seconds=60, what="the end of its Pods")
+        eventually(lambda: not self.pods(), seconds=60, what="the end of its Pods", progress=self.progress)
 
     def rolled_out(self, *components: str) -> None:
         """Wait until every Pod of the components is new and Ready."""
@@ -61,7 +70,7 @@ class Release:
             flags = ("rollout", "status", f"deployment/modeltrust-{component}", "--timeout=1s")
             done = functools.partial(self.kubectl, *flags, check=False)
             try:
-                eventually(done, seconds=_SECONDS, what=f"readiness of {component}")
+                eventually(done, seconds=_SECONDS, what=f"readiness of {component}", progress=self.progress)
             except AssertionError as error:
                 raise AssertionError(f"{error}: {self.states()}") from error
 
@@ -72,9 +81,32 @@ class Release:
 
     def pods(self, component: str = "") -> list[Object]:
         """Its Pods."""
-        selector = f"app.kubernetes.io/name=modeltrust{component and f',app.kubernetes.io/component={component}'}"
+        selector = f"{_OURS}{component and f',app.kubernetes.io/component={component}'}"
         items: list[Object] = self.node.get("pods", "--namespace", NAMESPACE, "--selector", selector)["items"]
         return items
+
+    def progress(self) -> tuple[str, ...]:
+        """How far each of its Pods is; for ``eventually``."""
+        return self.node.progress(NAMESPACE, _OURS)
+
+    def settled(self, component: str) -> list[Object]:
+        """The Pods of a component, once all of them are Ready and none is on its way out."""
+        self.rolled_out(component)
+        eventually(
+            lambda: not any("deletionTimestamp" in pod["metadata"] for pod in self.pods(component)),
+            seconds=60,
+            what=f"the end of the {component}'s former Pods",
+            progress=self.progress,
+        )
+        return self.pods(component)
+
+    def enforced(self, namespace: str) -> None:
+        """Wait until every webhook Pod denies an unpinned model there: a policy reaches each by a watch of its own."""
+        eventually(
+            lambda: all(_denies(pod["status"].get("podIP", ""), bad_pod(namespace)) for pod in self.settled("webhook")),
+            seconds=30,
+            what=f"a policy for {namespace} in every webhook Pod",
+        )
 
     def states(self) -> str:
         """What each container does, and the end of its log."""
@@ -94,10 +126,11 @@ class Release:
 
 
 def built(node: Node) -> dict[str, str]:
-    """The values that name the built image, which is imported; the test is skipped, loudly, where there is none."""
+    """The values that name the built image, which is imported; skipped, loudly, where there is none, and failed where asked for."""
     archive = os.environ.get("MODELTRUST_IMAGE", "")
     if not archive or not Path(archive).exists():
-        pytest.skip("NOTHING WAS INSTALLED: MODELTRUST_IMAGE names no archive; `make image` builds it")
+        told = f"NOTHING WAS INSTALLED: got MODELTRUST_IMAGE {archive!r}, expected the archive that `make image` builds"
+        (pytest.fail if ASKED else pytest.skip)(told)
     repository, _, digest = node.containers.load(Path(archive), IMAGE, images.digest_of(Path(archive))).partition("@")
     return {"image.repository": repository, "image.digest": digest}
 
@@ -106,6 +139,34 @@ def fresh_namespace(node: Node) -> None:
     """The release's namespace as docs/install.md makes it, with nothing in it."""
     node.kubectl("delete", "namespace", NAMESPACE, "modeltrust-jobs", "--ignore-not-found", "--timeout=90s")
     node.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": _LEVELS}})
+
+
+def _denies(address: str, value: Object) -> bool:
+    request = urllib.request.Request(
+        f"https://{address}:{_PORT}/validate", objects.review(value), {"content-type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, context=ssl._create_unverified_context(), timeout=5) as answer:  # noqa: S323, SLF001
+            response = json.load(answer)["response"]
+    except (OSError, ValueError):
+        return False
+    return "[UnpinnedReference]" in response.get("status", {}).get("message", "")
+
+
+@contextlib.contextmanager
+def guarded(release: Release, name: str) -> Iterator[str]:
+    """A fail-closed namespace of this name with a policy that is in effect, and its service account."""
+    node = release.node
+    node.apply(closed_namespace(name), pinned(name))
+    release.enforced(name)
+    with Calls(node) as calls:
+        eventually(lambda: "[UnpinnedReference]" in calls.create(bad_pod(name), dry_run=True)[1], seconds=30, what="a denial")
+        eventually(lambda: calls.create(good_pod(name), dry_run=True)[0] == 201, what="the namespace's service account")
+    try:
+        yield name
+    finally:
+        node.kubectl("delete", "modelpolicy", name)
+        node.kubectl("delete", "namespace", name, "--wait=false")
 
 
 def plain(namespace: str, name: str) -> Object:

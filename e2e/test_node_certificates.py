@@ -3,7 +3,6 @@
 import base64
 import functools
 import json
-import os
 import ssl
 import time
 import uuid
@@ -13,14 +12,12 @@ from typing import Any
 import pytest
 
 from e2e.calls import Calls
-from e2e.load import Load, bad_pod, closed_namespace, good_pod, pinned
-from e2e.node import NODE, Node
-from e2e.release import Release, built, fresh_namespace, plain
+from e2e.load import Load, bad_pod
+from e2e.node import Node
+from e2e.release import Release, built, fresh_namespace, guarded, plain
 from e2e.waiting import eventually
 from modeltrust.operator.certificate_authority import new_authority
 from tests.support.helm import NAMESPACE
-
-pytestmark = pytest.mark.skipif(not os.environ.get("MODELTRUST_NODE"), reason=NODE)
 
 Object = dict[str, Any]
 SECRETS = {"modeltrust-ca", "modeltrust-webhook-tls", "modeltrust-worker-tls", "modeltrust-worker-client", "modeltrust-attestor"}
@@ -42,17 +39,12 @@ def release(node: Node) -> Iterator[Release]:
 
 
 @pytest.fixture
-def closed(node: Node, release: Release) -> Iterator[str]:
+def closed(release: Release) -> Iterator[str]:
     """A fail-closed namespace with a policy that is in effect."""
     assert release.pods()
     name = f"c{uuid.uuid4().hex[:8]}"
-    node.apply(closed_namespace(name), pinned(name))
-    with Calls(node) as calls:
-        eventually(lambda: "[UnpinnedReference]" in calls.create(bad_pod(name), dry_run=True)[1], seconds=30, what="a denial")
-        eventually(lambda: calls.create(good_pod(name), dry_run=True)[0] == 201, what="the namespace's service account")
-    yield name
-    node.kubectl("delete", "modelpolicy", name)
-    node.kubectl("delete", "namespace", name, "--wait=false")
+    with guarded(release, name) as space:
+        yield space
 
 
 def test_nothing_has_to_be_prepared_and_everything_is_owned_by_the_release(node: Node, release: Release) -> None:
@@ -67,6 +59,13 @@ def test_nothing_has_to_be_prepared_and_everything_is_owned_by_the_release(node:
         for pod in release.pods()
     }
     assert set(restarts.values()) == {0}, restarts
+
+
+def test_the_api_server_lets_no_pod_into_the_releases_namespaces_that_is_not_restricted(node: Node, release: Release) -> None:
+    assert release.pods()  # so these are
+    for namespace in (NAMESPACE, "modeltrust-jobs"):
+        refused = node.apply(plain(namespace, "unrestricted"), check=False, flags=("--dry-run=server",))
+        assert 'violates PodSecurity "restricted' in refused.stderr, namespace
 
 
 def test_a_newcomers_first_policy_denies_by_kubectl_and_what_names_no_model_runs(node: Node, closed: str) -> None:

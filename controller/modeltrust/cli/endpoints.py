@@ -15,6 +15,8 @@ from modeltrust.domain.errors import InvalidInputError, MalformedError, ModelTru
 from modeltrust.domain.evaluation import Dialect, Served, Suite
 from modeltrust.evaluation.openai import Client
 
+NO_ENGINE = "the local engine is not installed: pip install 'modeltrust[engine]', or name a server with --endpoint and --dialect"
+
 _DIALECTS = {"vllm": Dialect.VLLM, "llamacpp": Dialect.LLAMA_CPP}
 _WEIGHTS = "model.safetensors"
 
@@ -89,9 +91,7 @@ def _engine(folder: Path, served: Served) -> Iterator[Served]:
     try:
         from modeltrust.evaluation.engine_local import serve  # noqa: PLC0415 - an optional extra
     except ImportError as error:
-        raise InvalidInputError(
-            "the local engine is not installed: pip install 'modeltrust[engine]', or name a server with --endpoint and --dialect"
-        ) from error
+        raise InvalidInputError(NO_ENGINE) from error
     with ExitStack() as stack:
         try:
             engine = serve(_model(folder), user_prefix=served.user_prefix, turn_end=served.turn_end)

@@ -15,7 +15,7 @@ from time import monotonic
 import click
 
 from modeltrust.cli import files
-from modeltrust.cli.endpoints import Place, opened_endpoint, serving_of
+from modeltrust.cli.endpoints import NO_ENGINE, Place, opened_endpoint, serving_of
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidInputError, MalformedError, quote
 from modeltrust.domain.evaluation import Suite
@@ -39,11 +39,13 @@ class Answers:
         path: where it is, or will be.
         place: the baseline's folder.
         content: its content digest.
+        engine: version of what serves it.
     """
 
     path: Path
     place: Place
     content: str
+    engine: str
 
     def read(self, suite: Suite, bank: Bank, baseline: Endpoint, tell: Callable[[str, int, int], None]) -> StoredBaseline:
         """The stored answers; the baseline is asked everything first where there is no file yet.
@@ -59,7 +61,7 @@ class Answers:
             UnavailableError: the baseline's engine does not answer.
         """
         pool = probes.pool(bank, suite)
-        key = stored_key(baseline=self.content, serving=_engine(self.place), pool=pool.digest)
+        key = stored_key(baseline=self.content, serving=_serving(self.place, self.engine), pool=pool.digest)
         if self.path.exists():
             data = files.read_file(self.path, max_bytes=limits.EVALUATION_STORED_BYTES, what="stored answers")
             try:
@@ -103,27 +105,33 @@ class WhenAsked:
         return self._opened
 
 
-def answers_of(path: Path | None, baseline: Place | None, content: str) -> Answers | None:
+def answers_of(
+    path: Path | None, baseline: Place | None, content: str, *, version: Callable[[str], str] = metadata.version
+) -> Answers | None:
     """What a command line names.
 
     Args:
         path: value of --baseline-answers.
         baseline: of --baseline.
         content: content digest of a baseline's folder.
+        version: of an installed distribution; raises PackageNotFoundError.
 
     Raises:
-        InvalidInputError: answers without a folder: nothing says whose they are.
+        InvalidInputError: answers without a folder, so that nothing says whose they are, or without an engine that serves it.
     """
     if path is None:
         return None
     if baseline is None or baseline.folder is None:
         raise InvalidInputError("expected --baseline DIR with --baseline-answers: stored answers belong to the content of a folder")
-    return Answers(path, baseline, content)
+    try:
+        return Answers(path, baseline, content, version(_ENGINE))
+    except metadata.PackageNotFoundError as error:
+        raise InvalidInputError(NO_ENGINE) from error
 
 
-def _engine(place: Place) -> str:
+def _serving(place: Place, engine: str) -> str:
     """64 hex over what serves the folder, its version included."""
-    return hashlib.sha256(f"{serving_of(place)} {metadata.version(_ENGINE)}".encode()).hexdigest()
+    return hashlib.sha256(f"{serving_of(place)} {engine}".encode()).hexdigest()
 
 
 def _check(baseline: Endpoint, pool: probes.Plan) -> None:

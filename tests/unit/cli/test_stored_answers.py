@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def answers(folder: Path, *, content: str = CONTENT, prefix: str = "<user>") -> Answers:
     place = Place.of(str(folder), dialect=None, name="model").turning(replace(SUITE, user_prefix=prefix, turn_end="<end>"))
-    return Answers(folder / "base.answers.json", place, content)
+    return Answers(folder / "base.answers.json", place, content, "1.2")
 
 
 def read(named: Answers, baseline: Endpoint, *, suite: Suite = SUITE, bank: Bank = BANK) -> StoredBaseline:
@@ -134,7 +135,22 @@ def test_only_a_folder_has_answers_of_its_own(tmp_path: Path) -> None:
     folder = Place.of(str(tmp_path), dialect=None, name="model")
     path = tmp_path / "base.json"
     assert answers_of(None, None, "") is None
-    assert answers_of(path, folder, CONTENT) == Answers(path, folder, CONTENT)
+    assert answers_of(path, folder, CONTENT, version=lambda _: "1.2") == Answers(path, folder, CONTENT, "1.2")
     for place in (None, server):
         with pytest.raises(InvalidInputError, match="expected --baseline DIR"):
             answers_of(path, place, CONTENT)
+
+
+def test_without_an_engine_a_folder_has_none(tmp_path: Path) -> None:
+    def version(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    folder = Place.of(str(tmp_path), dialect=None, name="model")
+    with pytest.raises(InvalidInputError, match=r"modeltrust\[engine\]"):
+        answers_of(tmp_path / "base.json", folder, CONTENT, version=version)
+
+
+def test_another_version_of_the_engine_answers_for_itself(tmp_path: Path) -> None:
+    read(answers(tmp_path), runs.BASE)
+    with pytest.raises(InvalidInputError, match="another baseline, engine"):
+        read(replace(answers(tmp_path), engine="1.3"), runs.BASE)

@@ -16,7 +16,7 @@ from modeltrust.evaluation.judge import judge
 from modeltrust.job.evaluate import Exit, main
 from modeltrust.wiring.confinement import possible
 from tests.support import evaluation_runs as runs
-from tests.support.confinement import left_alone
+from tests.support.confinement import environment, left_alone
 from tests.support.endpoints import PROMPTS, send, served
 from tests.support.evaluation_job import SUITE, an_order, evaluate, evaluate_confined, read
 
@@ -73,7 +73,8 @@ def test_a_log_that_is_redirected_into_a_file_is_written(tmp_path: Path) -> None
         order = an_order(tmp_path, closed, None)
         arguments = ["job", "evaluate", "--order", str(order), "--prompts", str(PROMPTS)]
         with (tmp_path / "log").open("wb") as log:
-            done = subprocess.run([sys.executable, "-I", "-m", "modeltrust", *arguments], stdout=log, stderr=log, check=False)
+            command = [sys.executable, "-I", "-m", "modeltrust", *arguments]
+            done = subprocess.run(command, stdout=log, stderr=log, check=False, env=environment())
 
     assert done.returncode == Exit.MEASURED
     assert read((tmp_path / "log").read_text().splitlines()).nonce == runs.order(SUITE).nonce

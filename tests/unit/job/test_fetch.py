@@ -18,7 +18,7 @@ from modeltrust.job.fetch import Exit, main
 from modeltrust.wiring.confinement import possible
 from modeltrust.wiring.landlock import keeps_ports
 from tests.support.authority import server_context
-from tests.support.confinement import left_alone
+from tests.support.confinement import environment, left_alone
 from tests.support.images import Entry, image
 from tests.support.registry import Answer, Registry, Request, serving
 
@@ -76,9 +76,8 @@ def test_a_confined_process_fetches_a_model_and_says_that_it_is_confined(served:
         str(DIGEST),
         "--allow-loopback",
     ]
-    done = subprocess.run(
-        [sys.executable, "-I", "-m", "modeltrust", *arguments], capture_output=True, text=True, timeout=120, check=False
-    )
+    command = [sys.executable, "-I", "-m", "modeltrust", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment())
 
     assert (done.returncode, done.stderr) == (Exit.DONE, "")
     assert {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()} == FILES

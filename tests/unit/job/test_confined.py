@@ -18,6 +18,7 @@ from modeltrust.wiring.confinement import possible
 from modeltrust.wiring.examination import contacted_ports
 from modeltrust.wiring.landlock import keeps_ports
 from tests.support import evaluation_runs as runs
+from tests.support.confinement import environment
 from tests.support.endpoints import PROMPTS, model_speaks, served
 from tests.support.monitoring import an_order as a_monitor_order
 
@@ -84,7 +85,9 @@ def taken_over(folder: Path, job: str, instead: str, arguments: list[str], *, po
     program = _TAKEN_OVER.format(job=job, instead=instead, arguments=[*arguments, "--order"])
     places = [str(outside), str(folder / "model"), str(port), str(other), str(folder / "order.json")]
     command = [sys.executable, "-I", "-c", program, *places]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False, env=environment()
+    )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     started = next(line for line in lines if line.get("event") == "started")
     assert started["ports_kept"] is keeps_ports()
@@ -137,7 +140,9 @@ def test_c5_a_process_in_which_other_threads_run_is_not_taken_for_confined() -> 
         "threading.Thread(target=ended.wait, daemon=True).start()\n"
         "try:\n    confine(cpu_seconds=30)\nexcept OSError as error:\n    print(error.strerror)\n"
     )
-    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True, timeout=60, env=environment()
+    )
     assert done.stdout == "landlock holds one thread, and others run\n"
 
 
@@ -153,7 +158,7 @@ def test_c5_a_job_that_cannot_be_held_reads_nothing_foreign(job: str, tmp_path: 
     (tmp_path / "order.json").write_bytes(order_of(job, 9))
     more = {"fetch": [str(tmp_path / "model"), "--digest", DIGEST], "examine": []}.get(job, ["--prompts", str(PROMPTS)])
     command = [sys.executable, "-I", "-c", program, *more, "--order", str(tmp_path / "order.json")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment())
     assert done.returncode != 0
     assert "others run" in done.stdout
     assert "connected" not in done.stdout

@@ -67,7 +67,7 @@ STAMP = k8s.io/component-base/version
 CERTMANAGER_KEY = $(shell cat e2e/certmanager/go.sum e2e/certmanager/main.go | sha256sum | cut -c1-16)
 CERTMANAGER = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modeltrust/certmanager/$(CERTMANAGER_KEY)
 
-e2e: tools ## everything that needs a real Kubernetes control plane, and a node where one can run; builds it when missing
+e2e: tools ## everything that needs a real Kubernetes control plane; builds it when missing
 	test -x $(KUBERNETES)/kubernetes || $(MAKE) kubernetes
 	-test -x $(CERTMANAGER)/certmanager || $(MAKE) certmanager
 	-$(MAKE) image

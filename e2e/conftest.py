@@ -31,10 +31,14 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """A running node with the CRDs applied; skipped, loudly, only where none can be had, and failed where one was asked for."""
+    """A running node with the CRDs applied; only where one was asked for, and failed where none can be had."""
+    if not ASKED:
+        pytest.skip(
+            "NOTHING WAS SEEN ON REAL PODS: `make node` and `make gate` run a node, CI does not until all of it holds under load"
+        )
     why = missing() or machine.refused()
     if why:
-        (pytest.fail if ASKED else pytest.skip)(f"NO NODE, SO NOTHING WAS SEEN ON REAL PODS: {why}")
+        pytest.fail(f"no node: {why}")
     with running_node(tmp_path_factory.mktemp("node")) as node:
         node.kubectl("apply", "-f", str(ROOT / "crds"), "-f", str(ROOT / "e2e" / "foreign.yaml"))
         node.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from e2e import images
@@ -29,9 +28,6 @@ from modeltrust.kube.access import from_kubeconfig
 from modeltrust.kube.client import ApiServer
 
 ASKED = bool(os.environ.get("MODELTRUST_NODE") or os.environ.get("MODELTRUST_GATE"))  # `make node` or `make gate`
-ON_REQUEST = pytest.mark.skipif(
-    not ASKED, reason="not yet seen to pass three times in a row on a busy machine: `make node` runs it, CI does not"
-)
 NAME = "e2e"
 ADDRESS = "10.99.0.1"  # the kubelet refuses one in 127/8; it is added to the loopback device
 SERVICES = "10.96.0.0/16"

@@ -13,7 +13,7 @@ import pytest
 
 from e2e.calls import Calls
 from e2e.load import Load, bad_pod
-from e2e.node import ON_REQUEST, Node
+from e2e.node import Node
 from e2e.release import Release, built, fresh_namespace, guarded, plain
 from e2e.waiting import eventually
 from modeltrust.operator.certificate_authority import new_authority
@@ -61,7 +61,6 @@ def test_nothing_has_to_be_prepared_and_everything_is_owned_by_the_release(node:
     assert set(restarts.values()) == {0}, restarts
 
 
-@ON_REQUEST
 def test_the_api_server_lets_no_pod_into_the_releases_namespaces_that_is_not_restricted(node: Node, release: Release) -> None:
     assert release.pods()  # so these are
     for namespace in (NAMESPACE, "modeltrust-jobs"):

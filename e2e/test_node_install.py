@@ -16,7 +16,7 @@ from e2e.calls import Calls
 from e2e.certificates import Authority
 from e2e.conftest import apply_trust
 from e2e.load import Load
-from e2e.node import ON_REQUEST, Node
+from e2e.node import Node
 from e2e.release import Release, built, fresh_namespace, guarded, plain
 from e2e.waiting import eventually
 from modeltrust.api.webhooks import FAIL_CLOSED
@@ -86,7 +86,6 @@ def test_a_release_upgraded_under_load_fails_no_call(node: Node, release: Releas
     assert (load.wrong[:3], load.count > 100) == ([], True)
 
 
-@ON_REQUEST
 def test_f79_one_replica_killed_costs_at_most_two_seconds_of_errors(node: Node, release: Release, name: str) -> None:
     """Or as long as a busy machine takes to tell the kernel that nobody answers there: until then, packets go to who was killed."""
     node.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {FAIL_CLOSED: "true"}}})

@@ -21,7 +21,7 @@ import yaml
 from e2e import images
 from e2e.conftest import ACCOUNT, permissions
 from e2e.kserve import DOWNLOADER, SERVER, TAMPERED, ended, load_stand_ins, serving_deployment, serving_pod
-from e2e.node import ON_REQUEST, Node
+from e2e.node import Node
 from e2e.waiting import eventually
 from e2e.webhook import WebhookProcess, attach
 from modeltrust.admission.mutate import NAME
@@ -108,7 +108,6 @@ def test_the_attested_bytes_start(node: Node, webhook: WebhookProcess, guard: Id
     eventually(lambda: webhook.metric("modeltrust_mutations_total", 'outcome="patched"') >= 1, what="the count")
 
 
-@ON_REQUEST
 @pytest.mark.usefixtures("webhook")
 def test_where_pods_are_restricted_what_is_added_to_them_is_too(node: Node, guard: Identity, name: str) -> None:
     document = serving_pod(RESTRICTED, name, guard)

@@ -21,7 +21,7 @@ from modeltrust.signing.sign import sign_model
 
 Object = dict[str, Any]
 DRY = ("--dry-run=server",)
-SECONDS = 30
+SECONDS = 90  # late in a whole run the operator has hundreds of models to try again whose hub is gone
 
 
 @dataclass(frozen=True, slots=True)

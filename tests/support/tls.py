@@ -43,8 +43,20 @@ def served(server: ssl.SSLContext, client: Pair | None) -> bytes:
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if client is not None:
         context.load_cert_chain(*client)
+    ours, theirs = shaken(context, server)
+    theirs.write(b"x")
+    assert ours.read(1) == b"x"
+    return ours.getpeercert(binary_form=True) or b""
+
+
+def shaken(client: ssl.SSLContext, server: ssl.SSLContext) -> tuple[ssl.SSLObject, ssl.SSLObject]:
+    """Both sides of a handshake that came to its end, the client's first.
+
+    Raises:
+        ssl.SSLError: a side refuses.
+    """
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ours = context.wrap_bio(to_client, to_server)
+    ours = client.wrap_bio(to_client, to_server)
     theirs = server.wrap_bio(to_server, to_client, server_side=True)
     sides = [ours, theirs]
     for _ in range(8):
@@ -55,6 +67,4 @@ def served(server: ssl.SSLContext, client: Pair | None) -> bytes:
             except ssl.SSLWantReadError:
                 continue
     assert not sides
-    theirs.write(b"x")
-    assert ours.read(1) == b"x"
-    return ours.getpeercert(binary_form=True) or b""
+    return ours, theirs

@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from modeltrust.domain import limits
+from modeltrust.domain.evidence import Statement
+from modeltrust.domain.facts import Known
+from modeltrust.domain.reference import parse_identity
 from modeltrust.policy.policy import Unmatched
 from modeltrust.telemetry import Telemetry
 from modeltrust.webhook.background import Background
@@ -80,6 +84,15 @@ def test_statements_are_verified_before_anybody_asks(beside: Beside) -> None:
     assert len(list(beside.live.store.statements.unverified())) == 1
     beside.background.sweep()
     assert list(beside.live.store.statements.unverified()) == []
+
+
+def test_a_sweep_of_more_than_is_kept_gives_memory_back_and_answers_stay(beside: Beside, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STATEMENTS_KEPT", 0)
+    beside.background.feed()
+    beside.background.sweep()
+    fact = beside.live.store.statements.look_up(parse_identity(trusted.GUARD), int(time.time()))
+    assert isinstance(fact, Known)
+    assert isinstance(fact.value, Statement)
 
 
 def test_nothing_is_verified_ahead_while_something_is_missing(beside: Beside) -> None:

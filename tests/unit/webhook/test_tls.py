@@ -8,7 +8,7 @@ import pytest
 
 from modeltrust.domain.errors import UnavailableError
 from modeltrust.wiring.certificate import Certificate
-from tests.support.tls import write_certificate
+from tests.support.tls import shaken, write_certificate
 
 LOADS = 300
 
@@ -20,18 +20,7 @@ def handshake(server: ssl.SSLContext, **settings: ssl.TLSVersion) -> Iterator[ss
     client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
     for name, value in settings.items():
         setattr(client, name, value)
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ours = client.wrap_bio(to_client, to_server)
-    theirs = server.wrap_bio(to_server, to_client, server_side=True)
-    sides = [ours, theirs]
-    for _ in range(8):
-        for side in list(sides):
-            try:
-                side.do_handshake()
-                sides.remove(side)
-            except ssl.SSLWantReadError:
-                continue
-    assert not sides
+    ours, _ = shaken(client, server)
     yield ours
 
 

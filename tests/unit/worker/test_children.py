@@ -75,8 +75,8 @@ def test_the_deadline_ends_the_child_and_what_it_started(more: str, tmp_path: Pa
     )
     started = time.monotonic()
     with pytest.raises(UnavailableError, match="took more than"):
-        children(program, seconds=0.3).examine(DATA)
-    assert time.monotonic() - started < 3
+        children(program, seconds=2).examine(DATA)  # long enough for an interpreter to start on a busy machine
+    assert time.monotonic() - started < 20
     pids = [int(line) for line in file.read_text().split()]
     assert len(pids) == 2
     deadline = time.monotonic() + 3

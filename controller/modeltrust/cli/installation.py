@@ -11,6 +11,7 @@ from typing import Any
 from modeltrust.admission.decide import Question
 from modeltrust.api.v1alpha1.kinds import KINDS
 from modeltrust.api.webhooks import FAIL_CLOSED, NEVER_SENT, rules
+from modeltrust.cli import accounts
 from modeltrust.cli.certificates import earliest_end
 from modeltrust.domain import limits
 from modeltrust.domain.decision import Outcome
@@ -21,12 +22,6 @@ from modeltrust.kube.client import ApiServer, Object, RefusedError
 from modeltrust.wiring.snapshot import ATTESTORS_KEY, ATTESTORS_MAP, CONFIGURATION, Trusted
 
 _ADMISSION = "admissionregistration.k8s.io/v1"
-_RBAC = "rbac.authorization.k8s.io/v1"
-_GROUPS = frozenset({"system:serviceaccounts", "system:authenticated"})
-_EVERYBODYS = frozenset(  # what Kubernetes gives these groups
-    f"system:{name}" for name in ("service-account-issuer-discovery", "basic-user", "discovery", "public-info-viewer")
-)
-_COMPONENTS = ("webhook", "operator", "worker")
 _GUARDS = ("namespace-labels.modeltrust.dev", "webhook-configurations.modeltrust.dev", "status-writers.modeltrust.dev")
 _CERTIFICATE_SECONDS = 7 * 24 * 3600  # left: certificates are renewed at two thirds of their life, so this is late
 _LONGEST_TIMEOUT = 10
@@ -176,7 +171,7 @@ class Installation:
 
     def _processes(self) -> Iterator[Check]:
         self._known_namespace()
-        for component in _COMPONENTS:
+        for component in accounts.COMPONENTS:
             name = f"modeltrust-{component}"
             try:
                 found = self._api.get_object(paths.group("apps/v1", "deployments", name, namespace=self._namespace))
@@ -246,35 +241,11 @@ class Installation:
 
     def _accounts(self) -> Iterator[Check]:
         self._known_namespace()
-        wrong = []
-        for plural in ("clusterrolebindings", "rolebindings"):
-            for binding in self._api.list_objects(paths.group(_RBAC, plural)):
-                role = binding["roleRef"]["name"]
-                holders = {holder for subject in binding.get("subjects") or [] for holder in self._holders(subject)}
-                if holders - {role} and role not in _EVERYBODYS:
-                    wrong.append(f"{binding['metadata']['name']} gives {', '.join(sorted(holders))} {role}")
-        for component in _COMPONENTS:
-            try:
-                role = self._api.get_object(paths.group(_RBAC, "clusterroles", f"modeltrust-{component}"))
-            except NotFoundError:
-                continue
-            wrong += [f"modeltrust-{component}: {said}" for said in _wide(role)]
+        wrong = accounts.more_than_the_chart_gives(self._api, self._namespace)
         if wrong:
             yield _bad("accounts", f"more than the chart gives: {_some(wrong)}", "helm upgrade, and delete what was added")
         else:
             yield _ok("accounts", "our service accounts hold what the chart gives, and no more")
-
-    def _holders(self, subject: Mapping[str, Any]) -> set[str]:
-        """Which accounts of ours a subject of a binding means: by name, as a user, or as one of a group."""
-        ours, name = {f"modeltrust-{component}" for component in _COMPONENTS}, str(subject.get("name", ""))
-        match subject.get("kind"):
-            case "ServiceAccount" if subject.get("namespace") == self._namespace:
-                return ours & {name}
-            case "User":
-                return {account for account in ours if name == f"system:serviceaccount:{self._namespace}:{account}"}
-            case "Group" if name in {*_GROUPS, f"system:serviceaccounts:{self._namespace}"}:
-                return ours
-        return set()
 
     def _objects(self) -> Iterator[Check]:
         wrong, count = [], 0
@@ -365,22 +336,6 @@ def _excluded(webhook: Mapping[str, Any]) -> set[str]:
     terms = (webhook.get("namespaceSelector") or {}).get("matchExpressions") or []
     names = [term for term in terms if term.get("key") == "kubernetes.io/metadata.name" and term.get("operator") == "NotIn"]
     return {name for term in names for name in term.get("values") or []}
-
-
-def _wide(role: Mapping[str, Any]) -> list[str]:
-    """What no ClusterRole of ours may hold."""
-    found = []
-    for rule in role.get("rules") or []:
-        groups, resources, verbs = (rule.get(key) or [] for key in ("apiGroups", "resources", "verbs"))
-        if "*" in verbs or "*" in groups or ("*" in resources and groups != ["modeltrust.dev"]):
-            found.append("a wildcard")
-        if "" in groups and {"secrets", "pods/exec", "serviceaccounts/token"} & set(resources):
-            found.append("Secrets, exec or tokens in every namespace")
-        if "impersonate" in verbs or "escalate" in verbs or "bind" in verbs:
-            found.append("impersonate, escalate or bind")
-        if {"pods", "deployments"} & set(resources) and {"create", "update", "patch", "delete"} & set(verbs):
-            found.append("writing workloads")
-    return list(dict.fromkeys(found))
 
 
 def _some(words: list[str]) -> str:

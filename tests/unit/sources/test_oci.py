@@ -4,7 +4,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -34,24 +34,10 @@ from tests.support.registry import (
     Answer,
     Registry,
     Request,
-    serving,
 )
 
 WEIGHTS = os.urandom(limits.OCI_WHOLE_BLOB_BYTES + 4_096)
 NOWHERE = "sha256:" + "0" * 64
-
-
-@pytest.fixture
-def registry() -> Iterator[Registry]:
-    with serving(Registry()) as registry:
-        yield registry
-
-
-@pytest.fixture
-def client() -> Iterator[Client]:
-    client = Client(plain_http=True, sleep=lambda _: None)
-    yield client
-    client.close()
 
 
 def source(registry: Registry, client: Client, digest: str, credentials: Credentials | None = None) -> OciSource:

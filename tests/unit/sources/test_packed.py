@@ -3,7 +3,7 @@
 import gzip
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -33,25 +33,12 @@ from tests.support.images import (
     sha256,
     tar,
 )
-from tests.support.registry import IMAGE_CONFIG, TAR, Answer, Registry, serving
+from tests.support.registry import IMAGE_CONFIG, TAR, Answer, Registry
 
 WEIGHTS = os.urandom(3 * limits.OCI_CHUNK_BYTES + 4_321)
 BASE = [folder("bin"), Entry("bin/sh", b"#!"), Entry("lib", type=b"2", link="usr/lib"), folder("usr"), folder("usr/lib")]
 MODEL = [folder("models"), *files(models__config_dot_json=b"{}", models__model_dot_safetensors=WEIGHTS)]
 NONE = "sha256:" + "0" * 64
-
-
-@pytest.fixture
-def registry() -> Iterator[Registry]:
-    with serving(Registry()) as registry:
-        yield registry
-
-
-@pytest.fixture
-def client() -> Iterator[Client]:
-    client = Client(plain_http=True, sleep=lambda _: None)
-    yield client
-    client.close()
 
 
 @pytest.fixture

@@ -13,17 +13,11 @@ from modeltrust.domain.reference import parse_reference
 from modeltrust.sources.http import Client
 from modeltrust.sources.oci import OciSource
 from tests.support.images import Entry, attestation, child, files, folder, image, index
-from tests.support.registry import INDEX, Registry, serving
+from tests.support.registry import INDEX, Registry
 
 WEIGHTS = os.urandom(10_000)
 MODEL = [folder("models"), *files(models__config_dot_json=b"{}", models__model_dot_safetensors=WEIGHTS)]
 Opened = Callable[[str], OciSource]
-
-
-@pytest.fixture
-def registry() -> Iterator[Registry]:
-    with serving(Registry()) as registry:
-        yield registry
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from modeltrust.domain.reference import Revision, RevisionState, parse_reference
 from modeltrust.sources.http import Client
 from modeltrust.sources.revisions import resolve
 from tests.support.hub import File, Hub, serving_hub
-from tests.support.registry import Answer, Registry, serving
+from tests.support.registry import Answer, Registry
 
 NAME = "acme/guard-7b"
 COMMIT = "9f" * 20
@@ -20,19 +20,6 @@ COMMIT = "9f" * 20
 def hub() -> Iterator[Hub]:
     with serving_hub(Hub()) as serving_now:
         yield serving_now
-
-
-@pytest.fixture
-def registry() -> Iterator[Registry]:
-    with serving(Registry()) as serving_now:
-        yield serving_now
-
-
-@pytest.fixture
-def client() -> Iterator[Client]:
-    client = Client(plain_http=True, sleep=lambda _: None)
-    yield client
-    client.close()
 
 
 def ask(text: str, client: Client, **more: Any) -> Revision:

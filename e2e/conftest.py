@@ -10,9 +10,11 @@ from e2e import machine
 from e2e.containers import missing
 from e2e.control_plane import ControlPlane, running
 from e2e.node import ASKED, Node, running_node
+from e2e.origins import HubOrigin, serving_hub_origin
 from e2e.webhook import WebhookProcess, attach
 from modeltrust.cli.demo.scenes import Scene, prepare
 from modeltrust.cli.demo.world import World
+from tests.support.worker import RunningWorker, running_worker
 
 ROOT = Path(__file__).parent.parent
 ACCOUNT = "webhook"
@@ -43,6 +45,20 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         node.kubectl("apply", "-f", str(ROOT / "crds"), "-f", str(ROOT / "e2e" / "foreign.yaml"))
         node.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
         yield node
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubOrigin]:
+    """A hub of one module."""
+    with serving_hub_origin(tmp_path_factory.mktemp("hub")) as origin:
+        yield origin
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningWorker]:
+    """A worker of one module."""
+    with running_worker(tmp_path_factory.mktemp("worker")) as worker:
+        yield worker
 
 
 @pytest.fixture(scope="session")

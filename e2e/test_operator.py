@@ -15,7 +15,7 @@ import yaml
 
 from e2e.certificates import Authority
 from e2e.control_plane import ControlPlane
-from e2e.operator import ACCOUNT, NAMESPACE, OperatorProcess, install
+from e2e.operator import ACCOUNT, NAMESPACE, OperatorProcess, install, leading
 from e2e.waiting import eventually
 from e2e.webhook import WebhookProcess
 from modeltrust.api.attestations import attestation, attestation_name
@@ -23,7 +23,7 @@ from modeltrust.cli.demo import objects
 from modeltrust.cli.demo.world import World
 from modeltrust.domain.reference import Identity, parse_identity
 from tests.support.registry import Registry, serving
-from tests.support.worker import RunningWorker, running_worker
+from tests.support.worker import RunningWorker
 
 Object = dict[str, Any]
 
@@ -35,12 +35,6 @@ class Place:
     registry: Registry
     host: str
     ca: str
-
-
-@pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningWorker]:
-    with running_worker(tmp_path_factory.mktemp("worker")) as worker:
-        yield worker
 
 
 @pytest.fixture(scope="module")
@@ -79,13 +73,8 @@ def operator(
 ) -> Iterator[OperatorProcess]:
     assert trust
     process = OperatorProcess(tmp_path_factory.mktemp("operator"), plane.kubeconfig(ACCOUNT), worker)
-    process.start()
-    try:
-        process.wait_until_leading()
-        _mount(plane, webhook)
+    with leading(process, plane, webhook):
         yield process
-    finally:
-        process.stop()
 
 
 @pytest.fixture
@@ -214,12 +203,6 @@ def test_f84_and_s11_a_leader_that_is_killed_or_stopped_is_followed_within_twent
 
 def _entries(world: World) -> list[Object]:
     return list(yaml.safe_load((world.trust / "attestors.yaml").read_text()))
-
-
-def _mount(plane: ControlPlane, webhook: WebhookProcess) -> None:
-    """What the kubelet does with the ConfigMap."""
-    found = plane.get("configmap", "modeltrust-attestors", "-n", NAMESPACE)
-    (webhook.folder / "attestors.yaml").write_text(found["data"]["attestors.yaml"])
 
 
 def _push(world: World, place: Place, *, sign: bool) -> Identity:

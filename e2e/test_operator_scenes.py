@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import yaml
 
-from e2e.control_plane import ControlPlane
-from e2e.operator import ACCOUNT, NAMESPACE, OperatorProcess, install
-from e2e.origins import HubOrigin, RegistryOrigin, files_of, put_objects, serving_hub_origin, serving_registry
+from e2e.control_plane import ControlPlane, free_port
+from e2e.operator import ACCOUNT, NAMESPACE, OperatorProcess, believe, install, leading
+from e2e.origins import HubOrigin, RegistryOrigin, files_of, put_objects, serving_registry
 from e2e.revoking import Asking, rounds
 from e2e.scenes import SECONDS, Scene, modeltrust, ours, policy
 from e2e.waiting import eventually
@@ -28,13 +28,13 @@ from modeltrust.api.attestations import attestation, attestation_name
 from modeltrust.cli.demo import objects
 from modeltrust.cli.demo.world import World, flip_one_byte
 from modeltrust.domain.digest import ContentDigest
-from modeltrust.domain.reference import Identity, model_reference
+from modeltrust.domain.reference import Identity, model_reference, parse_identity
 from tests.support import tools
 from tests.support.certificates import URI, authority, leaf
 from tests.support.hub import error
 from tests.support.oms import private_pem
 from tests.support.s3 import READER, serving_s3
-from tests.support.worker import RunningWorker, running_worker
+from tests.support.worker import RunningWorker
 
 Object = dict[str, Any]
 QUIET_SECONDS = 10  # of the issue, on a quiet machine; on a busy one as much more as it is busier
@@ -42,25 +42,11 @@ REVOKED_SECONDS = 5
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubOrigin]:
-    with serving_hub_origin(tmp_path_factory.mktemp("hub")) as origin:
-        yield origin
-
-
-@pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningWorker]:
-    with running_worker(tmp_path_factory.mktemp("worker")) as worker:
-        yield worker
-
-
-@pytest.fixture(scope="module")
 def scene(
     plane: ControlPlane, world: World, webhook: WebhookProcess, hub: HubOrigin, tmp_path_factory: pytest.TempPathFactory
 ) -> Scene:
     install(plane)
-    if plane.kubectl("get", "configmap", "modeltrust-attestors", "-n", NAMESPACE, check=False).returncode != 0:
-        config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "modeltrust-attestors", "namespace": NAMESPACE}}
-        plane.apply({**config_map, "data": {"attestors.yaml": (world.trust / "attestors.yaml").read_text()}})
+    believe(plane, world)
     team = f"x{uuid.uuid4().hex[:8]}"
     plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": team}})
     plane.apply(
@@ -77,16 +63,9 @@ def scene(
 def operator(
     scene: Scene, worker: RunningWorker, webhook: WebhookProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OperatorProcess]:
-    plane = scene.plane
-    process = OperatorProcess(tmp_path_factory.mktemp("operator"), plane.kubeconfig(ACCOUNT), worker)
-    process.start()
-    try:
-        process.wait_until_leading()
-        found = plane.get("configmap", "modeltrust-attestors", "-n", NAMESPACE)  # what the kubelet does with it
-        (webhook.folder / "attestors.yaml").write_text(found["data"]["attestors.yaml"])
+    process = OperatorProcess(tmp_path_factory.mktemp("operator"), scene.plane.kubeconfig(ACCOUNT), worker)
+    with leading(process, scene.plane, webhook):
         yield process
-    finally:
-        process.stop()
 
 
 @pytest.fixture
@@ -301,6 +280,26 @@ def test_s9_an_outage_of_the_hub_changes_nothing_for_what_is_attested_and_is_tol
     finally:
         scene.hub.hub.spoil = before
     print(f"admitted {scene.admitted(waiting, seconds=90):.1f} s after the outage")  # noqa: T201 - a figure
+
+
+def test_forty_models_of_a_hub_that_is_down_do_not_keep_one_of_another_hub_waiting(scene: Scene) -> None:
+    dead = f"hf+https://localhost:{free_port()}/acme"
+    endpoint = dead.removeprefix("hf+").removesuffix("/acme")
+    source = {"models": [f"{dead}/*"], "type": "HuggingFace", "endpoints": [endpoint], "allowPrivateAddresses": True}
+    lost = [attestation(parse_identity(f"{dead}/m{number}@{number:040x}")) for number in range(40)]
+    scene.plane.apply(ours("ModelSource", f"{scene.team}-dead", source), *lost)
+    eventually(lambda: _told(scene, lost[0], "cannot connect"), seconds=SECONDS, what="the first of them tried in vain")
+    workload = scene.workload(scene.model(key=scene.world.author.path))
+    scene.ask(workload)
+    seconds = scene.admitted(workload)
+    print(f"beside a hub that is down: admitted {seconds:.1f} s after it was asked for")  # noqa: T201 - a figure
+    assert seconds <= 2 * QUIET_SECONDS * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    scene.plane.kubectl("delete", "modelattestation", *(each["metadata"]["name"] for each in lost))
+    scene.plane.kubectl("delete", "modelsource", f"{scene.team}-dead")
+
+
+def _told(scene: Scene, made: Object, words: str) -> bool:
+    return words in str(scene.plane.get("modelattestation", made["metadata"]["name"]).get("status", {}))
 
 
 def test_a_source_taken_away_is_told_and_changes_nothing_for_what_is_attested(scene: Scene) -> None:

@@ -16,8 +16,8 @@ import pytest
 from e2e import cluster_issuer
 from e2e.cluster_issuer import ISSUER, subject, token
 from e2e.control_plane import ControlPlane
-from e2e.operator import ACCOUNT, NAMESPACE, OperatorProcess, install
-from e2e.origins import HubOrigin, serving_hub_origin
+from e2e.operator import ACCOUNT, OperatorProcess, believe, install, leading
+from e2e.origins import HubOrigin
 from e2e.scenes import Scene, ours, policy
 from e2e.waiting import eventually
 from e2e.webhook import WebhookProcess
@@ -29,7 +29,7 @@ from modeltrust.signing.sign import sign_keyless
 from tests.support import oidc_issuer
 from tests.support.private_sigstore import PrivateSigstore
 from tests.support.sigstore_ca import TestSigstore
-from tests.support.worker import running_worker
+from tests.support.worker import RunningWorker
 
 Object = dict[str, Any]
 TRAINER = "trainer"
@@ -40,12 +40,6 @@ pytestmark = pytest.mark.skipif(bool(cluster_issuer.missing()), reason=cluster_i
 def instance(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateSigstore]:
     with cluster_issuer.instance_of(plane, tmp_path_factory.mktemp("sigstore")) as instance:
         yield instance
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubOrigin]:
-    with serving_hub_origin(tmp_path_factory.mktemp("hub")) as origin:
-        yield origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +92,7 @@ def keyless(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Keyless]:
     install(plane)
-    if plane.kubectl("get", "configmap", "modeltrust-attestors", "-n", NAMESPACE, check=False).returncode != 0:
-        config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "modeltrust-attestors", "namespace": NAMESPACE}}
-        plane.apply({**config_map, "data": {"attestors.yaml": (world.trust / "attestors.yaml").read_text()}})
+    believe(plane, world)
     team = f"x{uuid.uuid4().hex[:8]}"
     for namespace, accounts in ((team, (TRAINER, "intern")), (f"{team}-other", (TRAINER,))):
         plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
@@ -119,18 +111,13 @@ def keyless(
 
 
 @pytest.fixture(scope="module", autouse=True)
-def operator(keyless: Keyless, webhook: WebhookProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+def operator(
+    keyless: Keyless, worker: RunningWorker, webhook: WebhookProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OperatorProcess]:
     plane = keyless.scene.plane
-    with running_worker(tmp_path_factory.mktemp("worker")) as worker:
-        process = OperatorProcess(tmp_path_factory.mktemp("operator"), plane.kubeconfig(ACCOUNT), worker)
-        process.start()
-        try:
-            process.wait_until_leading()
-            found = plane.get("configmap", "modeltrust-attestors", "-n", NAMESPACE)  # what the kubelet does with it
-            (webhook.folder / "attestors.yaml").write_text(found["data"]["attestors.yaml"])
-            yield process
-        finally:
-            process.stop()
+    process = OperatorProcess(tmp_path_factory.mktemp("operator"), plane.kubeconfig(ACCOUNT), worker)
+    with leading(process, plane, webhook):
+        yield process
 
 
 @contextlib.contextmanager

@@ -30,6 +30,9 @@ from modeltrust.domain.work import Order, RemoteBundle, Report, SourceAccess, So
 T = TypeVar("T")
 
 
+PATIENT = "u=7"  # of the header Priority (RFC 9218, the least urgent); beside the order, which older workers read strictly
+
+
 class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Unknown keys are refused."""
 

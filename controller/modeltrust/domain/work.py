@@ -76,6 +76,7 @@ class Order:
         now: unix seconds, for certificate validity.
         source: where the model may be read; None where the caller opens the source itself (a folder on the command line).
         remote_bundles: evidence to be fetched.
+        patient: whether it gives way to models that were never attested; no part of what is ordered.
     """
 
     identity: Identity
@@ -86,6 +87,7 @@ class Order:
     now: int
     source: SourceAccess | None = None
     remote_bundles: tuple[RemoteBundle, ...] = ()
+    patient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

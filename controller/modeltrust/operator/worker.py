@@ -14,6 +14,7 @@ from modeltrust.domain.errors import LimitExceededError, MalformedError, Unavail
 from modeltrust.domain.work import Order, Report, Running, Worker
 
 _Stamp = tuple[tuple[int, int, int], ...]
+_HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 _BUSY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
 
 
@@ -42,7 +43,7 @@ class HttpWorker:
             LimitExceededError: it has no room now, or takes no order so large.
         """
         try:
-            status, body = self._post(work.encode_order(order))
+            status, body = self._post(work.encode_order(order), patient=order.patient)
         except (HTTPError, OSError) as error:
             raise UnavailableError(f"the worker does not answer: {type(error).__name__}") from error
         if status == HTTPStatus.ACCEPTED:
@@ -52,12 +53,12 @@ class HttpWorker:
         why = f"the worker answered {status}: {quote(body.decode('utf-8', 'replace').strip(), limits.API_ERROR_CHARACTERS)}"
         raise LimitExceededError(why) if status in _BUSY else UnavailableError(why)
 
-    def _post(self, body: bytes) -> tuple[int, bytes]:
+    def _post(self, body: bytes, *, patient: bool) -> tuple[int, bytes]:
         response = self._pool().request(
             "POST",
             self._url,
             body=body,
-            headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
+            headers=_HEADERS | ({"Priority": work.PATIENT} if patient else {}),
             timeout=urllib3.Timeout(connect=limits.API_CONNECT_SECONDS, read=limits.WORKER_SILENCE_SECONDS),
             preload_content=False,
             redirect=False,

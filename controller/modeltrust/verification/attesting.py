@@ -171,6 +171,7 @@ class Attesting:
             now=now,
             source=wanted.source,
             remote_bundles=wanted.remote_bundles,
+            patient=before is not None and now < before.expires_at,
         )
         versions = self._versions()
         inputs = inputs_of(order, read_bytes=wanted.read_bytes, versions=versions)

@@ -7,6 +7,7 @@ gave no report, with the reason · 503 the worker is stopping.
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -69,15 +70,15 @@ class App:
         try:
             async with asyncio.timeout(limits.WORKER_BODY_SECONDS):
                 body = await self._read(receive)
-            future = await asyncio.to_thread(self._begin, body)
+            future = await asyncio.to_thread(self._begin, body, _patient(scope))
         except TimeoutError:
             return HTTPStatus.REQUEST_TIMEOUT, b"the order did not arrive\n"
         except ModelTrustError as error:
             return _status(error), _text(error)
         return await self._result(future)
 
-    def _begin(self, body: bytes) -> "Future[Report]":
-        return self._examinations.ask(work.decode_order(body))
+    def _begin(self, body: bytes, patient: bool) -> "Future[Report]":  # noqa: FBT001 - called by a thread
+        return self._examinations.ask(replace(work.decode_order(body), patient=patient))
 
     async def _read(self, receive: Receive) -> bytes:
         """The body, within what one order and all of them together may take."""
@@ -108,6 +109,10 @@ class App:
             return HTTPStatus.OK, work.encode_report(future.result())
         except (ModelTrustError, CancelledError) as error:
             return HTTPStatus.BAD_GATEWAY, _text(error)
+
+
+def _patient(scope: Scope) -> bool:
+    return (b"priority", work.PATIENT.encode()) in scope["headers"]
 
 
 def _status(error: ModelTrustError) -> HTTPStatus:

@@ -1,4 +1,8 @@
-"""What is being examined and what was found lately, by order: asking again starts nothing twice."""
+"""What is being examined and what was found lately, by order: asking again starts nothing twice.
+
+The last free place is kept: for a model that was never attested, and from a source that does not hold all the others. A hub
+that is down or slow, with every model of it tried again, would otherwise keep new models of other hubs waiting for minutes.
+"""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -10,7 +14,7 @@ from typing import Protocol
 
 from modeltrust.api import work
 from modeltrust.domain import limits
-from modeltrust.domain.errors import LimitExceededError, UnavailableError
+from modeltrust.domain.errors import LimitExceededError, UnavailableError, quote
 from modeltrust.domain.facts import Unavailable
 from modeltrust.domain.work import Order, Report
 
@@ -34,6 +38,7 @@ class BusyError(LimitExceededError):
 @dataclass(slots=True)
 class _Examination:
     future: "Future[Report]"
+    source: str
     ended: float | None = None
 
 
@@ -74,10 +79,10 @@ class Examinations:
                 return known.future
             if self._stopping:
                 raise UnavailableError("the worker is stopping")
-            if self._under_way() >= self._concurrency:
-                raise BusyError(f"{self._concurrency} examinations are under way, expected fewer")
+            source = _source(order)
+            self._admit(source, patient=order.patient)
             data = work.encode_order(order)
-            entry = _Examination(self._threads.submit(self._children.examine, data))
+            entry = _Examination(self._threads.submit(self._children.examine, data), source)
             self._known[key] = entry
         entry.future.add_done_callback(lambda _future: self._end(entry))
         return entry.future
@@ -95,7 +100,24 @@ class Examinations:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _under_way(self) -> int:
-        return sum(entry.ended is None for entry in self._known.values())
+        return len(self._sources())
+
+    def _sources(self) -> list[str]:
+        """The source of each examination under way."""
+        return [entry.source for entry in self._known.values() if entry.ended is None]
+
+    def _admit(self, source: str, *, patient: bool) -> None:
+        holders = self._sources()
+        if len(holders) >= self._concurrency:
+            raise BusyError(f"{len(holders)} examinations are under way, expected fewer")
+        if not holders or len(holders) + 1 < self._concurrency:
+            return
+        if patient:
+            raise BusyError(f"{len(holders)} examinations are under way, and the last place is for a model never attested")
+        if set(holders) == {source}:
+            raise BusyError(
+                f"{len(holders)} examinations at {quote(source)} are under way, and the last place is for another source"
+            )
 
     def _end(self, entry: _Examination) -> None:
         with self._lock:
@@ -108,6 +130,10 @@ class Examinations:
         for place, (key, future, at) in enumerate(reversed(ended)):
             if place >= limits.REPORTS_KEPT or now - at >= _seconds(future):
                 del self._known[key]
+
+
+def _source(order: Order) -> str:
+    return "" if order.source is None else order.source.endpoints[0]
 
 
 def _seconds(future: "Future[Report]") -> float:

@@ -1,5 +1,6 @@
 """The operator's side of the worker's port: over mutual TLS 1.3, and whatever is answered, only a report of ours is one."""
 
+import dataclasses
 import os
 import shutil
 import ssl
@@ -30,6 +31,7 @@ class Answers:
     status: int = 200
     body: bytes = ANSWER
     bodies: list[bytes] = field(default_factory=list)
+    priorities: list[str | None] = field(default_factory=list)
 
 
 @contextmanager
@@ -39,6 +41,7 @@ def answering(answers: Answers, server: Pair, client: Pair, *, oldest: ssl.TLSVe
 
         def do_POST(self) -> None:
             answers.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            answers.priorities.append(self.headers["Priority"])
             self.send_response(answers.status)
             self.send_header("Content-Length", str(len(answers.body)))
             self.send_header("Location", "https://169.254.169.254/")
@@ -90,6 +93,14 @@ def test_an_order_arrives_as_it_is_and_its_report_comes_back(answers: Answers, s
     with answering(answers, server, client) as url:
         assert connected(url, server, client).examine(ORDER) == REPORT
     assert answers.bodies == [work.encode_order(ORDER)]
+
+
+def test_who_gives_way_says_so_beside_an_order_that_is_the_same(answers: Answers, server: Pair, client: Pair) -> None:
+    with answering(answers, server, client) as url:
+        worker = connected(url, server, client)
+        worker.examine(ORDER)
+        worker.examine(dataclasses.replace(ORDER, patient=True))
+    assert (answers.priorities, answers.bodies) == ([None, "u=7"], [work.encode_order(ORDER)] * 2)
 
 
 def test_what_goes_on_is_running_and_no_room_is_told_apart(answers: Answers, server: Pair, client: Pair) -> None:

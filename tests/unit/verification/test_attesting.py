@@ -127,6 +127,14 @@ def test_a_good_statement_is_given_back_as_it_is_and_nobody_is_asked() -> None:
     assert (again.statement, again.report, again.due, world.asked) == (first.statement, None, first.due, 1)
 
 
+def test_a_model_that_is_attested_gives_way_to_one_that_never_was_or_no_longer_is() -> None:
+    world = World()
+    world.attested()
+    world.attested(NOW + 1, bundles=())
+    world.attested(NOW + 2 * limits.STATEMENT_SECONDS, bundles=(b"bundle",))
+    assert [order.patient for order in world.worker.orders] == [False, True, False]
+
+
 def test_ten_years_of_daily_renewals_contact_nobody() -> None:
     world = World()
     answer = world.attested()

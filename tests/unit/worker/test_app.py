@@ -44,7 +44,12 @@ def future(result: Report | Exception | None) -> "Future[Report]":
 
 
 def call(
-    answer: "Future[Report] | ModelTrustError", *parts: bytes, path: str = "/v1/examine", method: str = "POST", leaves: bool = False
+    answer: "Future[Report] | ModelTrustError | Asked",
+    *parts: bytes,
+    path: str = "/v1/examine",
+    method: str = "POST",
+    leaves: bool = False,
+    headers: tuple[tuple[bytes, bytes], ...] = (),
 ) -> tuple[int, bytes] | None:
     sent: list[dict[str, Any]] = []
     messages = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
@@ -56,8 +61,9 @@ def call(
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    app = App(Asked(answer), Metrics(under_way=lambda: 0), seconds=0.05)
-    asyncio.run(app({"type": "http", "path": path, "method": method}, receive, send))
+    asked = answer if isinstance(answer, Asked) else Asked(answer)
+    app = App(asked, Metrics(under_way=lambda: 0), seconds=0.05)
+    asyncio.run(app({"type": "http", "path": path, "method": method, "headers": headers}, receive, send))
     return (sent[0]["status"], sent[1]["body"]) if sent else None
 
 
@@ -77,6 +83,13 @@ def test_each_outcome_has_its_status(answer: Any, status: int) -> None:
     assert answered[0] == status
     if status == HTTPStatus.OK:
         assert work.decode_report(answered[1]) == REPORT
+
+
+@pytest.mark.parametrize(("value", "patient"), [("u=7", True), ("u=1", False), ("", False), ("u=7, i", False)])
+def test_an_order_gives_way_only_where_its_request_says_so(value: str, patient: bool) -> None:  # noqa: FBT001 - a table
+    asked = Asked(future(REPORT))
+    call(asked, DATA, headers=((b"priority", value.encode()),))
+    assert [order.patient for order in asked.orders] == [patient]
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", DATA[:-1], DATA + b" ", work.encode_report(REPORT)])

@@ -16,6 +16,8 @@ from modeltrust.domain.work import Order, Report
 from modeltrust.worker.examinations import BusyError, Examinations
 from tests.unit.api.test_work import ORDER, REPORT, SOURCE
 
+ELSEWHERE = dataclasses.replace(SOURCE, endpoints=("https://elsewhere.example",))
+
 
 class Runs:
     """Stands for child processes: each waits until it is told how it ends."""
@@ -35,7 +37,7 @@ class Runs:
 
 
 class World:
-    def __init__(self, concurrency: int = 2) -> None:
+    def __init__(self, concurrency: int = 3) -> None:
         self.now = 0.0
         self.runs = Runs()
         self.examinations = Examinations(self.runs, concurrency=concurrency, clock=lambda: self.now)
@@ -91,6 +93,39 @@ def test_there_is_room_for_so_many_and_what_is_under_way_can_still_be_asked_abou
     world.settled(1)
     world.ask(3)
     assert len(world.runs.begun) <= 3
+
+
+def test_the_last_place_is_for_a_model_that_was_never_attested() -> None:
+    world = World(concurrency=3)
+    known = world.ask(1, patient=True)
+    world.ask(2, patient=True, source=ELSEWHERE)
+    for number in (3, 4):
+        with pytest.raises(BusyError, match="never attested"):
+            world.ask(number, patient=True)
+    assert world.ask(1, patient=True) is known
+    world.ask(3)
+    with pytest.raises(BusyError, match="expected fewer"):
+        world.ask(4)
+    world.runs.go.set()
+
+
+def test_no_source_takes_the_last_place_while_it_holds_all_others() -> None:
+    """A hub that drips, with every model at it never attested, would hold all places for 15 minutes."""
+    world = World(concurrency=3)
+    world.ask(1)
+    world.ask(2)
+    with pytest.raises(BusyError, match="another source"):
+        world.ask(3)
+    world.ask(3, source=ELSEWHERE)
+    world.runs.go.set()
+
+
+def test_one_place_is_for_everybody() -> None:
+    world = World(concurrency=1)
+    world.ask(1, patient=True)
+    with pytest.raises(BusyError, match="expected fewer"):
+        world.ask(2)
+    world.runs.go.set()
 
 
 def test_a_thousand_orders_at_once_begin_as_many_as_there_is_room_for(world: World) -> None:

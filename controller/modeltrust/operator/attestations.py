@@ -26,7 +26,8 @@ from modeltrust.kube import paths
 from modeltrust.kube.client import Object
 from modeltrust.kube.events import Events
 from modeltrust.operator import findings, judging
-from modeltrust.operator.conditions import Condition, changed, conditions
+from modeltrust.operator.conditions import Condition
+from modeltrust.operator.describing import describe
 from modeltrust.operator.evaluations import Looked, Run, runs_of
 from modeltrust.operator.evaluations import described as described_runs
 from modeltrust.operator.evidence import Evidence, Gap, gap_of, gather
@@ -37,7 +38,6 @@ from modeltrust.policy.policy import Policy, Trust
 from modeltrust.verification.attesting import Attested, Waiting, Wanted
 
 PLURAL = "modelattestations"
-MANAGER = "modeltrust-operator"
 FOREIGN = frozenset({"usage"})  # written by the audit
 _SECRET_SECONDS = 60.0  # F72: a Secret that was missing is used this soon
 _KEPT = (
@@ -279,20 +279,7 @@ class Attestations:
         return Result("refused", after=_SECRET_SECONDS if retry else None)
 
     def _write(self, obj: Object, status: Object, found: tuple[Condition, ...], now: int) -> None:
-        metadata = obj["metadata"]
-        generation = int(metadata.get("generation", 0))
-        before = obj.get("status") or {}
-        status = {**status, "observedGeneration": generation}
-        status["conditions"] = conditions(before, found, generation=generation, now=now)
-        if not changed(before, status, foreign=FOREIGN):
-            return
-        body = {
-            "apiVersion": API_VERSION,
-            "kind": api.KIND.name,
-            "metadata": {"name": metadata["name"], "uid": metadata["uid"]},
-            "status": status,
-        }
-        self._writes.apply(paths.ours(PLURAL, metadata["name"]), body, manager=MANAGER, force=True, subresource="status")
+        describe(self._writes, PLURAL, obj, status, found, now=now, foreign=FOREIGN)
 
     def _revoke(self, case: _Case, why: tuple[str, ...]) -> None:
         body = revocation(case.identity, name=case.obj["metadata"]["name"], why=why)

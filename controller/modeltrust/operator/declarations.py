@@ -16,7 +16,6 @@ from modeltrust.api.compile import (
     compile_source,
     effective_requirements,
 )
-from modeltrust.api.v1alpha1.kind import API_VERSION
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidInputError, ModelTrustError, NotFoundError, quote
 from modeltrust.domain.reasons import Reason
@@ -24,8 +23,9 @@ from modeltrust.domain.signer import KeyTrust, TrustedSigner
 from modeltrust.kube import paths
 from modeltrust.kube.client import Object
 from modeltrust.kube.events import Events
-from modeltrust.operator.attestations import MANAGER, Result
-from modeltrust.operator.conditions import FALSE, READY, STALLED, TRUE, Condition, changed, conditions, ready
+from modeltrust.operator.attestations import Result
+from modeltrust.operator.conditions import FALSE, READY, STALLED, TRUE, Condition, ready
+from modeltrust.operator.describing import describe
 from modeltrust.operator.sources import credentials
 from modeltrust.operator.writes import Writes
 from modeltrust.policy.wording import moment
@@ -126,22 +126,15 @@ class Declarations:
         Raises:
             ModelTrustError: the API server could not be asked, or somebody else wrote at the same time; look again later.
         """
-        describe, foreign = self._kinds[plural]
-        path = paths.ours(plural, name)
+        look, foreign = self._kinds[plural]
         try:
-            obj = self._writes.get_object(path)
+            obj = self._writes.get_object(paths.ours(plural, name))
         except NotFoundError:
             if plural == _MAPPINGS:
                 self._intercepts()
             return Result("gone")
-        said = describe(obj, now)
-        before = obj.get("status") or {}
-        generation = int(obj["metadata"].get("generation", 0))
-        status = {**said.fields, "observedGeneration": generation}
-        status["conditions"] = conditions(before, said.conditions, generation=generation, now=now)
-        if changed(before, status, foreign=foreign):
-            body = {"apiVersion": API_VERSION, "kind": obj["kind"], "metadata": {"name": name, "uid": obj["metadata"]["uid"]}}
-            self._writes.apply(path, {**body, "status": status}, manager=MANAGER, force=True, subresource="status")
+        said = look(obj, now)
+        describe(self._writes, plural, obj, said.fields, said.conditions, now=now, foreign=foreign)
         if said.event is not None:
             self._events.tell(obj, reason=said.event[0], message=said.event[1], warning=True, action="Reconcile")
         return Result("described", after=said.after)

@@ -13,7 +13,7 @@ from modeltrust.domain.evaluation import EvaluationReport, Judgement, Suite
 from modeltrust.evaluation.report.page import page
 from modeltrust.kube import paths
 from modeltrust.kube.client import Object
-from modeltrust.operator.attestations import MANAGER
+from modeltrust.operator.describing import MANAGER
 from modeltrust.operator.writes import Writes
 
 _LABELS = {"app.kubernetes.io/name": "modeltrust", "modeltrust.dev/report": "evaluation"}

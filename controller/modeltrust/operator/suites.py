@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from modeltrust.api.compile.suites import LiveService, SuiteSettings, compile_suite
-from modeltrust.api.v1alpha1.kind import API_VERSION
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidInputError, ModelTrustError, NotFoundError
 from modeltrust.evaluation.bank import Bank
@@ -13,8 +12,9 @@ from modeltrust.evaluation.monitor import Level
 from modeltrust.kube import paths
 from modeltrust.kube.client import Object
 from modeltrust.kube.events import Events
-from modeltrust.operator.attestations import MANAGER, Result
-from modeltrust.operator.conditions import FALSE, TRUE, UNKNOWN, Condition, changed, conditions, ready
+from modeltrust.operator.attestations import Result
+from modeltrust.operator.conditions import FALSE, TRUE, UNKNOWN, Condition, ready
+from modeltrust.operator.describing import describe
 from modeltrust.operator.monitor_statuses import described, monitored_of
 from modeltrust.operator.monitoring import Looked, Monitored, Watched, blocked
 from modeltrust.operator.watches import forgotten
@@ -100,13 +100,14 @@ class Suites:
         except InvalidInputError as error:
             # what was seen stays: a suite that is mended must not begin anew
             status: Object = {"monitors": (obj.get("status") or {}).get("monitors") or []}
-            self._write(obj, status, ready(why=str(error), reason="Invalid"), now)
+            describe(self._writes, PLURAL, obj, status, ready(why=str(error), reason="Invalid"), now=now)
             self._events.tell(obj, reason="ObjectBroken", message=str(error), warning=True, action="Reconcile")
             return Result("described")
         found = self._looks(settings, before, now)
         after = {looked.monitored.model: looked.monitored for looked in found if looked.monitored is not None}
         said = (*ready(reason="Accepted", message="it is understood"), *_degraded(after.values()))
-        self._write(obj, {"specHash": settings.spec_hash, "monitors": described(after.values())}, said, now)
+        fields = {"specHash": settings.spec_hash, "monitors": described(after.values())}
+        describe(self._writes, PLURAL, obj, fields, said, now=now)
         if self._asking is not None:
             for model, suite_hash in forgotten(before, after):
                 self._asking.forget(model, suite_hash)
@@ -143,16 +144,6 @@ class Suites:
             except ModelTrustError as error:  # one server that cannot be asked keeps no other from being asked
                 found.append(stopped(service, error))
         return found
-
-    def _write(self, obj: Object, status: Mapping[str, Any], said: tuple[Condition, ...], now: int) -> None:
-        metadata, before = obj["metadata"], obj.get("status") or {}
-        generation = int(metadata.get("generation", 0))
-        whole = {**status, "observedGeneration": generation}
-        whole["conditions"] = conditions(before, said, generation=generation, now=now)
-        if changed(before, whole):
-            named = {"name": metadata["name"], "uid": metadata["uid"]}
-            body = {"apiVersion": API_VERSION, "kind": obj["kind"], "metadata": named, "status": whole}
-            self._writes.apply(paths.ours(PLURAL, metadata["name"]), body, manager=MANAGER, force=True, subresource="status")
 
 
 def _degraded(watches: Iterable[Monitored]) -> tuple[Condition, ...]:

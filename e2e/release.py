@@ -38,19 +38,20 @@ class Release:
         node: where.
         values: of the chart, by their dotted names.
         chart: its folder.
+        adopts: the kinds are there already: the node's tests share them.
     """
 
     node: Node
     values: dict[str, str]
     chart: Path = CHART
+    adopts: bool = True
 
     def install(self, verb: str = "install", **more: str) -> None:
         """`helm install` or `helm upgrade` with the values; ``more`` are annotations of the webhook's Pods."""
         sets = [word for key, value in self.values.items() for word in ("--set", f"{key}={value}")]
         for key, value in more.items():
             sets += ["--set-string", f"webhook.podAnnotations.{key}={value}"]
-        # The node's tests share the CRDs, which are kept: whoever made them, they are this release's now.
-        adopt = ("--take-ownership",) if verb == "install" else ()
+        adopt = ("--take-ownership",) if verb == "install" and self.adopts else ()
         if verb == "install":  # other tests of the session grant a webhook of theirs the same rights, by kubectl
             self.node.kubectl("delete", "clusterrole,clusterrolebinding", "modeltrust-webhook", "--ignore-not-found")
         helm(verb, "modeltrust", str(self.chart), "--namespace", NAMESPACE, *adopt, *sets, kubeconfig=self.node.admin)

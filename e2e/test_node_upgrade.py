@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from e2e.calls import Calls
 from e2e.load import Load, bad_pod, closed_namespace, pinned
@@ -42,9 +43,10 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def release(node: Node, before: Path) -> Iterator[Release]:
-    """The release as it was before."""
+    """The release as it was before, in a cluster that knew none of our kinds."""
     fresh_namespace(node)
-    release = Release(node, built(node) | {"webhook.replicas": "2", "worker.replicas": "1"})
+    node.kubectl("delete", "--filename", str(ROOT / "crds"), "--ignore-not-found", "--timeout=90s")
+    release = Release(node, built(node) | {"webhook.replicas": "2", "worker.replicas": "1"}, adopts=False)
     replace(release, chart=before).install()
     try:
         release.rolled_out()
@@ -91,12 +93,13 @@ def test_an_upgrade_from_the_chart_before_and_a_rollback_fail_no_call(node: Node
     with Calls(node) as calls, Load(calls, closed) as load:
         release.install("upgrade", round="two")
         release.rolled_out()
-        upgraded = load.count
+        upgraded, kinds = load.count, _kinds(node)
         release.helm("rollback", "modeltrust", "1")
         release.rolled_out()
         release.settled("webhook")  # until the last of the old Pods has drained
     assert load.wrong[:3] == []
     assert upgraded > 100
+    assert kinds == _written()
     assert [line.split()[0] for line in release.helm("history", "modeltrust").splitlines()[1:]] == ["1", "2", "3"]
     assert _left(node)["secrets"] == secrets
 
@@ -112,12 +115,24 @@ def test_uninstalled_nothing_but_the_kinds_stays_and_it_can_be_installed_again(n
     assert node.kubectl("get", "namespace", "modeltrust-jobs", check=False).returncode != 0
     assert node.get("crd", "modelpolicies.modeltrust.dev")
 
-    release.install()
+    replace(release, adopts=True).install()
     release.rolled_out()
     with Calls(node) as calls:
         node.apply(pinned(name))
         eventually(lambda: "[UnpinnedReference]" in calls.create(bad_pod(name), dry_run=True)[1], seconds=30, what="a denial")
     node.kubectl("delete", "modelpolicy", name)
+
+
+def _kinds(node: Node) -> dict[str, Object]:
+    """What each of our kinds looks like in the cluster, by its name."""
+    found = [kind for kind in node.get("crds")["items"] if kind["spec"]["group"] == "modeltrust.dev"]
+    return {kind["metadata"]["name"]: kind["spec"]["versions"] for kind in found}
+
+
+def _written() -> dict[str, Object]:
+    """The same as this checkout has it."""
+    found = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "crds").glob("*.yaml"))]
+    return {kind["metadata"]["name"]: kind["spec"]["versions"] for kind in found}
 
 
 def _left(node: Node) -> dict[str, list[str]]:

@@ -1,8 +1,9 @@
 """One kind, mirrored: a paged list, then a watch, for ever. It feeds the same store as the folders do.
 
 The rules, each learnt from an outage: a list replaces everything at once, so that what was deleted vanishes; a list that failed is
-no empty list; bookmarks prove that silence is not a stall; 410 comes as a status or inside the stream; back-off has full jitter;
-whatever goes wrong, the kind only grows stale, and readiness says so.
+no empty list; bookmarks prove that silence is not a stall, but none comes to a watch that begins where the API server's cache stands until that
+moves on (etcd tells it every ten minutes, unless it was told otherwise); 410 comes as a status or inside the stream; back-off has full
+jitter; whatever goes wrong, the kind only grows stale, and readiness says so.
 """
 
 import threading
@@ -112,6 +113,8 @@ class Reflector(Generic[K]):
         self._watcher = watcher
         self._stop = stop
         self._uniform = uniform
+        # Two minutes without a sign are too many for some: once a watch fell silent for one, the next might be, too.
+        self._resumes = resource.kind not in limits.STALE_SECONDS
         self._failures = 0
         self._version = ""  # where the mirror stands; empty: nowhere, so list
 
@@ -127,8 +130,8 @@ class Reflector(Generic[K]):
                 self._version = ""
                 self._back_off(error)
             except Exception as error:  # noqa: BLE001 - a reflector that dies silently would serve old trust for ever
-                if not isinstance(error, ModelTrustError):
-                    self._version = ""  # the sink may have taken half of it: start from a complete list
+                if not (self._resumes and isinstance(error, ModelTrustError)):
+                    self._version = ""  # start from a complete list: of a bug, the sink may have taken half
                 self._back_off(error)
 
     def _list(self) -> str:

@@ -60,8 +60,14 @@ def mirror() -> Mirror:
 
 
 @pytest.fixture
+def kind() -> Kind:
+    """One that is believed for long without a sign."""
+    return Kind.POLICIES
+
+
+@pytest.fixture
 def reflecting(
-    server: ApiServerSimulator, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: ApiServerSimulator, mirror: Mirror, kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], None]]:
     """Starts the reflector; waits are short."""
     monkeypatch.setattr(limits, "BACK_OFF_SECONDS", (0.01, 0.02))
@@ -69,7 +75,7 @@ def reflecting(
     with server.serving(tmp_path) as access:
         reflector = Reflector(
             api=ApiServer(access),
-            resource=Resource(Kind.POLICIES, "/apis/modeltrust.dev/v1alpha1/modelpolicies"),
+            resource=Resource(kind, f"/apis/modeltrust.dev/v1alpha1/{kind.value}"),
             sink=mirror,
             watcher=mirror,
             stop=stop,
@@ -231,6 +237,32 @@ def test_f76_a_watch_that_falls_silent_is_noticed(
     eventually(lambda: len(mirror.failures) >= 1)
     assert mirror.names() == {"a", "b", "c"}
     assert mirror.replaced == 1
+
+
+@pytest.mark.parametrize("kind", [Kind.SIGNERS, Kind.REVOCATIONS])
+def test_what_is_believed_for_two_minutes_is_listed_once_a_watch_fell_silent_for_one(
+    server: ApiServerSimulator, mirror: Mirror, reflecting: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next watch may be as silent: no bookmark comes while the API server's cache stands where the watch began."""
+    monkeypatch.setattr(limits, "WATCH_SILENCE_SECONDS", 0.1)
+    reflecting()
+
+    eventually(lambda: mirror.confirmations >= 3)
+    assert len(mirror.failures) >= 2
+    assert mirror.names() == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("kind", [Kind.SIGNERS])
+def test_what_is_believed_for_two_minutes_grows_stale_where_the_list_fails_as_well(
+    server: ApiServerSimulator, mirror: Mirror, reflecting: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reflecting()
+    eventually(lambda: server.watching() == 1)
+    monkeypatch.setattr(limits, "LIST_OBJECTS", 2)
+    server.end_watches()
+
+    eventually(lambda: len(mirror.failures) >= 3)
+    assert (mirror.confirmations, mirror.names()) == (1, {"a", "b", "c"})
 
 
 def test_an_event_that_never_ends_is_cut(

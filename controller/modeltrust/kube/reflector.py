@@ -1,9 +1,9 @@
 """One kind, mirrored: a paged list, then a watch, for ever. It feeds the same store as the folders do.
 
-The rules, each learnt from an outage: a list replaces everything at once, so that what was deleted vanishes; a list that failed is
-no empty list; bookmarks prove that silence is not a stall, but none comes to a watch that begins where the API server's cache stands until that
-moves on (etcd tells it every ten minutes, unless it was told otherwise); 410 comes as a status or inside the stream; back-off has full
-jitter; whatever goes wrong, the kind only grows stale, and readiness says so.
+The rules, each learnt from an outage: a list replaces everything at once, so that what was deleted vanishes; a list that failed
+is no empty list; bookmarks prove that silence is not a stall, but none comes to a watch that begins where the API server's cache
+stands until that moves on (etcd tells it every ten minutes, where nobody told etcd otherwise); 410 comes as a status or inside the
+stream; back-off has full jitter; whatever goes wrong, the kind only grows stale, and readiness says so.
 """
 
 import threading

@@ -1,8 +1,9 @@
 """``POST /validate`` and ``POST /mutate`` as a raw ASGI function, in front of all routing: bounded read, decode, decide, encode.
 
 What comes back (attack H10): a verdict as soon as the uid of the request is known, else HTTP 400, since an HTTP error admits
-under ``failurePolicy: Ignore``. HTTP 503 means that there is no verdict, so that the failurePolicy of each namespace decides.
-Never a 500, and never an allow that was not decided.
+under ``failurePolicy: Ignore``. HTTP 503 means that there is no verdict: where this replica is not ready, the API server asks
+again at once, most likely another one; when nobody gives a verdict, the failurePolicy of each namespace decides. Never a 500, and
+never an allow that was not decided.
 """
 
 import asyncio
@@ -25,6 +26,9 @@ Send = Callable[[Message], Awaitable[None]]
 _JSON = (b"content-type", b"application/json")
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 _CLOSE = (b"connection", b"close")
+# The API server asks again, ten times at most (client-go, rest/with_retry.go), and on a new connection: a replica that is not ready
+# gets calls until the endpoints forget it, and `Ignore` would admit them unjudged.
+_ELSEWHERE = (b"retry-after", b"0")
 _TIMEOUT = re.compile(rb"(?:^|&)timeout=([0-9]{1,4}(?:\.[0-9]{1,3})?)(ms|s|m)(?:&|$)")  # of Go's durations, those that are sent
 _UNITS = {b"ms": 0.001, b"s": 1.0, b"m": 60.0}
 _PREFIX_BYTES = limits.UID_SCAN_BYTES
@@ -37,10 +41,11 @@ class _TooLargeError(Exception):
 class _RefusedError(Exception):
     """There is no verdict."""
 
-    def __init__(self, why: str, status: HTTPStatus, text: str) -> None:
+    def __init__(self, why: str, status: HTTPStatus, text: str, *, elsewhere: bool = False) -> None:
         super().__init__(text)
         self.why = why
         self.status = status
+        self.headers = (_TEXT, _ELSEWHERE) if elsewhere else (_TEXT,)
 
 
 class _GoneError(Exception):
@@ -75,7 +80,7 @@ class Validate:
         status, content, body = await self._respond(scope, receive, started)
         if status is None:
             return
-        headers = [content, (b"content-length", str(len(body)).encode())]
+        headers = [*content, (b"content-length", str(len(body)).encode())]
         if self._health.draining or status is not HTTPStatus.OK:
             headers.append(_CLOSE)  # while draining clients move elsewhere; after an error the rest of the body may be unread
         with contextlib.suppress(OSError):
@@ -84,14 +89,14 @@ class Validate:
 
     async def _respond(
         self, scope: Scope, receive: Receive, started: float
-    ) -> tuple[HTTPStatus | None, tuple[bytes, bytes], bytes]:
+    ) -> tuple[HTTPStatus | None, tuple[tuple[bytes, bytes], ...], bytes]:
         try:
-            return HTTPStatus.OK, _JSON, await self._answer(scope, receive, started)
+            return HTTPStatus.OK, (_JSON,), await self._answer(scope, receive, started)
         except _GoneError:
-            return None, _TEXT, b""
+            return None, (), b""
         except _RefusedError as refused:
             self._telemetry.refused(refused.why)
-            return refused.status, _TEXT, f"{refused}\n".encode()
+            return refused.status, refused.headers, f"{refused}\n".encode()
 
     async def _answer(self, scope: Scope, receive: Receive, started: float) -> bytes:
         self._check(scope)
@@ -112,7 +117,7 @@ class Validate:
         if scope["method"] != "POST":
             raise _RefusedError("bad_request", HTTPStatus.METHOD_NOT_ALLOWED, "expected POST")
         if self._health.reasons(self._clock()):
-            raise _RefusedError("not_ready", HTTPStatus.SERVICE_UNAVAILABLE, "not ready: no verdict")
+            raise _RefusedError("not_ready", HTTPStatus.SERVICE_UNAVAILABLE, "not ready: no verdict", elsewhere=True)
         if not _is_json(scope):
             raise _RefusedError("bad_request", HTTPStatus.BAD_REQUEST, "expected content-type application/json")
 

@@ -241,7 +241,7 @@ def test_f76_a_watch_that_falls_silent_is_noticed(
 
 @pytest.mark.parametrize("kind", [Kind.SIGNERS, Kind.REVOCATIONS])
 def test_what_is_believed_for_two_minutes_is_listed_once_a_watch_fell_silent_for_one(
-    server: ApiServerSimulator, mirror: Mirror, reflecting: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+    mirror: Mirror, reflecting: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next watch may be as silent: no bookmark comes while the API server's cache stands where the watch began."""
     monkeypatch.setattr(limits, "WATCH_SILENCE_SECONDS", 0.1)

@@ -11,6 +11,7 @@ from e2e.containers import missing
 from e2e.control_plane import ControlPlane, running
 from e2e.node import ASKED, Node, running_node
 from e2e.origins import HubOrigin, serving_hub_origin
+from e2e.release import with_kinds
 from e2e.webhook import WebhookProcess, attach
 from modeltrust.cli.demo.scenes import Scene, prepare
 from modeltrust.cli.demo.world import World
@@ -42,8 +43,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     if why:
         pytest.fail(f"no node: {why}")
     with running_node(tmp_path_factory.mktemp("node")) as node:
-        node.kubectl("apply", "-f", str(ROOT / "crds"), "-f", str(ROOT / "e2e" / "foreign.yaml"))
-        node.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        node.kubectl("apply", "-f", str(ROOT / "e2e" / "foreign.yaml"))
+        with_kinds(node)
         yield node
 
 

@@ -24,6 +24,7 @@ from tests.support.helm import CHART, NAMESPACE, helm
 Object = dict[str, Any]
 IMAGE = "modeltrust.test/modeltrust:built"
 COMPONENTS = ("webhook", "operator", "worker")
+CRDS = str(CHART.parent.parent / "crds")
 _PORT = 9443  # of a webhook's Pod
 _OURS = "app.kubernetes.io/name=modeltrust"
 _SECONDS = 150  # without progress: the kubelet looks for a missing Secret at longer and longer intervals, up to two minutes
@@ -52,8 +53,6 @@ class Release:
         for key, value in more.items():
             sets += ["--set-string", f"webhook.podAnnotations.{key}={value}"]
         adopt = ("--take-ownership",) if verb == "install" and self.adopts else ()
-        if verb == "install":  # other tests of the session grant a webhook of theirs the same rights, by kubectl
-            self.node.kubectl("delete", "clusterrole,clusterrolebinding", "modeltrust-webhook", "--ignore-not-found")
         helm(verb, "modeltrust", str(self.chart), "--namespace", NAMESPACE, *adopt, *sets, kubeconfig=self.node.admin)
 
     def helm(self, *arguments: str, check: bool = True) -> str:
@@ -127,18 +126,40 @@ class Release:
 
 
 def built(node: Node) -> dict[str, str]:
-    """The values that name the built image, which is imported; skipped, loudly, where there is none, and failed where asked for."""
+    """The values that name the built image, which is imported; as ``imported``."""
+    repository, _, digest = imported(node).partition("@")
+    return {"image.repository": repository, "image.digest": digest}
+
+
+def imported(node: Node, name: str = IMAGE) -> str:
+    """The built image under a name, by digest; skipped, loudly, where there is none, and failed where a node was asked for."""
     archive = os.environ.get("MODELTRUST_IMAGE", "")
     if not archive or not Path(archive).exists():
         told = f"NOTHING WAS INSTALLED: got MODELTRUST_IMAGE {archive!r}, expected the archive that `make image` builds"
         (pytest.fail if ASKED else pytest.skip)(told)
-    repository, _, digest = node.containers.load(Path(archive), IMAGE, images.digest_of(Path(archive))).partition("@")
-    return {"image.repository": repository, "image.digest": digest}
+    return node.containers.load(Path(archive), name, images.digest_of(Path(archive)))
+
+
+def cleared(node: Node) -> None:
+    """Nothing of ours is in the cluster but the kinds: other tests of the session run processes of theirs, with the same rights."""
+    node.kubectl("delete", "namespace", NAMESPACE, "modeltrust-jobs", "--ignore-not-found", "--timeout=90s")
+    node.kubectl("delete", "clusterrole,clusterrolebinding", "modeltrust-webhook", "modeltrust-operator", "--ignore-not-found")
+
+
+def without_kinds(node: Node) -> None:
+    """The kinds are gone, and everything of these kinds."""
+    node.kubectl("delete", "--filename", CRDS, "--ignore-not-found", "--timeout=90s")
+
+
+def with_kinds(node: Node) -> None:
+    """The kinds are there."""
+    node.kubectl("apply", "--filename", CRDS)
+    node.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
 
 
 def fresh_namespace(node: Node) -> None:
     """The release's namespace as docs/install.md makes it, with nothing in it."""
-    node.kubectl("delete", "namespace", NAMESPACE, "modeltrust-jobs", "--ignore-not-found", "--timeout=90s")
+    cleared(node)
     node.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": _LEVELS}})
 
 

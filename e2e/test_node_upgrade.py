@@ -16,7 +16,7 @@ import yaml
 from e2e.calls import Calls
 from e2e.load import Load, bad_pod, closed_namespace, pinned
 from e2e.node import Node
-from e2e.release import Release, built, fresh_namespace, guarded, plain
+from e2e.release import Release, built, fresh_namespace, guarded, plain, without_kinds
 from e2e.waiting import eventually
 from tests.support.helm import NAMESPACE
 
@@ -45,7 +45,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def release(node: Node, before: Path) -> Iterator[Release]:
     """The release as it was before, in a cluster that knew none of our kinds."""
     fresh_namespace(node)
-    node.kubectl("delete", "--filename", str(ROOT / "crds"), "--ignore-not-found", "--timeout=90s")
+    without_kinds(node)
     release = Release(node, built(node) | {"webhook.replicas": "2", "worker.replicas": "1"}, adopts=False)
     replace(release, chart=before).install()
     try:

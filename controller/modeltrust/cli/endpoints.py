@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,12 +14,13 @@ from modeltrust.cli import files
 from modeltrust.domain import limits
 from modeltrust.domain.errors import InvalidInputError, MalformedError, ModelTrustError, quote
 from modeltrust.domain.evaluation import Dialect, Served, Suite
-from modeltrust.evaluation.openai import Client
+from modeltrust.evaluation.openai import Client, Endpoint, Several
 
 NO_ENGINE = "the local engine is not installed: pip install 'modeltrust[engine]', or name a server with --endpoint and --dialect"
 
 _DIALECTS = {"vllm": Dialect.VLLM, "llamacpp": Dialect.LLAMA_CPP}
 _WEIGHTS = "model.safetensors"
+_ENGINES = 2  # of one folder at most; the client that reads their answers keeps about half a core busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,11 @@ class Place:
         """How the server spells the interface."""
         return self.served.dialect
 
+    @property
+    def connections(self) -> int:
+        """Requests at once: one for each local engine, one for a server, of which nobody knows how it computes."""
+        return 1 if self.folder is None else min(_ENGINES, len(os.sched_getaffinity(0)))
+
 
 def serving_of(place: Place) -> str:
     """64 hex over what serves here; never that of a suite's image, which did not serve."""
@@ -69,21 +76,28 @@ def serving_of(place: Place) -> str:
 
 
 @contextlib.contextmanager
-def opened_endpoint(place: Place) -> Iterator[tuple[Served, Client]]:
-    """A client of the server; a local engine is started for a folder and stopped afterwards.
+def opened_endpoint(place: Place) -> Iterator[tuple[Served, Endpoint]]:
+    """A client of the server; for a folder local engines are started, one for each core, and stopped afterwards.
 
     Raises:
         InvalidInputError: the address is none, or the local engine is not installed.
         MalformedError: the local engine cannot serve what is in the folder.
     """
     with ExitStack() as stack:
-        served = place.served if place.folder is None else stack.enter_context(_engine(place.folder, place.served))
-        try:
-            client = Client(served, deadline=time.monotonic() + limits.EVALUATION_RUN_SECONDS)
-        except MalformedError as error:
-            raise InvalidInputError(str(error)) from error  # an address may hold a password, so it is not repeated
-        stack.callback(client.close)
-        yield served, client
+        if place.folder is None:
+            yield place.served, _client(stack, place.served)
+            return
+        engines = [stack.enter_context(_engine(place.folder, place.served)) for _ in range(place.connections)]
+        yield replace(engines[0], connections=place.connections), Several([_client(stack, served) for served in engines])
+
+
+def _client(stack: ExitStack, served: Served) -> Client:
+    try:
+        client = Client(served, deadline=time.monotonic() + limits.EVALUATION_RUN_SECONDS)
+    except MalformedError as error:
+        raise InvalidInputError(str(error)) from error  # an address may hold a password, so it is not repeated
+    stack.callback(client.close)
+    return client
 
 
 @contextlib.contextmanager

@@ -191,6 +191,7 @@ def _run(order: EvaluationOrder, bank: Bank, candidate: Place, against: _Against
         if against.place is not None and against.answers is not None:
             baseline = WhenAsked(against.place, stack)
             stored = against.answers.read(order.suite, bank, baseline, tell)
+            where = replace(against.place.served, connections=against.place.connections)
             parties = replace(parties, baseline=stored, unstored=baseline)
         elif against.place is not None:
             where, other = stack.enter_context(opened_endpoint(against.place))

@@ -73,7 +73,7 @@ class Answers:
         counter = Counter(tell, monotonic)
         counter.start("baseline", len(pool.probes) * (1 + len(pool.columns)) + limits.EVALUATION_MINING_SAMPLES)
         turns = bool(self.place.served.user_prefix)
-        stored = store(Asker(baseline, tick=counter.tick), pool, key=key, turns=turns)
+        stored = store(Asker(baseline, connections=self.place.connections, tick=counter.tick), pool, key=key, turns=turns)
         files.write_atomically(self.path, encode_stored(stored))
         return stored
 

@@ -7,8 +7,10 @@ environment, redirects are not followed, encoded bodies are refused.
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
+from queue import SimpleQueue
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -203,6 +205,36 @@ class Client:
             if self.clock() > end:
                 raise UnavailableError(f"got an answer that does not end within {limits.EVALUATION_ANSWER_SECONDS} s")
         return bytes(data)
+
+
+@dataclass(slots=True)
+class Several:
+    """Engines of one model, each asked one thing at a time: all cores work, and no answer depends on what else is computed."""
+
+    endpoints: Sequence[Endpoint]
+    _free: SimpleQueue[Endpoint] = field(init=False, default_factory=SimpleQueue, repr=False)
+
+    def __post_init__(self) -> None:
+        for endpoint in self.endpoints:
+            self._free.put(endpoint)
+
+    def ask(self, prompt: str, *, tokens: int = limits.EVALUATION_ANSWER_TOKENS) -> Answer:
+        """See Endpoint."""
+        with self._one() as endpoint:
+            return endpoint.ask(prompt, tokens=tokens)
+
+    def write_turn(self, seed: int) -> str:
+        """See Endpoint."""
+        with self._one() as endpoint:
+            return endpoint.write_turn(seed)
+
+    @contextmanager
+    def _one(self) -> Iterator[Endpoint]:
+        endpoint = self._free.get()
+        try:
+            yield endpoint
+        finally:
+            self._free.put(endpoint)
 
 
 def _place(url: str) -> tuple[bool, str, int]:

@@ -5,7 +5,8 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ import pytest
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError, MalformedError, UnavailableError
 from modeltrust.domain.evaluation import Dialect, Served
-from modeltrust.evaluation.openai import Client
+from modeltrust.evaluation.answers import Answer
+from modeltrust.evaluation.openai import Client, Several
 from modeltrust.evaluation.preflight import preflight
 from tests.support.endpoints import Speak, ToyModel, completion, model_speaks, send, served
 from tests.support.evaluation_runs import private_bank
@@ -55,6 +57,48 @@ def test_an_honest_server_is_read_as_the_model_answers() -> None:
         assert "today" in opened.write_turn(1)
         assert opened.requests == 3
         opened.close()
+
+
+@dataclass
+class Busy:
+    """Counts how many requests it holds at once, and fails where it is asked to."""
+
+    model: ToyModel
+    held: int = 0
+    most: int = 0
+    answered: int = 0
+
+    def ask(self, prompt: str, *, tokens: int = limits.EVALUATION_ANSWER_TOKENS) -> Answer:
+        self.held += 1
+        self.most = max(self.most, self.held)
+        time.sleep(0.002)
+        self.held -= 1
+        if "broken" in prompt:
+            raise UnavailableError("it fell over")
+        self.answered += 1
+        return self.model.ask(prompt, tokens=tokens)
+
+    def write_turn(self, seed: int) -> str:
+        return self.model.write_turn(seed)
+
+
+def test_several_engines_share_the_work_and_each_is_asked_one_thing_at_a_time() -> None:
+    engines = [Busy(MODEL), Busy(MODEL)]
+    several = Several(engines)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(several.ask, PROMPTS * 3))
+    assert found == [MODEL.ask(prompt) for prompt in PROMPTS * 3]
+    assert [engine.most for engine in engines] == [1, 1]
+    assert all(engine.answered for engine in engines)
+    assert several.write_turn(3) == MODEL.write_turn(3)
+
+
+def test_an_engine_whose_answer_does_not_come_is_asked_again_later_and_the_error_is_told() -> None:
+    several = Several([Busy(MODEL)])
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            several.ask("broken")
+    assert several.ask(PROMPTS[0]) == MODEL.ask(PROMPTS[0])
 
 
 @pytest.mark.parametrize("dialect", Dialect)

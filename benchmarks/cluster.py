@@ -38,6 +38,7 @@ contexts: [{name: b, context: {cluster: b, user: b}}]
 clusters: [{name: b, cluster: {server: "https://127.0.0.1:%d", certificate-authority: "%s"}}]
 users: [{name: b, user: {tokenFile: "%s"}}]
 """
+CHANGING = 1_000  # models whose statement is replaced, again and again
 READY_SECONDS = 120
 SWEEP_SECONDS = 1_200
 IDLE_SHARE = 0.02  # of one processor
@@ -81,9 +82,10 @@ def prepare(root: Path, count: int) -> dict[str, Path]:
     key = fingerprint(trusted.SIGNER_KEY.public_key())
     with (root / "modelattestations.jsonl").open("w") as ours, (root / "index.jsonl").open("w") as go:
         for number, model in enumerate(models):
-            said = trusted.statement(model, issued_at=now - 60, expires_at=now + 6 * 24 * 3600)
-            ours.write(json.dumps(versioned(trusted.attestation(f"a{number}", said))) + "\n")
+            ours.write(attested(number, model, now))
             go.write(json.dumps({"key": model, "fingerprint": key, "formats": ["Safetensors"], "expires": now + 86400}) + "\n")
+    changed = [*enumerate(models)][:: max(1, len(models) // CHANGING)]
+    (root / "changes.jsonl").write_text("".join(attested(*each, now, serial=serial) for serial in (2, 3) for each in changed))
     lists = {
         "modelpolicies": [trusted.policy(), trusted.audit_policy(), trusted.other_policy()],
         "trustedsigners": [trusted.signer()],
@@ -100,6 +102,12 @@ def prepare(root: Path, count: int) -> dict[str, Path]:
     for name, body in bodies.items():
         (root / f"{name}.json").write_bytes(body)
     return {name: root / f"{name}.json" for name in bodies}
+
+
+def attested(number: int, model: str, now: int, **said: int) -> str:
+    """One line: a ModelAttestation with a signed statement."""
+    statement = trusted.statement(model, issued_at=now - 60, expires_at=now + 6 * 24 * 3600, **said)
+    return json.dumps(versioned(trusted.attestation(f"a{number}", statement))) + "\n"
 
 
 def versioned(value: dict) -> dict:

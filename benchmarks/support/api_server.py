@@ -2,7 +2,8 @@
 
     python -m benchmarks.support.api_server FOLDER CHANGES_PER_SECOND
 
-FOLDER holds one file of JSON lines (one object each) per resource name, and tls.crt and tls.key; prints its port.
+FOLDER holds one file of JSON lines (one object each) per resource name, what changes (changes.jsonl: attestations, sent again and
+again in this order), and tls.crt and tls.key; prints its port.
 """
 
 import json
@@ -16,6 +17,8 @@ from urllib.parse import parse_qs, urlsplit
 
 PAGE = 250
 CHANGING = "modelattestations"
+LISTED = 1_000  # the version of every list; what changes later has a higher one, or a mirror would think that a backup came back
+VERSION = b'"resourceVersion": "7"'  # of each object, as it is prepared
 
 
 class Pages:
@@ -28,7 +31,7 @@ class Pages:
         """One page of a list, from an index on."""
         lines = self.lines.get(resource, [])
         following = f',"continue":"{start + PAGE}"' if start + PAGE < len(lines) else ""
-        head = b'{"kind":"List","metadata":{"resourceVersion":"1000"' + following.encode() + b'},"items":['
+        head = b'{"kind":"List","metadata":{"resourceVersion":"%d"' % LISTED + following.encode() + b'},"items":['
         return head + b",".join(lines[start : start + PAGE]) + b"]}"
 
 
@@ -60,15 +63,15 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        lines = self.pages.lines.get(resource, []) if resource == CHANGING and self.changes else []
-        number = 0
+        lines = self.pages.lines.get("changes", []) if resource == CHANGING and self.changes else []
+        version = LISTED
         while True:
             if lines:
-                self._send(b'{"type":"MODIFIED","object":' + lines[number % len(lines)] + b"}\n")
-                number += 1
+                line, version = lines[(version - LISTED) % len(lines)], version + 1
+                self._send(b'{"type":"MODIFIED","object":' + line.replace(VERSION, b'"resourceVersion": "%d"' % version, 1) + b"}\n")
                 time.sleep(1 / self.changes)
             else:
-                bookmark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "1000"}}}
+                bookmark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str(version)}}}
                 self._send(json.dumps(bookmark).encode() + b"\n")
                 time.sleep(5)
 

@@ -69,7 +69,9 @@ class Handler(BaseHTTPRequestHandler):
         while True:
             if lines:
                 line, version = lines[(version - LISTED) % len(lines)], version + 1
-                self._send(b'{"type":"MODIFIED","object":' + line.replace(VERSION, b'"resourceVersion": "%d"' % version, 1) + b"}\n")
+                self._send(
+                    b'{"type":"MODIFIED","object":' + line.replace(VERSION, b'"resourceVersion": "%d"' % version, 1) + b"}\n"
+                )
                 time.sleep(1 / self.changes)
             else:
                 bookmark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str(version)}}}

@@ -1,17 +1,18 @@
-"""Statements by identity: verified at the first look-up, the rest by a sweep in the background.
+"""Statements by identity: verified at the first look-up, and ahead by a sweep in the background as far as answers are kept.
 
 100,000 verifications at start would cost 8 s (design/architecture.md, idea 8). Nothing here is locked on the way of a look-up:
 a writer replaces one small tuple, and verifying twice is harmless.
 
 Of the answers the latest ``limits.STATEMENTS_KEPT`` are kept; what was verified before them is packed, and verified again should
-anybody ask. So memory grows with what is used rather than with what exists.
+anybody ask. The sweep packs what finds no room: an answer that is forgotten at once is no use. So memory grows with what is used
+rather than with what exists.
 """
 
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -23,6 +24,8 @@ from modeltrust.domain.facts import Absent, Fact, Known, Unavailable
 from modeltrust.domain.reference import Identity
 from modeltrust.policy.policy import InvalidStatement
 from modeltrust.store import packing
+
+A = TypeVar("A")
 
 _RECHECK_SECONDS = 60  # what verifying says can change with time alone: a statement from the near future becomes valid
 
@@ -68,10 +71,15 @@ class Record(msgspec.Struct, gc=False, eq=False):
         held = self.held  # once: another thread may pack it meanwhile
         return packing.unpack(held) if held[:1] in packing.MARKS else held
 
+    @property
+    def packed(self) -> bool:
+        """Whether nobody asked about it for long, or ever."""
+        return self.held[:1] in packing.MARKS
+
     def forget(self) -> None:
         """Keep nothing but what it takes to verify it again."""
         self.result = None
-        if self.held[:1] not in packing.MARKS:
+        if not self.packed:
             self.held = packing.pack(self.held)
 
     def answer(self, verifier: Verifier, now: int) -> Statement | InvalidStatement:
@@ -194,20 +202,38 @@ class Statements:
         with self._writing:
             self._forget(name)
 
-    def unverified(self) -> Iterator[Callable[[int], object]]:
-        """One call for each envelope that the present attestors have not been asked about; for the sweep."""
+    def unverified(self) -> Iterator[Callable[[int], Statement | InvalidStatement]]:
+        """One call for each envelope that the present attestors have not been asked about; it verifies and says what came of it."""
+        return self._waiting_for(self._verify)
+
+    def unswept(self) -> Iterator[Callable[[int], object]]:
+        """The same for the sweep: verifies ahead while there is room for the answer, and packs what finds none.
+
+        Of a pile each envelope is verified: a look-up verifies but a few of those that nobody knows.
+        """
+        return self._waiting_for(self._sweep)
+
+    def _waiting_for(self, look: Callable[[Record, Verifier, int], A]) -> Iterator[Callable[[int], A]]:
         verifier = self._verifier
         if verifier is None:
             return
         for record in list(self._waiting):
             if self._waits(record, self._by_key.get(record.key, ())):
-                yield partial(self._swept, record, verifier)
+                yield partial(look, record, verifier)
             else:
                 self._waiting.pop(record, None)
         with self._writing:
             self._waiting = self._waiting or {}  # an emptied dict keeps the memory of all it ever held
 
-    def _swept(self, record: Record, verifier: Verifier, now: int) -> Statement | InvalidStatement:
+    def _sweep(self, record: Record, verifier: Verifier, now: int) -> None:
+        alone = len(self._by_key.get(record.key, ())) <= 1
+        if alone and record.result is None and len(self._kept) >= self._most_kept:
+            record.forget()
+            self._waiting.pop(record, None)
+        else:
+            self._verify(record, verifier, now)
+
+    def _verify(self, record: Record, verifier: Verifier, now: int) -> Statement | InvalidStatement:
         answer = self._answer(record, verifier, now)
         self._waiting.pop(record, None)
         return answer
@@ -229,8 +255,9 @@ class Statements:
             oldest.forget()
 
     def _waits(self, record: Record, pile: tuple[Record, ...]) -> bool:
-        """Whether the sweep has to look at it: nobody has, or it is one of several and what it said was forgotten."""
-        return not record.verified_by(self._verifier) or (len(pile) > 1 and record.result is None)
+        """Whether the sweep has to look at it: nobody has, or it is one of several and what it said is not known."""
+        verified = record.verified_by(self._verifier)
+        return not (verified and record.result is not None) if len(pile) > 1 else not (verified or record.packed)
 
     def _records(self, name: str, value: Any) -> tuple[Record, ...]:
         before = {(record.key, record.envelope): record for record in self._by_object.get(name, ())}

@@ -1,10 +1,10 @@
-"""What happens beside the requests: the folder is watched, statements are verified ahead, the certificate is renewed."""
+"""What happens beside the requests: the folder is watched, statements are verified ahead or packed, the certificate is renewed."""
 
 import ctypes
 import gc
 import threading
 from collections.abc import Callable
-from time import time
+from time import thread_time, time
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import ModelTrustError
@@ -22,6 +22,7 @@ class Background:
         self._certificate = certificate
         self._telemetry = telemetry
         self._stopping = threading.Event()
+        self._settled = False
         self._problems: tuple[Problem, ...] | None = None
         self._rounds: dict[str, tuple[Callable[[], None], float]] = {
             "feed": (self.feed, poll_seconds),
@@ -50,21 +51,25 @@ class Background:
             self._telemetry.broken_objects.labels(kind.value).set(count)
         self._telemetry.statements.set(len(self._live.store.statements))
         self._telemetry.ready.set(not self._live.store.unready(time()))
-        if first:
-            gc.collect()
-            gc.freeze()  # what stays for ever is no work for later collections (facts/performance.md section 3)
 
     def sweep(self) -> None:
-        """Verify every statement that nobody has asked for yet, slowly, and only once everything is there: ready comes first."""
+        """Look at every statement that nobody has asked for yet, slowly, and only once everything is there: ready comes first."""
         if self._live.store.unready(time()):
             return
-        verified = 0
-        for verify in self._live.store.statements.unverified():
-            verify(int(time()))
-            verified += 1
-            if self._stopping.wait(limits.SWEEP_PAUSE_SECONDS):
+        if not self._settled:
+            self._settled = True
+            gc.collect()
+            gc.freeze()  # what stays for ever is no work for later collections (facts/performance.md section 3)
+        swept, began = 0, thread_time()
+        for look in self._live.store.statements.unswept():
+            if self._stopping.is_set():
                 return
-        if verified > limits.STATEMENTS_KEPT:
+            look(int(time()))
+            swept += 1
+            if thread_time() - began >= limits.SWEEP_SLICE_SECONDS:
+                self._stopping.wait(limits.SWEEP_PAUSE_SECONDS)
+                began = thread_time()
+        if swept > limits.STATEMENTS_KEPT:
             _give_back()
 
     def renew(self) -> None:

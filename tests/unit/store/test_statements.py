@@ -295,6 +295,62 @@ def test_what_was_forgotten_and_is_no_longer_trusted_is_invalid() -> None:
     assert "no trusted attestor" in why(statements.look_up(of(0), NOW))
 
 
+def swept(statements: Statements) -> None:
+    for look in statements.unswept():
+        look(NOW)
+    assert list(statements.unswept()) == []
+
+
+def test_the_sweep_verifies_as_many_as_are_kept_and_packs_the_others() -> None:
+    verifier, statements = Counting(), Statements(read, kept=2)
+    assert list(statements.unswept()) == []
+    statements.trust(verifier)
+    statements.replace(models(5))
+    swept(statements)
+    assert verifier.asked == 2
+    assert [serial_of(statements.look_up(of(number), NOW)) for number in (4, 4, 3)] == [1, 1, 1]
+    assert verifier.asked == 4
+
+
+def test_what_the_sweep_packed_unseen_is_verified_before_it_counts() -> None:
+    statements = Statements(read, kept=0)
+    statements.trust(attestors_for(KEY))
+    statements.replace([("a", [sealed(a_statement(), an_attestor_key())])])
+    swept(statements)
+    assert "no trusted attestor" in why(statements.look_up(IDENTITY, NOW))
+
+
+def test_the_sweep_pushes_out_nothing_that_somebody_asked_for() -> None:
+    verifier, statements = Counting(), Statements(read, kept=1)
+    statements.trust(verifier)
+    statements.replace(models(3))
+    statements.look_up(of(1), NOW)
+    statements.upsert("more", [sealed(a_statement(), KEY)])
+    swept(statements)
+    assert serial_of(statements.look_up(of(1), NOW)) == 1
+    assert verifier.asked == 1
+
+
+def test_the_sweep_verifies_all_of_a_pile_whatever_the_room() -> None:
+    verifier, statements = Counting(), Statements(read, kept=0)
+    statements.trust(verifier)
+    statements.replace([*((f"copy-{number}", a_copy()) for number in range(COPIES)), ("good", [sealed(a_statement(), KEY)])])
+    swept(statements)
+    assert verifier.asked == COPIES + 1
+    assert serial_of(statements.look_up(IDENTITY, NOW)) == 1
+
+
+def test_other_attestors_are_asked_ahead_about_what_is_kept_and_not_about_what_is_packed() -> None:
+    statements, verifier = Statements(read, kept=1), Counting()
+    statements.trust(attestors_for(an_attestor_key()))
+    statements.replace(models(3))
+    swept(statements)
+    statements.trust(verifier)
+    swept(statements)
+    assert verifier.asked == 1
+    assert [serial_of(statements.look_up(of(number), NOW)) for number in range(3)] == [1, 1, 1]
+
+
 def test_a_relist_and_a_repeated_event_keep_what_was_packed() -> None:
     verifier, statements = Counting(), Statements(read, kept=0)
     statements.trust(verifier)

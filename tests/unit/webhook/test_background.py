@@ -111,7 +111,7 @@ def test_a_sweep_ends_when_the_process_does(beside: Beside) -> None:
     beside.background.feed()
     beside.background.stop()
     beside.background.sweep()
-    assert len(list(beside.live.store.statements.unverified())) == 1
+    assert len(list(beside.live.store.statements.unverified())) == 2
 
 
 def test_a_certificate_that_did_not_change_is_not_loaded_again(beside: Beside) -> None:

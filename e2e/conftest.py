@@ -1,8 +1,11 @@
 """One control plane for the whole run, with our kinds and guards in it, and one webhook that it asks."""
 
+import contextlib
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -34,15 +37,15 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """A running node with the CRDs applied; only where one was asked for, and failed where none can be had."""
-    if not ASKED:
-        pytest.skip(
-            "NOTHING WAS SEEN ON REAL PODS: `make node` and `make gate` run a node, CI does not until all of it holds under load"
-        )
-    why = missing() or machine.refused()
-    if why:
-        pytest.fail(f"no node: {why}")
-    with running_node(tmp_path_factory.mktemp("node")) as node:
+    """A running node with the CRDs applied; where none can be had, skipped, loudly, and failed where one was asked for."""
+    if why := missing() or machine.refused():
+        _no_node(why)
+    with contextlib.ExitStack() as stack:
+        try:
+            node = stack.enter_context(running_node(tmp_path_factory.mktemp("node")))
+            node.runs_a_pod()
+        except (AssertionError, OSError, subprocess.SubprocessError) as error:
+            _no_node(str(error))
         node.kubectl("apply", "-f", str(ROOT / "e2e" / "foreign.yaml"))
         with_kinds(node)
         yield node
@@ -99,6 +102,13 @@ def apply_trust(plane: ControlPlane, world: World) -> None:
     for path in sorted(world.trust.rglob("*.yaml")):
         if path.name != "attestors.yaml":
             plane.kubectl("apply", "-f", str(path))
+
+
+def _no_node(why: str) -> NoReturn:
+    told = f"NOTHING WAS SEEN ON REAL PODS: {why}"
+    if ASKED:
+        pytest.fail(told)
+    pytest.skip(told)
 
 
 def permissions() -> tuple[dict[str, object], ...]:

@@ -21,6 +21,7 @@ _PLUGINS = Path("/usr/lib/cni")
 _FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 _OURS = ("KUBE-", "CNI-")  # how chains of kubelet, kube-proxy and the plugins begin
 _STOP_SECONDS = 30
+_INSTALL_SECONDS = 300
 # Of the processors, as ten processes beside: in one group, all Pods together would get what one of them gets.
 _SHARES = {"cpu.shares": "10240", "cpu.weight": "1000"}
 
@@ -32,7 +33,9 @@ def missing() -> str:
     if _lacking() and shutil.which("apt-get"):
         install = ("apt-get", "install", "-y", "--no-install-recommends", *PACKAGES)
         for command in (("apt-get", "update"), install):
-            subprocess.run(command, check=False, capture_output=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+            with contextlib.suppress(subprocess.TimeoutExpired):  # where its servers do not answer
+                environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+                subprocess.run(command, check=False, capture_output=True, timeout=_INSTALL_SECONDS, env=environment)
     lacking = _lacking()
     return f"{', '.join(lacking)} cannot be installed from the packages {' '.join(PACKAGES)}" if lacking else ""
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from e2e import images
@@ -28,6 +29,7 @@ from modeltrust.kube.access import from_kubeconfig
 from modeltrust.kube.client import ApiServer
 
 ASKED = bool(os.environ.get("MODELTRUST_NODE") or os.environ.get("MODELTRUST_GATE"))  # `make node` or `make gate`
+only_asked = pytest.mark.skipif(not ASKED, reason="ten minutes more on a node: `make node` runs it, `make e2e` does not")
 NAME = "e2e"
 ADDRESS = "10.99.0.1"  # the kubelet refuses one in 127/8; it is added to the loopback device
 SERVICES = "10.96.0.0/16"
@@ -78,6 +80,17 @@ class Node(ControlPlane):
         self.names.stop()
         subprocess.run(["ip", "route", "delete", SERVICES], check=False, capture_output=True)
         subprocess.run(["ip", "address", "delete", f"{ADDRESS}/32", "dev", "lo"], check=False, capture_output=True)
+
+    def runs_a_pod(self) -> None:
+        """Wait until one Pod has run: a node may be ready on a machine that lets it run none.
+
+        Raises:
+            AssertionError: it did not.
+        """
+        container = {"name": "main", "image": BUSYBOX, "imagePullPolicy": "Never", "command": ["true"]}
+        spec = {"containers": [container], "restartPolicy": "Never"}
+        self.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "first"}, "spec": spec})
+        self.wait_for_pod("first", "Succeeded")
 
     def wait_for_pod(self, name: str, phase: str, *, namespace: str = "default", seconds: float = 60) -> dict[str, Any]:
         """Wait until a Pod is in a phase.

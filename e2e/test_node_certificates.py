@@ -13,11 +13,13 @@ import pytest
 
 from e2e.calls import Calls
 from e2e.load import Load, bad_pod
-from e2e.node import Node
+from e2e.node import Node, only_asked
 from e2e.release import Release, built, fresh_namespace, guarded, plain
 from e2e.waiting import eventually
 from modeltrust.operator.certificate_authority import new_authority
 from tests.support.helm import NAMESPACE
+
+pytestmark = only_asked
 
 Object = dict[str, Any]
 SECRETS = {"modeltrust-ca", "modeltrust-webhook-tls", "modeltrust-worker-tls", "modeltrust-worker-client", "modeltrust-attestor"}

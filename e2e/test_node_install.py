@@ -16,7 +16,7 @@ from e2e.calls import Calls
 from e2e.certificates import Authority
 from e2e.conftest import apply_trust
 from e2e.load import Load
-from e2e.node import Node
+from e2e.node import Node, only_asked
 from e2e.release import Release, built, fresh_namespace, guarded, plain
 from e2e.waiting import eventually
 from modeltrust.api.webhooks import FAIL_CLOSED
@@ -24,6 +24,8 @@ from modeltrust.cli.demo import objects
 from modeltrust.cli.demo.scenes import Scene
 from modeltrust.cli.demo.world import World
 from tests.support.helm import NAMESPACE
+
+pytestmark = only_asked
 
 Object = dict[str, Any]
 _LEFT_SECONDS = 90

@@ -21,13 +21,15 @@ import yaml
 from e2e import images
 from e2e.conftest import ACCOUNT, permissions
 from e2e.kserve import DOWNLOADER, SERVER, TAMPERED, ended, load_stand_ins, serving_deployment, serving_pod
-from e2e.node import Node
+from e2e.node import Node, only_asked
 from e2e.waiting import eventually
 from e2e.webhook import WebhookProcess, attach
 from modeltrust.admission.mutate import NAME
 from modeltrust.cli.demo import objects
 from modeltrust.cli.demo.world import AUDIENCE, World
 from modeltrust.domain.reference import Identity
+
+pytestmark = only_asked
 
 Object = dict[str, Any]
 SPACE, RESTRICTED = "loading", "loading-restricted"

@@ -15,10 +15,12 @@ import yaml
 
 from e2e.calls import Calls
 from e2e.load import Load, bad_pod, closed_namespace, pinned
-from e2e.node import Node
+from e2e.node import Node, only_asked
 from e2e.release import Release, built, fresh_namespace, guarded, plain, without_kinds
 from e2e.waiting import eventually
 from tests.support.helm import NAMESPACE
+
+pytestmark = only_asked
 
 Object = dict[str, Any]
 ROOT = Path(__file__).parent.parent

@@ -74,7 +74,7 @@ e2e: tools ## everything that needs a real Kubernetes control plane; builds it w
 	MODELTRUST_KUBERNETES=$(KUBERNETES) MODELTRUST_CERTMANAGER=$(CERTMANAGER) MODELTRUST_IMAGE=$$($(MAKE) -s --no-print-directory image-path) \
 	  $(BIN)/python -m pytest e2e -p no:cacheprovider $(ARGS)
 
-node: ## the chart, verify-at-load and the whole product on a real node, with KServe's real downloader: a quarter of an hour
+node: ## all of the node's tests: the chart, verify-at-load, upgrades under load, KServe's real downloader; a quarter of an hour
 	MODELTRUST_NODE=1 $(MAKE) e2e ARGS="-k test_node $(ARGS)"
 
 gate: ## evaluations on a real node with real engines: four to ten minutes that CI does not take

@@ -192,10 +192,9 @@ STALE_SECONDS_DEFAULT = 900
 POLL_SECONDS = 1.0  # between two looks at a watched folder; a change counts within two of them
 TRUST_FILES = 10_000  # files in a watched folder, sub-folders included
 TRUST_DEPTH = 8  # levels of folders
-SWEEP_SLICE_SECONDS = (
-    0.0002  # of CPU in one go, one verification or six envelopes packed: a request waits no longer for the interpreter
-)
-SWEEP_PAUSE_SECONDS = 0.002  # after each slice: about a tenth of one core, so the tail stays short
+SLICE_SECONDS = 0.0002  # of CPU beside the requests in one go: one verification, or six envelopes packed
+SWEEP_PAUSE_SECONDS = 0.002  # after each slice of the sweep: about a tenth of one core, so the tail stays short
+MIRROR_PAUSE_SECONDS = 0.0004  # after each slice of a list or of a burst of events, once verdicts are given
 STATEMENTS_KEPT = 1_024  # answers of 15 objects: a full collection looks at each (4 ms); the others are verified again, 0.2 ms each
 STATEMENTS_PER_IDENTITY = 16  # envelopes under one identity that one look-up verifies, so that a pile of copies cannot buy work
 

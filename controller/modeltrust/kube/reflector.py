@@ -87,7 +87,7 @@ _EVENT = msgspec.json.Decoder(_Event)
 class Reflector(Generic[K]):
     """Mirrors one resource into a sink until it is stopped; runs in a thread of its own."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - who mirrors what into where, and how it waits
         self,
         *,
         api: ApiServer,
@@ -96,6 +96,7 @@ class Reflector(Generic[K]):
         watcher: Watcher[K],
         stop: threading.Event,
         uniform: Callable[[float, float], float],
+        rest: Callable[[], object] = lambda: None,
     ) -> None:
         """Begin without contacting anybody.
 
@@ -106,8 +107,10 @@ class Reflector(Generic[K]):
             watcher: told how it goes.
             stop: ends ``run``, at the next event or time-out at the latest.
             uniform: a random number between two bounds.
+            rest: called after each object, where other threads may want to get on.
         """
         self._api = api
+        self._rest = rest
         self._resource = resource
         self._sink = sink
         self._watcher = watcher
@@ -149,7 +152,9 @@ class Reflector(Generic[K]):
                 count += len(page.items or ())
                 if count > limits.LIST_OBJECTS:
                     raise LimitExceededError(f"got more than {limits.LIST_OBJECTS} {self._resource.kind.value}")
-                yield from page.items or ()
+                for value in page.items or ():
+                    yield value
+                    self._rest()
                 reached = page.metadata.resource_version
                 if not page.metadata.following:
                     return
@@ -179,6 +184,7 @@ class Reflector(Generic[K]):
         for line in self._api.watch(self._resource.path, parameters, silence=limits.WATCH_SILENCE_SECONDS):
             self._version = self._event(line)
             self._well()
+            self._rest()
             told = True
             if self._stop.is_set():
                 return

@@ -147,8 +147,8 @@ class Statements:
 
     def trust(self, verifier: Verifier | None) -> None:
         """Believe these attestors from now on, or nobody; everything is verified anew when it is next looked up."""
+        self._verifier = verifier  # at once: a list under way holds the lock until its last page has come
         with self._writing:
-            self._verifier = verifier
             self._waiting = {record: None for records in self._by_object.values() for record in records}
 
     def look_up(self, identity: Identity, now: int) -> Fact[Statement | InvalidStatement]:

@@ -4,7 +4,7 @@ import ctypes
 import gc
 import threading
 from collections.abc import Callable
-from time import thread_time, time
+from time import time
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import ModelTrustError
@@ -12,6 +12,7 @@ from modeltrust.store.files import Problem
 from modeltrust.telemetry import Telemetry
 from modeltrust.wiring.admission import Live
 from modeltrust.wiring.certificate import Certificate
+from modeltrust.wiring.pacing import Pace
 
 
 class Background:
@@ -60,15 +61,13 @@ class Background:
             self._settled = True
             gc.collect()
             gc.freeze()  # what stays for ever is no work for later collections (facts/performance.md section 3)
-        swept, began = 0, thread_time()
+        swept, pace = 0, Pace(limits.SWEEP_PAUSE_SECONDS, wait=self._stopping.wait)
         for look in self._live.store.statements.unswept():
             if self._stopping.is_set():
                 return
             look(int(time()))
             swept += 1
-            if thread_time() - began >= limits.SWEEP_SLICE_SECONDS:
-                self._stopping.wait(limits.SWEEP_PAUSE_SECONDS)
-                began = thread_time()
+            pace.rest()
         if swept > limits.STATEMENTS_KEPT:
             _give_back()
 

@@ -17,6 +17,7 @@ from modeltrust.store.files import Problem
 from modeltrust.store.sink import Kind, Sink
 from modeltrust.store.store import ATTESTORS, Store
 from modeltrust.wiring.admission import Live, believe, join, new_extractor, new_store
+from modeltrust.wiring.pacing import Pace
 
 
 class AttestorsFile:
@@ -119,7 +120,13 @@ class Reflecting(Watcher[Kind]):
         self.api = ApiServer(access)
         self._reflectors = [
             Reflector(
-                api=self.api, resource=resource, sink=sink or store, watcher=self, stop=self._stopping, uniform=random.uniform
+                api=self.api,
+                resource=resource,
+                sink=sink or store,
+                watcher=self,
+                stop=self._stopping,
+                uniform=random.uniform,
+                rest=Pace(limits.MIRROR_PAUSE_SECONDS, hurry=lambda: bool(store.unready(clock()))).rest,
             )
             for resource in RESOURCES
         ]

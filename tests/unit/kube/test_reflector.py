@@ -22,6 +22,10 @@ class Mirror:
         self.confirmations = 0
         self.failures: list[Exception] = []
         self.broken_once = False
+        self.rests = 0
+
+    def rest(self) -> None:
+        self.rests += 1
 
     def replace(self, kind: Kind, objects: Iterable[Any]) -> None:  # noqa: ARG002 - one kind only
         self.objects = {value["metadata"]["name"]: value for value in objects}
@@ -80,6 +84,7 @@ def reflecting(
             watcher=mirror,
             stop=stop,
             uniform=lambda low, high: (low + high) / 2,
+            rest=mirror.rest,
         )
         thread = threading.Thread(target=reflector.run)
         yield thread.start
@@ -117,6 +122,18 @@ def test_events_are_followed(server: ApiServerSimulator, mirror: Mirror, reflect
 
     eventually(lambda: mirror.names() == {"a", "c", "d"} and "spec" in mirror.objects["a"])
     assert mirror.replaced == 1
+
+
+def test_after_each_object_and_each_event_others_may_get_on(
+    server: ApiServerSimulator, mirror: Mirror, reflecting: Callable[[], None]
+) -> None:
+    reflecting()
+    eventually(lambda: server.watching() == 1)
+    assert mirror.rests == 3
+    server.put("d")
+    server.remove("a")
+
+    eventually(lambda: mirror.rests == 5)
 
 
 def test_a_bookmark_confirms_without_changing_anything(

@@ -1,5 +1,7 @@
 import dataclasses
-from collections.abc import Iterable
+import threading
+import time
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -193,6 +195,26 @@ def test_other_attestors_mean_another_answer_at_once() -> None:
     assert why(statements.look_up(IDENTITY, NOW))
     statements.trust(None)
     assert isinstance(statements.look_up(IDENTITY, NOW), Unavailable)
+
+
+def test_attestors_count_at_once_while_a_list_is_still_on_its_way() -> None:
+    """A key that is taken away must not count for as long as an API server sends page after page."""
+    statements = index(("a", [sealed(a_statement(), KEY)]))
+    changing = threading.Thread(target=statements.trust, args=(attestors_for(an_attestor_key()),))
+
+    def pages() -> Iterator[tuple[str, list[bytes]]]:
+        changing.start()
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            fact = statements.look_up(IDENTITY, NOW)
+            if isinstance(fact, Known) and isinstance(fact.value, InvalidStatement):
+                yield "b", []
+                return
+            time.sleep(0.001)
+
+    statements.replace(pages())
+    changing.join()
+    assert "b" in statements._by_object
 
 
 def test_the_end_of_an_attestors_time_counts_within_a_minute() -> None:

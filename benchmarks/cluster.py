@@ -26,7 +26,17 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.support.measuring import CLIENT_CPU, SERVER_CPU, built, cpu_seconds, load, pinned, resident_megabytes
+from benchmarks.support.measuring import (
+    CLIENT_CPU,
+    SERVER_CPU,
+    built,
+    cpu_seconds,
+    load,
+    pinned,
+    resident_megabytes,
+    starved_seconds,
+    verdict,
+)
 from modeltrust.attestation.envelope import fingerprint
 from tests.support import reviews, trusted
 from tests.support.statements import attestor_entry
@@ -142,16 +152,19 @@ def cpu(root: Path, bodies: dict[str, Path], rounds: int, seconds: float) -> Non
 
 def latency(root: Path, bodies: dict[str, Path], rounds: int, seconds: float) -> None:
     """Open loop at 50 and 200 requests a second, with 100 changes a second."""
-    print("\nOpen loop with 100 changes/s, milliseconds (median of rounds; max of all)")
+    print("\nOpen loop with 100 changes/s, milliseconds (median of rounds; max of all); starved: ready to run without a processor")
     for rate in (50, 200):
         results: dict[str, list[dict[str, float]]] = {"ours": [], "go": []}
         for _ in range(rounds):
             for server in random.sample(["ours", "go"], 2):
                 with serving(server, root, changes=100) as running:
                     load(running.port, root / "tls.crt", list(bodies.values()), rate=rate, seconds=1)
-                    results[server].append(load(running.port, root / "tls.crt", list(bodies.values()), rate=rate, seconds=seconds))
+                    before = starved_seconds(running.pid)
+                    result = load(running.port, root / "tls.crt", list(bodies.values()), rate=rate, seconds=seconds)
+                    starved = (starved_seconds(running.pid) - before) / result["requests"] * 1_000
+                    results[server].append({**result, "starved": starved})
         for server, found in results.items():
-            middle = {key: statistics.median(result[key] for result in found) for key in ("p50", "p95", "p99")}
+            middle = {key: statistics.median(result[key] for result in found) for key in ("p50", "p95", "p99", "starved")}
             worst, errors = max(result["max"] for result in found), sum(result["errors"] for result in found)
             told = "  ".join(f"{key} {value:5.2f}" for key, value in middle.items())
             print(f"  {rate:4}/s {server:5} {told}  max {worst:6.1f}  errors {errors:.0f}")
@@ -254,11 +267,6 @@ def end(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
     if process.stdout is not None:
         process.stdout.close()
-
-
-def verdict(met: object) -> str:
-    """For people."""
-    return "met" if met else "MISSED"
 
 
 if __name__ == "__main__":

@@ -38,12 +38,25 @@ def cpu_seconds(pid: int) -> float:
     return total / 1e9
 
 
+def starved_seconds(pid: int) -> float:
+    """How long all threads of a process were ready to run and had no processor, so far; beside others, or beside each other."""
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        total += int((task / "schedstat").read_text().split()[1])
+    return total / 1e9
+
+
 def resident_megabytes(pid: int) -> float:
     """Resident memory of a process."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     return 0.0
+
+
+def verdict(met: object) -> str:
+    """For people."""
+    return "met" if met else "MISSED"
 
 
 def load(port: int, ca: Path, bodies: Sequence[Path], *, rate: float = 0, seconds: float = 3) -> dict[str, float]:

@@ -12,10 +12,12 @@ from modeltrust.domain.errors import MalformedError, quote
 
 BLOCK = 512
 FILE, HARDLINK, SYMLINK, CHARACTER, BLOCK_DEVICE, FOLDER, FIFO = (b"0", b"1", b"2", b"3", b"4", b"5", b"6")
-PAX, PAX_GLOBAL, LONG_NAME, LONG_LINK = b"x", b"g", b"L", b"K"
-_KNOWN = frozenset({FILE, HARDLINK, SYMLINK, CHARACTER, BLOCK_DEVICE, FOLDER, FIFO, PAX, PAX_GLOBAL, LONG_NAME, LONG_LINK})
-WITH_BYTES = frozenset({FILE, PAX, PAX_GLOBAL, LONG_NAME, LONG_LINK})
+PAX, LONG_NAME, LONG_LINK = b"x", b"L", b"K"
+_KNOWN = frozenset({FILE, HARDLINK, SYMLINK, CHARACTER, BLOCK_DEVICE, FOLDER, FIFO, PAX, LONG_NAME, LONG_LINK})
+WITH_BYTES = frozenset({FILE, PAX, LONG_NAME, LONG_LINK})
 _SPARSE = frozenset({b"S", b"D", b"M", b"N", b"V"})
+# Go forgets the extended headers before it, and containerd removes the file of its name, or what it is a whiteout of.
+_GLOBAL = b"g"
 _POSIX, _GNU = b"ustar\x0000", b"ustar  \x00"
 # Not among them: NUL, a file of old writers. Python takes it for a folder where its name in the header ends in "/", cut or not.
 # Python's int() also takes "1_0", "+1" and "0o1"; Go cuts NULs off the front
@@ -62,6 +64,8 @@ def parse(block: bytes) -> Header:
     kind = block[156:157]
     if kind in _SPARSE:
         raise MalformedError("got a sparse file, an increment or a further volume in a tar, expected whole files")
+    if kind == _GLOBAL:
+        raise MalformedError("got a global extended header in a tar, which readers obey, ignore or take for an entry")
     if kind not in _KNOWN:
         raise MalformedError(f"got an entry of type {kind!r} in a tar, which not every reader knows")
     for what, place in _NUMBERS.items():

@@ -95,7 +95,7 @@ def _next(stream: Stream) -> Header | None:
 def _extended(stream: Stream, header: Header) -> tuple[Header, _Extension]:
     """The header of an entry, and what the extended headers before it say."""
     extension = _Extension()
-    while header.type in {tar_header.PAX, tar_header.PAX_GLOBAL, tar_header.LONG_NAME, tar_header.LONG_LINK}:
+    while header.type in {tar_header.PAX, tar_header.LONG_NAME, tar_header.LONG_LINK}:
         tar_pax.check_size(header.size)
         data = stream.exactly(header.size)
         stream.skip(-header.size % BLOCK)
@@ -108,9 +108,6 @@ def _extended(stream: Stream, header: Header) -> tuple[Header, _Extension]:
 
 
 def _with(extension: _Extension, kind: bytes, data: bytes) -> _Extension:
-    if kind == tar_header.PAX_GLOBAL:
-        tar_pax.check_global(tar_pax.parse(data))
-        return extension
     if kind == tar_header.PAX:
         if extension != _Extension():
             raise MalformedError("got two extended headers for one entry of a tar")

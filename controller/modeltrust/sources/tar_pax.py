@@ -52,16 +52,6 @@ def size_of(records: dict[str, str]) -> int | None:
     return int(stated)
 
 
-def check_global(records: dict[str, str]) -> None:
-    """Refuse a header for all entries that says anything about them: containerd ignores it, Python obeys it.
-
-    Raises:
-        MalformedError: more than a comment.
-    """
-    if records.keys() - {"comment"}:
-        raise MalformedError("got a global extended header in a tar, which not every reader obeys")
-
-
 def _record(data: bytes, at: int) -> tuple[str, str, int]:
     """Key and value of the record that begins there, and where it ends: no copy of the rest, of which there may be a mebibyte."""
     found = _RECORD.match(data, at)

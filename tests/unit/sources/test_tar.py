@@ -3,6 +3,7 @@
 import io
 import tarfile
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -92,7 +93,7 @@ def test_harmless_extended_headers_are_read_over() -> None:
         "SCHILY.xattr.security.capability": "\x01",
         "LIBARCHIVE.creationtime": "1",
     }
-    assert paths(tar([Entry("a", pax=pax), Entry("b", pax={"comment": "a commit"}, pax_type=b"g")])) == ["a", "b"]
+    assert paths(tar([Entry("a", pax=pax), Entry("b", pax={"comment": "a commit"})])) == ["a", "b"]
 
 
 def test_an_attribute_may_be_bytes_that_are_no_text() -> None:
@@ -119,6 +120,7 @@ def test_a_file_too_large_for_octal_digits_states_its_size_in_an_extension_or_in
 # --- what is refused ---------------------------------------------------------------------------------------------------------
 
 X = Entry("x")
+COMMENT = Entry("pax_global_header", record("comment", "a commit"), type=b"g")
 BAD_ENTRIES: list[tuple[str, list[Entry]]] = [
     ("an absolute path", [Entry("/a")]),
     ("a path that climbs", [Entry("../a")]),
@@ -183,6 +185,10 @@ BAD_ENTRIES: list[tuple[str, list[Entry]]] = [
     ("a long name of nothing", [Entry("l", b"b\0", type=b"L", magic=GNU)]),
     ("an extended header of nothing", [Entry("x", record("path", "b"), type=b"x")]),
     ("a global header of nothing", [Entry("x", record("comment", "b"), type=b"g")]),
+    ("a global header behind an extended one: Go drops the first", [Entry("x", record("path", "b"), type=b"x"), COMMENT, X]),
+    ("a global header behind a long name", [Entry("l", b"b\0", type=b"L", magic=GNU), COMMENT, X]),
+    ("a global header named as a file, which containerd removes", [replace(COMMENT, name="before"), X]),
+    ("a global header named as a whiteout, which containerd obeys", [replace(COMMENT, name=".wh.before"), X]),
     ("an extended header that is no list", [Entry("x", b"nonsense", type=b"x"), X]),
     ("a record that is longer than its header", [Entry("x", b"99 path=b\n", type=b"x"), X]),
     ("a record that does not end in a newline", [Entry("x", b"9 path=ab", type=b"x"), X]),

@@ -82,8 +82,17 @@ def _joined(first: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
     yield from pieces
 
 
+def packing(first: bytes) -> str:
+    """By what a blob that begins so is packed, as who goes by its bytes sees it; ``none`` where by nothing.
+
+    Args:
+        first: its first bytes, six or more where it has as many.
+    """
+    return next((name for magic, name in _MAGICS.items() if first.startswith(magic)), Compression.NONE.value)
+
+
 def _check_magic(first: bytes, compression: Compression) -> None:
-    found = next((name for magic, name in _MAGICS.items() if first.startswith(magic)), "none")
+    found = packing(first)
     if first[1:4] == _SKIPPABLE and first[0] & 0xF0 == 0x50:  # noqa: PLR2004 - RFC 8878, section 3.1.2
         found = "zstd's list of contents"  # zstd:chunked: some nodes unpack by that list, others do not
     if found != compression.value:

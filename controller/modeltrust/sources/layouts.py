@@ -11,7 +11,7 @@ from enum import Enum, auto
 from modeltrust.domain.errors import MalformedError, quote
 from modeltrust.sources.inflate import Compression
 from modeltrust.sources.layers import Layer
-from modeltrust.sources.manifests import IMAGE_CONFIGS, Descriptor, Manifest
+from modeltrust.sources.manifests import Descriptor, Manifest, is_image
 
 KIT_CONFIG = "application/vnd.kitops.modelkit.config.v1+json"
 _IMAGE_LAYERS = {
@@ -42,8 +42,8 @@ class Layout(Enum):
 def layout(manifest: Manifest) -> Layout:
     """Which of them it is."""
     types = [layer.media_type for layer in manifest.layers]
-    if manifest.config.media_type in IMAGE_CONFIGS and any(kind.startswith(_IMAGE_PREFIXES) for kind in types):
-        return Layout.IMAGE
+    if is_image(manifest):
+        return Layout.IMAGE if any(kind.startswith(_IMAGE_PREFIXES) for kind in types) else Layout.PLAIN
     if manifest.config.media_type == KIT_CONFIG:
         return Layout.KIT
     return Layout.PACK if any(map(_PACK_LAYER.fullmatch, types)) else Layout.PLAIN

@@ -24,7 +24,8 @@ MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 ACCEPTED = ", ".join(sorted(MANIFESTS | INDEXES))
 
-PATH_ANNOTATIONS = ("org.cncf.model.filepath", "org.opencontainers.image.title")
+# modctl reads the one from before the project moved to the CNCF where the first is missing.
+PATH_ANNOTATIONS = ("org.cncf.model.filepath", "org.cnai.model.filepath", "org.opencontainers.image.title")
 UNPACK_ANNOTATION = "io.deis.oras.content.unpack"  # oras packs a folder and says so here
 PLAIN_TAR = "application/vnd.oci.image.layer.v1.tar"  # also what oras calls any file whose type nobody stated
 IMAGE_CONFIGS = frozenset({"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"})
@@ -175,15 +176,20 @@ def files(manifest: Manifest) -> tuple[FileEntry, ...]:
     return tuple(entries[path] for path in sorted(entries))
 
 
+def is_image(manifest: Manifest) -> bool:
+    """Whether its configuration is an image's: CRI-O takes each of its layers for a tar, of whatever type, packed or not."""
+    return manifest.config.media_type in IMAGE_CONFIGS
+
+
 def undeclared(manifest: Manifest) -> frozenset[str]:
-    """Paths of layers that carry the type which oras gives to any file: only their bytes say whether they are tars."""
-    return frozenset(path_of(layer) for layer in manifest.layers if _is_undeclared(manifest, layer))
+    """Paths of layers that only their bytes show to be tars: of the type which oras gives to any file, or of an image."""
+    return frozenset(path_of(layer) for layer in manifest.layers if is_image(manifest) or _is_undeclared(manifest, layer))
 
 
 def _is_undeclared(manifest: Manifest, layer: Descriptor) -> bool:
     return (
         layer.media_type == PLAIN_TAR
-        and manifest.config.media_type not in IMAGE_CONFIGS
+        and not is_image(manifest)
         and UNPACK_ANNOTATION not in layer.annotations
         and any(name in layer.annotations for name in PATH_ANNOTATIONS)
     )

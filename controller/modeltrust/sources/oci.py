@@ -20,6 +20,7 @@ from modeltrust.domain.listing import FileEntry, FileKind, SourceListing
 from modeltrust.domain.reference import ModelReference, Revision, RevisionState
 from modeltrust.sources import manifests, platforms
 from modeltrust.sources.http import Client
+from modeltrust.sources.inflate import Compression, packing
 from modeltrust.sources.interface import Credentials, Progress
 from modeltrust.sources.layers import Content
 from modeltrust.sources.layouts import Layout, layout
@@ -161,17 +162,19 @@ class OciSource:
         if layout(manifest) is not Layout.PLAIN:
             entries, contents = self._packed.files(manifest)
             return entries, contents, True
-        undeclared = manifests.undeclared(manifest)
-        return tuple(self._settled(e) if e.path in undeclared else e for e in manifests.files(manifest)), {}, False
+        undeclared, image = manifests.undeclared(manifest), manifests.is_image(manifest)
+        entries = tuple(self._settled(e, image=image) if e.path in undeclared else e for e in manifests.files(manifest))
+        return entries, {}, False
 
     def _parsed(self, sha256: str) -> Manifest | tuple[Descriptor, ...]:
         return manifests.parse(self._repository.manifest(f"sha256:{sha256}", accept=manifests.ACCEPTED, sha256=sha256))
 
-    def _settled(self, entry: FileEntry) -> FileEntry:
-        """The entry, as an archive if its bytes are a tar's."""
-        if entry.sha256 is None or entry.size < _TAR_BLOCK:
+    def _settled(self, entry: FileEntry, *, image: bool) -> FileEntry:
+        """The entry, as an archive if its bytes are a tar's, or, in an image, those of anything packed."""
+        if entry.sha256 is None or (entry.size < _TAR_BLOCK and not image):
             return entry
-        if not manifests.is_tar_header(self._bytes(entry.sha256, entry.size, 0, _TAR_BLOCK)):
+        start = self._bytes(entry.sha256, entry.size, 0, _TAR_BLOCK)
+        if not manifests.is_tar_header(start) and not (image and packing(start) != Compression.NONE.value):
             return entry
         return FileEntry(entry.path, entry.size, entry.sha256, kind=FileKind.ARCHIVE)
 

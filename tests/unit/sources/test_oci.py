@@ -1,8 +1,11 @@
+import bz2
 import gzip
 import hashlib
 import io
 import json
+import lzma
 import os
+import sys
 import tarfile
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +29,7 @@ from modeltrust.domain.source import Source
 from modeltrust.sources.http import Client
 from modeltrust.sources.interface import Credentials
 from modeltrust.sources.oci import OciSource
+from tests.support.images import FILEPATH, push
 from tests.support.registry import (
     IMAGE_CONFIG,
     INDEX,
@@ -36,6 +40,12 @@ from tests.support.registry import (
     Request,
 )
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+LEGACY_FILEPATH = "org.cnai.model.filepath"
 WEIGHTS = os.urandom(limits.OCI_WHOLE_BLOB_BYTES + 4_096)
 NOWHERE = "sha256:" + "0" * 64
 
@@ -133,6 +143,44 @@ def test_a_file_that_is_also_a_tar_is_an_archive_whatever_its_name(registry: Reg
     layer = registry.layer(out.getvalue(), title="model.safetensors", media_type=TAR)
     (entry,) = source(registry, client, registry.push([layer])).list().files
     assert entry.kind is FileKind.ARCHIVE
+
+
+@pytest.mark.parametrize("config", [IMAGE_CONFIG, "application/vnd.docker.container.image.v1+json"])
+@pytest.mark.parametrize("kind", ["application/octet-stream", "application/vnd.cncf.model.weight.v1.raw", "application/x-weights"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd.compress, bz2.compress, lzma.compress])
+def test_m7_what_an_image_unpacks_is_an_archive_whatever_type_it_claims(
+    registry: Registry, client: Client, config: str, kind: str, pack: Callable[[bytes], bytes]
+) -> None:
+    # CRI-O takes every layer of an image for a tar and goes by the first bytes; containerd passes these over
+    layer = registry.layer(pack(tar_of("evil.py", b"import os")), title="notes.txt", media_type=kind)
+    listing = source(registry, client, push(registry, {}, [layer], config_type=config)).list()
+    assert [(e.path, e.kind) for e in listing.files] == [("notes.txt", FileKind.ARCHIVE)]
+
+
+def test_m7_a_model_pack_that_calls_itself_an_image_is_not_looked_into(registry: Registry, client: Client) -> None:
+    tar = registry.layer(tar_of("a.txt", b"a"), media_type="application/vnd.cncf.model.doc.v1.tar", **{FILEPATH: "a.txt"})
+    raw = registry.layer(tar_of("evil.py", b"b"), media_type="application/vnd.cncf.model.doc.v1.raw", **{FILEPATH: "b.txt"})
+    listing = source(registry, client, push(registry, {}, [tar, raw])).list()
+    assert {e.path: e.kind for e in listing.files} == {"a.txt": FileKind.ARCHIVE, "b.txt": FileKind.ARCHIVE}
+
+
+def test_the_raw_layers_of_ollama_are_files_although_it_calls_them_an_image(registry: Registry, client: Client) -> None:
+    layer = registry.layer(WEIGHTS, media_type="application/vnd.ollama.image.model")
+    listing = source(
+        registry, client, push(registry, {}, [layer], config_type="application/vnd.docker.container.image.v1+json")
+    ).list()
+    assert [e.kind for e in listing.files] == [FileKind.FILE]
+
+
+def test_a_path_in_modctls_older_annotation_is_the_path(registry: Registry, client: Client) -> None:
+    layer = registry.layer(b"import os", media_type="application/vnd.cncf.model.doc.v1.raw", **{LEGACY_FILEPATH: "evil.py"})
+    assert [e.path for e in source(registry, client, registry.push([layer])).list().files] == ["evil.py"]
+
+
+def test_a_title_beside_another_path_in_modctls_older_annotation_is_refused(registry: Registry, client: Client) -> None:
+    layer = registry.layer(b"import os", title="notes.txt", **{LEGACY_FILEPATH: "modeling.py"})
+    with pytest.raises(MalformedError, match="expected one"):
+        source(registry, client, registry.push([layer])).list()
 
 
 def test_a_titled_layer_of_an_image_is_a_layer_whatever_its_title_says(registry: Registry, client: Client) -> None:

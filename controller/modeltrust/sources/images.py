@@ -46,6 +46,8 @@ def files(manifest: Manifest, config: bytes, layers: Layers) -> dict[str, Conten
         if found.diff_id != diff_id:
             # A node that has a snapshot of that name already uses it and never looks at this layer.
             raise MalformedError(f"got a layer that unpacks to sha256:{found.diff_id}, expected sha256:{diff_id} as configured")
+        if any(member.path == _LAZY_INDEX for member, _ in found.entries):
+            raise MalformedError(f"got a layer with {_LAZY_INDEX}: some nodes take its files from there, not from the tar")
         tree.apply(found)
     return dict(_walk(_model(tree.root), "", most=limits.FILES))
 
@@ -71,8 +73,6 @@ def diff_ids(config: bytes) -> tuple[str, ...]:
 
 
 def _model(root: Folder) -> Folder:
-    if _LAZY_INDEX in root.children:
-        raise MalformedError(f"got an image with {_LAZY_INDEX}: some nodes take its files from there, not from the tar")
     model = root.children.get(MODEL_FOLDER)
     if model is None:
         return root

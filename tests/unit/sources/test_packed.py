@@ -216,6 +216,16 @@ def test_an_index_of_a_lazy_snapshotter_in_a_layer_is_refused(registry: Registry
         opened(image(registry, [[*MODEL, Entry("stargz.index.json", b"{}")]])).list()
 
 
+@pytest.mark.parametrize(
+    "above", [[Entry(".wh.stargz.index.json")], [Entry("stargz.index.json/", type=b"5"), Entry("stargz.index.json/a", b"x")]]
+)
+def test_an_index_that_a_later_layer_hides_is_refused_since_each_layer_is_mounted_by_its_own(
+    registry: Registry, opened: Opened, above: list[Entry]
+) -> None:
+    with pytest.raises(MalformedError, match="stargz"):
+        opened(image(registry, [[*MODEL, Entry("stargz.index.json", b"{}")], above])).list()
+
+
 OTHERS = [
     "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
     "application/vnd.oci.image.layer.v1.tar+gzip+encrypted",

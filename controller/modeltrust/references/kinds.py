@@ -134,7 +134,7 @@ class KindReader:
         self._implied, self._skipped = False, []
         for pointer, value in hits:
             if action.do is _REF and isinstance(value, str):
-                self._reference(None, action.ref, pointer, value)
+                self._reference(None, action.ref, pointer, value, stated=True)
             elif action.do is _POD_TEMPLATE and isinstance(value, dict):
                 self._template(value, pointer)
             else:
@@ -306,7 +306,8 @@ class KindReader:
             for where, item in evaluate(parse_path(path), value, self._scan, f"{pointer}#"):
                 self._env_map(item, where)
 
-    def _reference(self, row: KindRow | None, ref: RefRow | None, pointer: str, value: Any) -> None:
+    def _reference(self, row: KindRow | None, ref: RefRow | None, pointer: str, value: Any, *, stated: bool = False) -> None:
+        """Read what stands at a place; ``stated``: somebody said that models do, so that nothing is passed over, code or not."""
         if ref is None:
             return
         revision = endpoint = ""
@@ -329,7 +330,7 @@ class KindReader:
             _DECLARED,
             revision=revision,
             endpoint=endpoint.rstrip("/"),
-            optional=ref.role in {"code", "config"},
+            optional=not stated and ref.role in {"code", "config"},
         )
         self._mention(mention, ref.destination)
 

@@ -60,6 +60,20 @@ def test_it_holds_for_its_group_alone(version: str) -> None:
     assert not taught(connector("a/b") | {"apiVersion": version}, mapping(MODEL_ID)).references
 
 
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("value", ["no reference!", "$(CODE)/x", "{{ .Code }}", "/mnt/code", "./code/x", "a/b@c@d", " a/b"])
+def test_m6_what_cannot_be_read_is_said_whatever_it_is_used_for(role: Role, value: str) -> None:
+    actions = (reference_action(MODEL_ID, role, "BareHF", extractor().tables.profiles),)
+    assert reasons(taught(connector(value), mapping(actions=actions))) == ["UnresolvedReference"]
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("value", ["evil", "s3://evil"])
+def test_m6_a_name_of_one_word_is_a_reference_whatever_it_is_used_for(role: Role, value: str) -> None:
+    actions = (reference_action(MODEL_ID, role, "BareHF", extractor().tables.profiles),)
+    assert taught(connector(value), mapping(actions=actions)).references
+
+
 @pytest.mark.parametrize("value", [7, True, ["acme/guard"], {"a": "acme/guard"}, 1.5, [], {}])
 def test_what_is_no_text_there_is_said_and_never_passed_over(value: Any) -> None:
     assert reasons(taught(connector(value), mapping(MODEL_ID))) == ["UnresolvedReference"]

@@ -22,6 +22,7 @@ from modeltrust.policy.pinning import is_pinned, pinned_identity
 from modeltrust.policy.policy import Attested, InvalidStatement, Namespace, Policy, Trust, Unmatched
 from modeltrust.policy.requirement import Requirement
 from modeltrust.policy.revocations import revoked
+from modeltrust.policy.scopes import key_of
 from modeltrust.policy.unresolved import unresolved_findings
 from modeltrust.policy.wording import moment
 
@@ -29,6 +30,7 @@ __all__ = ["Judgement", "Namespace", "Unmatched", "judge"]
 
 S = TypeVar("S")
 _PASS, _ALLOW = Status.PASS, Unmatched.ALLOW
+_ABSENT = Absent()
 
 
 @value
@@ -87,32 +89,41 @@ def judge(  # noqa: PLR0913 - one parameter per part of the question
 
 def _judge_reference(court: Court, found: FoundReference) -> bool:
     """Judge one reference; returns whether any policy covers it."""
-    subject, identity = Subject.of(found), pinned_identity(found)
     if not court.spend(len(court.applied)):
         return False
-    text, key = subject.text, subject.key
-    covering = [under for under in court.applied if under.policy.match.model(text, key)]
-    court.covered.update([under.policy.name for under in covering])
-    fact = _statement(court, identity, covering)
-    known = fact.value if isinstance(fact, Known) and isinstance(fact.value, Statement) else None
-    revocation = revoked(court.trust.revocations, text, key, known)
-    if revocation is not None:
-        court.add_own(revocation, subject)
-        return bool(covering)
-    if not [under for under in covering if not under.advisory]:
-        _uncovered(court, subject)
-    failing = [under for under in covering if not _judge_static(court, under, found, subject)]
-    evidence = Evidence(found, subject, identity, fact, failing)
+    text, key = found.reference.text, key_of(found)
+    covering, enforced, reads = [], False, bool(court.trust.revocations)
+    for under in court.applied:
+        policy = under.policy
+        if policy.match.model(text, key):
+            covering.append(under)
+            court.covered.add(policy.name)
+            enforced = enforced or not under.advisory
+            reads = reads or bool(policy.on_statement)
+    identity = pinned_identity(found)
+    fact = _statement(court, identity) if reads and identity is not None else _ABSENT
+    if court.trust.revocations:
+        known = fact.value if isinstance(fact, Known) and isinstance(fact.value, Statement) else None
+        revocation = revoked(court.trust.revocations, text, key, known)
+        if revocation is not None:
+            court.add_own(revocation, Subject.of(found))
+            return bool(covering)
+    if not enforced:
+        _uncovered(court, Subject.of(found))
+    failing: list[Applied] = []
     for under in covering:
-        if under.policy.on_statement and not under.policy.broken:
-            _judge_evidence(court, under, evidence)
+        if not _judge_static(court, under, found):
+            failing.append(under)
+    if reads:
+        evidence = Evidence(found, identity, fact, failing)
+        for under in covering:
+            if under.policy.on_statement and not under.policy.broken:
+                _judge_evidence(court, under, evidence)
     return bool(covering)
 
 
-def _statement(court: Court, identity: Identity | None, covering: list[Applied]) -> Fact[Statement | InvalidStatement]:
+def _statement(court: Court, identity: Identity) -> Fact[Statement | InvalidStatement]:
     """What is known about a reference, looked up once, and only where something reads it."""
-    if identity is None or not (court.trust.revocations or [under for under in covering if under.policy.on_statement]):
-        return Absent()
     try:
         fact = court.trust.statements(identity)
     except Exception as error:  # noqa: BLE001 - whatever fails while looking is never read as absence
@@ -132,17 +143,17 @@ def _uncovered(court: Court, subject: Subject) -> None:
     court.add_own(finding, subject, advisory=court.unmatched is not Unmatched.DENY)
 
 
-def _judge_static(court: Court, under: Applied, found: FoundReference, subject: Subject) -> bool:
+def _judge_static(court: Court, under: Applied, found: FoundReference) -> bool:
     """What needs no evidence; returns whether all of it holds."""
     policy = under.policy
     if policy.broken:
-        return court.add(_broken(policy), under, subject)
-    holds = _ask(court, policy.on_reference, found, under, subject)
+        return court.add(_broken(policy), under, Subject.of(found))
+    holds = _ask(court, policy.on_reference, found, under, found)
     if holds and court.workload.runtime_loaded and not is_pinned(found) and not _requires(policy, "pinned"):
         # C4: no Pod will carry a verifier for it, and this object is the only gate.
         message = "reaches running Pods without a new Pod, and its content can change; expected an immutable revision"
         finding = Finding("", Status.FAIL, Reason.UNPINNED_REFERENCE, message, fixes.pin(found))
-        holds = court.add(finding, under, subject)
+        holds = court.add(finding, under, Subject.of(found))
     return holds
 
 
@@ -156,14 +167,12 @@ class Evidence:
 
     Attributes:
         found: the reference.
-        subject: the same, for findings.
         identity: its key, None where its content can change.
         fact: the statement.
         failing: policies that it fails without evidence.
     """
 
     found: FoundReference
-    subject: Subject
     identity: Identity | None
     fact: Fact[Statement | InvalidStatement]
     failing: list[Applied]
@@ -175,22 +184,23 @@ class Evidence:
 
 def _judge_evidence(court: Court, under: Applied, evidence: Evidence) -> None:
     """What the statement says."""
-    fact = evidence.fact
+    found, fact = evidence.found, evidence.fact
     if isinstance(fact, Known):
         known = fact.value
         if isinstance(known, InvalidStatement):
-            finding = Finding("", Status.FAIL, Reason.STATEMENT_INVALID, f"has no statement that verifies: {known.why}")
-            court.add(finding, under, evidence.subject)
+            message = f"has no statement that verifies: {known.why}"
+            court.add(Finding("", Status.FAIL, Reason.STATEMENT_INVALID, message), under, Subject.of(found))
         elif court.trust.now > known.expires_at + max(0, under.policy.grace_seconds):
             message = f"has a statement that ended at {moment(known.expires_at)}"
-            court.add(Finding("", Status.FAIL, Reason.ATTESTATION_EXPIRED, message), under, evidence.subject)
+            court.add(Finding("", Status.FAIL, Reason.ATTESTATION_EXPIRED, message), under, Subject.of(found))
         else:
-            _ask(court, under.policy.on_statement, Attested(evidence.found, known), under, evidence.subject)
+            _ask(court, under.policy.on_statement, Attested(found, known), under, found)
     elif isinstance(fact, Absent):
-        court.add(_not_attested(court, evidence.identity, asking=evidence.asking(under)), under, evidence.subject)
+        finding = _not_attested(court, evidence.identity, asking=evidence.asking(under))
+        court.add(finding, under, Subject.of(found))
     else:
         finding = Finding("", Status.ERROR, Reason.NOT_ATTESTED, f"has a statement that could not be looked up: {fact.why}")
-        court.add(finding, under, evidence.subject)
+        court.add(finding, under, Subject.of(found))
 
 
 def _not_attested(court: Court, identity: Identity | None, *, asking: bool) -> Finding:
@@ -229,7 +239,7 @@ def _judge_workload(court: Court) -> None:
         if policy.broken and anything and (unresolved or court.workload.inference):
             court.add(_broken(policy), under, WORKLOAD)
         if policy.on_workload and (anything or policy.name in court.covered):
-            _ask(court, policy.on_workload, court.workload, under, WORKLOAD)
+            _ask(court, policy.on_workload, court.workload, under, None)
 
 
 def _broken(policy: Policy) -> Finding:
@@ -243,18 +253,26 @@ def _limit_exceeded(court: Court) -> None:
         court.add(Finding("", Status.FAIL, Reason.LIMIT_EXCEEDED, message, "split the object"), under, WORKLOAD)
 
 
-def _ask(court: Court, requirements: tuple[Requirement[S], ...], asked: S, under: Applied, subject: Subject) -> bool:
-    """Ask the requirements of one policy; returns whether all of them hold."""
+def _ask(court: Court, requirements: tuple[Requirement[S], ...], asked: S, under: Applied, found: FoundReference | None) -> bool:
+    """Ask the requirements of one policy; returns whether all of them hold.
+
+    Args:
+        court: the judgement.
+        requirements: what is asked.
+        asked: about what.
+        under: by whom.
+        found: what the findings are about, None for the whole object.
+    """
     court.steps -= len(requirements)
-    trust, passes, holds = court.trust, court.passes, True
+    holds = True
     for requirement in requirements:
         try:
-            findings = requirement.check(asked, trust) or _wrong(requirement, "found nothing to say")
+            findings = requirement.check(asked, court.trust) or _wrong(requirement, "found nothing to say")
         except Exception as error:  # noqa: BLE001 - a bug in one requirement is a denial by it, not an answer 500
             findings = _wrong(requirement, f"failed with {type(error).__name__}")
         for finding in findings:
-            if passes or finding.status is not _PASS:
-                holds &= court.add(finding, under, subject)
+            if finding.status is not _PASS or court.passes:
+                holds &= court.add(finding, under, WORKLOAD if found is None else Subject.of(found))
     return holds
 
 

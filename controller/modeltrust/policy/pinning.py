@@ -12,6 +12,7 @@ _PINNED_BY = {
     "hf": (RevisionState.COMMIT, "a 40-hex commit"),
     "oci": (RevisionState.DIGEST, "a sha256 digest"),
 }
+_STATES = {scheme: state for scheme, (state, _) in _PINNED_BY.items()}
 
 
 def pinned_identity(found: FoundReference) -> Identity | None:
@@ -31,8 +32,7 @@ def verified_digest(found: FoundReference) -> ContentDigest | None:
 
 def is_pinned(found: FoundReference) -> bool:
     """Whether the content of a reference can never change."""
-    rule = _PINNED_BY.get(found.reference.scheme)
-    return rule is not None and found.revision.state is rule[0]
+    return found.revision.state is _STATES.get(found.reference.scheme)
 
 
 def expected_pin(scheme: str) -> str:

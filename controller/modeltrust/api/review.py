@@ -270,8 +270,9 @@ def unchanged(review: Review, watched_annotations: Collection[str], watched_labe
         return False
     try:
         # What stays the same stands in the new object byte for byte: a search that mostly fails spares parsing it.
-        if not all(_may_hold(document, bytes(old[key])) for key in old if key not in _NOT_COMPARED):
-            return False
+        for key in reversed(old):  # what is changed stands behind apiVersion and kind
+            if key not in _NOT_COMPARED and not _may_hold(document, bytes(old[key])):
+                return False
         new = _TOP_LEVEL.decode(document)
         if _compared(old) != _compared(new):
             return False

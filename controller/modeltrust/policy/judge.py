@@ -102,24 +102,26 @@ def _judge_reference(court: Court, found: FoundReference) -> bool:
             reads = reads or bool(policy.on_statement)
     identity = pinned_identity(found)
     fact = _statement(court, identity) if reads and identity is not None else _ABSENT
-    if court.trust.revocations:
-        known = fact.value if isinstance(fact, Known) and isinstance(fact.value, Statement) else None
-        revocation = revoked(court.trust.revocations, text, key, known)
-        if revocation is not None:
-            court.add_own(revocation, Subject.of(found))
-            return bool(covering)
+    if court.trust.revocations and _judge_revocations(court, found, fact):
+        return bool(covering)
     if not enforced:
         _uncovered(court, Subject.of(found))
-    failing: list[Applied] = []
-    for under in covering:
-        if not _judge_static(court, under, found):
-            failing.append(under)
+    failing = [under for under in covering if not _judge_static(court, under, found)]
     if reads:
         evidence = Evidence(found, identity, fact, failing)
         for under in covering:
             if under.policy.on_statement and not under.policy.broken:
                 _judge_evidence(court, under, evidence)
     return bool(covering)
+
+
+def _judge_revocations(court: Court, found: FoundReference, fact: Fact[Statement | InvalidStatement]) -> bool:
+    """Whether a revocation concerns the model; nothing else is said of it then."""
+    known = fact.value if isinstance(fact, Known) and isinstance(fact.value, Statement) else None
+    revocation = revoked(court.trust.revocations, found.reference.text, key_of(found), known)
+    if revocation is not None:
+        court.add_own(revocation, Subject.of(found))
+    return revocation is not None
 
 
 def _statement(court: Court, identity: Identity) -> Fact[Statement | InvalidStatement]:

@@ -177,25 +177,15 @@ def _resolver(draft: _Draft, hit: Hit, part: Part) -> None:
 
 
 def _bare_words(draft: _Draft, options: Options) -> None:
-    call = draft.call
-    items = call.words.items
-    for row, flag, shared in draft.program.positional:
-        if row.after and not _follows(row.after, items, call.used):
+    words, used = draft.call.words, draft.call.used
+    named = (base_name(words.items[used[0]]), *[words.items[index] for index in used[1:]]) if used else ()
+    for after, place, flag, shared in draft.program.positional:
+        if after and named[: len(after)] != after:
             continue
-        index = row.index
-        chosen = options.bare[index : index + 1] if isinstance(index, int) else options.bare[:: 2 if index == "even" else 1]
-        for place, text in chosen:
-            _part(draft, Hit(flag, [text], call.words, place), Part(row.use, text), options)
+        for index, text in options.bare[place]:
+            _part(draft, Hit(flag, [text], words, index), Part(flag.use, text), options)
         if not shared:
             return
-
-
-def _follows(after: list[str], items: list[str], used: tuple[int, ...]) -> bool:
-    """Whether a program's name, which may be a path, and its sub command are those of a row."""
-    last = len(after) - 1
-    if len(used) <= last or (last and items[used[last]] != after[last]):
-        return False
-    return [base_name(items[used[0]]), *[items[index] for index in used[1 : last + 1]]] == after
 
 
 def _environment(draft: _Draft, options: Options) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError
 from modeltrust.references.budget import bound
-from modeltrust.references.pod import Container, EnvFrom
+from modeltrust.references.pod import Container, EnvFrom, EnvVar
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([A-Za-z_.-][A-Za-z0-9_.-]*)\))")
 
@@ -23,7 +23,7 @@ class Environment(msgspec.Struct, gc=False):
         values: by name; None where a value exists and cannot be known.
         prefixes: prefixes of the ``envFrom`` entries: any name that starts with one may have any value.
         sources: what these entries point at, for messages.
-        words: names whose values cannot be known and are one word each.
+        given: entries whose value another object gives.
         left: bytes that expansion may still make.
         resolving: names of those that decide where bytes come from, once somebody has looked.
     """
@@ -31,7 +31,7 @@ class Environment(msgspec.Struct, gc=False):
     values: dict[str, str | None] = {}
     prefixes: list[str] = []
     sources: list[str] = []
-    words: list[str] = []
+    given: list[EnvVar] = []
     left: int = limits.ENVIRONMENT_BYTES
     resolving: list[str] | None = None
 
@@ -64,9 +64,13 @@ class Environment(msgspec.Struct, gc=False):
             return self.values[name] is None
         return any(name.startswith(prefix) for prefix in self.prefixes)
 
+    def one_word(self, name: str) -> bool:
+        """Whether the value of a name cannot be known and is one word."""
+        return any(entry.name == name and entry.value_from is not None and entry.value_from.one_word for entry in self.given)
+
     def copy(self) -> "Environment":
         """The same, for a script that changes it."""
-        return Environment(dict(self.values), self.prefixes, self.sources, self.words, self.left)
+        return Environment(dict(self.values), self.prefixes, self.sources, self.given, self.left)
 
 
 def environment(container: Container) -> Environment:
@@ -89,8 +93,7 @@ def environment(container: Container) -> Environment:
         value = entry.value
         if entry.value_from is not None:
             values[entry.name] = None
-            if entry.value_from.one_word:
-                built.words.append(entry.name)
+            built.given.append(entry)
         elif value and "$" in value:
             values[entry.name] = built.expand(value)
         else:

@@ -106,7 +106,7 @@ def may_be_several(word: str, environment: Environment, *, redefined: bool) -> b
     if "$(" in text and (redefined or "$(" in _ONE_WORD.sub("", text)):
         return True
     return any(
-        environment.opaque(name) and name not in environment.words
+        environment.opaque(name) and not environment.one_word(name)
         for match in _VARIABLE.finditer(text)
         for name in (match[2] or match[5],)
         if match[1]

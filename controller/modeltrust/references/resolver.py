@@ -76,8 +76,8 @@ def _variable(
 
 def _endpoint(scan: Scan, value: str, reference: ModelReference, locator: str, name: str) -> ModelReference:
     address = value.rstrip("/")
-    if reference.scheme == "hf" and address == _DEFAULT_HUB:
-        return model_reference(reference.scheme, reference.path)
+    if address == _DEFAULT_HUB and reference.scheme == "hf":
+        return reference if reference.resolver is None else model_reference(reference.scheme, reference.path)
     try:
         return model_reference(reference.scheme, reference.path, resolver=address)
     except InvalidReferenceError:

@@ -16,7 +16,7 @@ from modeltrust.references.mentions import Mention, is_true
 from modeltrust.references.pod import Exec
 from modeltrust.references.python_code import Call, Process, UnreadableCodeError, find_calls, find_processes
 from modeltrust.references.scan import Scan
-from modeltrust.references.shell_commands import runs_value
+from modeltrust.references.shell_commands import run_values
 from modeltrust.references.site import Site
 from modeltrust.references.tables import Program
 
@@ -48,9 +48,8 @@ def of(scan: Scan, site: Site, known: Environment) -> list[Seen]:
     if not recognised:
         _unrecognised(scan, words, known, site, seen)
     _hooks(scan, known, site, seen)
-    for name, value in known.values.items():
-        if value and runs_value(name, value):
-            seen += script(scan, value, site, known)
+    for value in run_values(known.values):
+        seen += script(scan, value, site, known)
     if known.values and not scan.tables.anywhere.env.keys().isdisjoint(known.values):
         seen += guesses.everywhere(scan, known, site.pointer)
     return seen

@@ -53,8 +53,8 @@ class Scan(Budget):
         Raises:
             LimitExceededError: too many.
         """
-        # One string: hashing enumerations and dataclasses would cost more than everything else here.
-        key = f"{found.role} {found.reference.text}@{found.revision.value}"
+        # One string: hashing or formatting an enumeration, or a dataclass, would cost more than everything else here.
+        key = " ".join((found.role, found.reference.text, found.revision.value))  # noqa: FLY002 - a string would format the enumeration
         known = self.references.get(key)
         if known is None:
             if len(self.references) >= limits.EXTRACT_REFERENCES:

@@ -6,7 +6,9 @@ or a container stands, the Struct extends ``PodSpec`` or ``Container``.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from operator import attrgetter
+from functools import partial
+from itertools import compress
+from operator import attrgetter, is_not
 from typing import Any, Optional
 
 import msgspec
@@ -23,6 +25,7 @@ _LEAVES: dict[Do, Any] = {
     Do.CONTAINER: Container,
     Do.VOLUME: Volume,
 }
+_PRESENT = partial(is_not, None)
 _MANY = ""  # the child that stands for every element of a list
 
 
@@ -117,6 +120,6 @@ def _visit(node: _Node, value: Any, pointer: str, found: list[tuple[Action, str,
                 _visit(many, item, f"{pointer}/{index}", found)
         return
     if node.fields:
-        for (name, child), item in zip(node.fields, node.values(value), strict=False):
-            if item is not None:
-                _visit(child, item, pointer + name, found)
+        values = node.values(value)
+        for (name, child), item in compress(zip(node.fields, values, strict=False), map(_PRESENT, values)):
+            _visit(child, item, pointer + name, found)

@@ -4,6 +4,7 @@
 """
 
 import re
+from collections.abc import Mapping
 
 import msgspec
 
@@ -20,6 +21,8 @@ _BRANCHES = frozenset({"if", "then", "else", "elif", "do", "while", "until", "{"
 _DECLARING = frozenset({"declare", "local", "readonly", "typeset"})
 _ALL_POSITIONAL = frozenset({"$@", "$*", "${@}", "${*}"})
 _EXPANDED = frozenset({"BASH_ENV", "ENV", "PS0", "PS1", "PS2", "PS4"})
+_PROMPT, _FUNCTION = "PROMPT_COMMAND", "BASH_FUNC_"
+_RUN = _EXPANDED | {_PROMPT}
 _PREFIXES = frozenset({"builtin", "command"})
 _CHANGING = frozenset({"set", "shift"})
 POSITIONAL = 10  # $0 to $9
@@ -73,11 +76,17 @@ class State(msgspec.Struct, gc=False):
     pending: list[str] = msgspec.field(default_factory=list)
 
 
-def runs_value(name: str, value: str) -> bool:
-    """Whether a shell runs something in the value of a variable by itself (bash(1), "Shell Variables")."""
+def run_values(values: Mapping[str, str | None]) -> list[str]:
+    """What a shell runs by itself in the values of its variables (bash(1), "Shell Variables")."""
+    if _RUN.isdisjoint(values) and _FUNCTION not in "".join(values):
+        return []
+    return [value for name, value in values.items() if value and _runs_value(name, value)]
+
+
+def _runs_value(name: str, value: str) -> bool:
     if name in _EXPANDED:
         return "$(" in value or "`" in value
-    return name == "PROMPT_COMMAND" or name.startswith("BASH_FUNC_")
+    return name == _PROMPT or name.startswith(_FUNCTION)
 
 
 def own_values(state: State) -> dict[str, str | None]:
@@ -157,7 +166,7 @@ def _command(state: State, words: list[str], body: str, separator: str) -> None:
             return
     if "=" in words[0]:
         words, assigned = _assignments(words, own, state.loose)
-        state.inner += [(value, own) for name, value in assigned.items() if value and runs_value(name, value)]
+        state.inner += [(value, own) for value in run_values(assigned)]
         if not words:
             for name, value in assigned.items():
                 _assign(state, name, value, separator)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -14,7 +14,6 @@ from modeltrust.references.schema import (
     DriverRow,
     FlagRow,
     KindRow,
-    PositionalRow,
     ProfileRow,
     ProgramRow,
     RequestRow,
@@ -30,6 +29,22 @@ OUR_ANNOTATIONS = "modeltrust.dev/"
 _SHORTEST_ABBREVIATION = 5  # "--mod"
 
 
+class Positional(NamedTuple):
+    """Bare words after a sub command.
+
+    Attributes:
+        after: the program's name and sub command; empty for any.
+        place: which of the bare words.
+        flag: as an option of its own.
+        shared: whether other rows of the same sub command apply, too.
+    """
+
+    after: tuple[str, ...]
+    place: slice
+    flag: FlagRow
+    shared: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """A program row, ready for use.
@@ -39,14 +54,14 @@ class Program:
         flags: option by every exact spelling, those without meaning included: they say which words are values.
         prefixes: option by every abbreviation that argparse would take.
         env: variable by name.
-        positional: by sub command, longest first, each as an option of its own.
+        positional: by sub command, longest first.
     """
 
     row: ProgramRow
     flags: Mapping[str, FlagRow]
     prefixes: Mapping[str, FlagRow]
     env: Mapping[str, FlagRow]
-    positional: tuple[tuple[PositionalRow, FlagRow, bool], ...]
+    positional: tuple[Positional, ...]
 
     @property
     def name(self) -> str:
@@ -216,12 +231,22 @@ def _program(row: ProgramRow, by_name: Mapping[str, ProgramRow]) -> Program:
     )
 
 
-def _positional(row: ProgramRow) -> tuple[tuple[PositionalRow, FlagRow, bool], ...]:
+def _positional(row: ProgramRow) -> tuple[Positional, ...]:
     rows = sorted(row.positional, key=lambda positional: -len(positional.after))
     # Rows of one sub command all apply; else the most specific alone does.
     return tuple(
-        (item, FlagRow(names=[row.name], use=item.use), sum(other.after == item.after for other in rows) > 1) for item in rows
+        Positional(
+            tuple(item.after),
+            _place(item.index),
+            FlagRow(names=[row.name], use=item.use),
+            sum(other.after == item.after for other in rows) > 1,
+        )
+        for item in rows
     )
+
+
+def _place(index: int | str) -> slice:
+    return slice(index, index + 1) if isinstance(index, int) else slice(None, None, 2 if index == "even" else 1)
 
 
 def _spellings(name: str, row: ProgramRow) -> set[str]:

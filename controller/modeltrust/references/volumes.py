@@ -1,5 +1,7 @@
 """Volumes: which of them are models by themselves, and what stands behind a path in a container."""
 
+from operator import attrgetter
+
 from modeltrust.domain.digest import is_residue
 from modeltrust.domain.errors import InvalidReferenceError
 from modeltrust.domain.image_folders import MODEL_FOLDER, SYSTEM_FOLDERS
@@ -22,6 +24,8 @@ _RESIDUE_SUFFIXES = (".metadata", ".lock")  # below .cache/huggingface; the rest
 _DOCUMENT_SUFFIXES = (".md", ".rst", ".pdf", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg")
 _DOCUMENT_NAMES = frozenset({"LICENSE", "LICENSE.txt", "NOTICE", "NOTICE.txt", "README", "README.txt"})
 _DEFAULT_HUB = "https://huggingface.co"
+_OUTLIVING = attrgetter("persistent_volume_claim", "host_path", "nfs", "csi", "ephemeral")
+_NOTHING = (None,) * 5
 
 
 def note(volumes: Volumes, listed: list[Volume]) -> None:
@@ -31,18 +35,8 @@ def note(volumes: Volumes, listed: list[Volume]) -> None:
         if name in volumes.by_name:  # no Pod may have two, templates of other kinds may: each is reported
             name = f"{name}#{index}"
         volumes.by_name[name] = (volume, index)
-        if volume.empty_dir is None and volume.image is None and _outlives(volume):
+        if volume.empty_dir is None and volume.image is None and _OUTLIVING(volume) != _NOTHING:
             volumes.outliving.add(name)
-
-
-def _outlives(volume: Volume) -> bool:
-    return (
-        volume.persistent_volume_claim is not None
-        or volume.host_path is not None
-        or volume.nfs is not None
-        or volume.csi is not None
-        or volume.ephemeral is not None
-    )
 
 
 def place_of(container: Container, path: str) -> Place | None:

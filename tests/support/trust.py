@@ -5,6 +5,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
 from modeltrust.domain.evidence import Statement
 from modeltrust.domain.facts import Absent, Fact, Known
 from modeltrust.domain.globs import Glob
@@ -76,4 +78,4 @@ def a_trust(
         return Known(entry) if isinstance(entry, Statement | InvalidStatement) else entry
 
     by_name = {signer.name: signer for signer in signers or (a_signer(),)}
-    return replace(Trust(NOW, look_up, MappingProxyType(by_name)), **changes)
+    return msgspec.structs.replace(Trust(NOW, look_up, MappingProxyType(by_name)), **changes)

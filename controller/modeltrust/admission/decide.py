@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
 from modeltrust.admission.mutate import Operation, is_pod, judge_at_load, patch
 from modeltrust.domain import limits
 from modeltrust.domain.decision import Decision, Finding, Outcome, Status
@@ -12,7 +14,6 @@ from modeltrust.domain.evidence import Statement
 from modeltrust.domain.facts import Known
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.reference import Identity
-from modeltrust.domain.values import value
 from modeltrust.domain.workload import FoundReference, Unresolved, Workload
 from modeltrust.policy.fold import fold, order
 from modeltrust.policy.judge import judge
@@ -38,8 +39,7 @@ class Extractor(Protocol):
         ...
 
 
-@value
-class Question:
+class Question(msgspec.Struct, frozen=True, gc=False):
     """May this object be created or changed?
 
     Attributes:

@@ -7,12 +7,13 @@ object, and whom to ask (design/admission.md, "The text of a denial").
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
+
 from modeltrust.admission.plain import cut, plain
 from modeltrust.domain import limits
 from modeltrust.domain.decision import Decision, Finding, Outcome, Status
 from modeltrust.domain.locator import path_of
 from modeltrust.domain.reasons import Reason
-from modeltrust.domain.values import value
 
 DOCUMENTATION = "https://modeltrust.dev/requirements"
 _PROBLEMS = (Status.FAIL, Status.ERROR, Status.PENDING)  # compared by identity first; a set would ask for an enumeration's hash
@@ -27,8 +28,7 @@ _AUDIT_CHARACTERS = 1_024  # of one annotation; the API server keeps far more, t
 _ROOM_FOR_REST = 120  # bytes kept for the line that counts what did not fit
 
 
-@value
-class Subject:
+class Subject(msgspec.Struct, frozen=True, gc=False):
     """The object that a decision is about, as its author knows it.
 
     Attributes:
@@ -47,8 +47,7 @@ class Subject:
         return f"{plain(cut(self.kind, _NAME_CHARACTERS))} {plain(cut(where, _NAME_CHARACTERS))}"
 
 
-@value
-class Cause:
+class Cause(msgspec.Struct, frozen=True, gc=False):
     """One entry of ``status.details.causes``."""
 
     reason: str
@@ -56,8 +55,7 @@ class Cause:
     message: str
 
 
-@value
-class Summary:
+class Summary(msgspec.Struct, frozen=True, gc=False):
     """What is wrong, for machines: each word once, sorted.
 
     Attributes:

@@ -7,6 +7,8 @@ tested for truth: ``bool()`` of a fact raises.
 from dataclasses import dataclass
 from typing import Generic, NoReturn, TypeAlias, TypeVar
 
+from modeltrust.domain.values import value
+
 T = TypeVar("T")
 
 
@@ -17,7 +19,7 @@ class _NeverTruthTested:
         raise TypeError("a fact has no truth value; match Known, Absent and Unavailable")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Known(_NeverTruthTested, Generic[T]):
     """We looked and this is what is there."""
 

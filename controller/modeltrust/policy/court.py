@@ -1,11 +1,10 @@
 """Where findings are collected: each gets its policy, its mode and its exemption in one place."""
 
-from dataclasses import dataclass, field
+import msgspec
 
 from modeltrust.domain import limits
 from modeltrust.domain.decision import Finding, Status
 from modeltrust.domain.reference import Identity
-from modeltrust.domain.values import value
 from modeltrust.domain.workload import FoundReference, Workload
 from modeltrust.policy.exemptions import excusing
 from modeltrust.policy.policy import Exemption, Mode, Namespace, Pending, Policy, Trust, Unmatched
@@ -17,8 +16,7 @@ _PASS, _SKIP, _PENDING = Status.PASS, Status.SKIP, Status.PENDING
 _AUDIT, _WARNS_PENDING = Mode.AUDIT, Pending.WARN
 
 
-@value
-class Applied:
+class Applied(msgspec.Struct, frozen=True, gc=False):
     """A policy as it applies now.
 
     Attributes:
@@ -32,8 +30,7 @@ class Applied:
     silent: bool
 
 
-@value
-class Subject:
+class Subject(msgspec.Struct, frozen=True, gc=False):
     """What a finding is about.
 
     Attributes:
@@ -82,8 +79,7 @@ def applied(policies: tuple[Policy, ...], namespace: Namespace, now: int) -> tup
     )
 
 
-@dataclass(slots=True)
-class Court:
+class Court(msgspec.Struct, gc=False):
     """One judgement under way.
 
     Attributes:
@@ -108,9 +104,9 @@ class Court:
     unmatched: Unmatched
     dry_run: bool
     passes: bool
-    findings: list[Finding] = field(default_factory=list)
-    wanted: dict[Identity, None] = field(default_factory=dict)
-    covered: set[str] = field(default_factory=set)
+    findings: list[Finding] = []
+    wanted: dict[Identity, None] = {}
+    covered: set[str] = set()
     steps: int = limits.JUDGE_STEPS
     uncovered: int = 0
 

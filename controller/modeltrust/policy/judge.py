@@ -6,6 +6,8 @@ Nothing is looked up twice, nothing is fetched, nothing reads a clock.
 
 from typing import TypeVar
 
+import msgspec
+
 from modeltrust.domain import limits
 from modeltrust.domain.decision import Finding, Status
 from modeltrust.domain.errors import quote
@@ -13,7 +15,6 @@ from modeltrust.domain.evidence import Statement
 from modeltrust.domain.facts import Absent, Fact, Known, Unavailable
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.reference import Identity
-from modeltrust.domain.values import value
 from modeltrust.domain.workload import FoundReference, Workload
 from modeltrust.policy import fixes
 from modeltrust.policy.court import WORKLOAD, Applied, Court, Subject, applied
@@ -33,8 +34,7 @@ _PASS, _ALLOW = Status.PASS, Unmatched.ALLOW
 _ABSENT = Absent()
 
 
-@value
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True, gc=False):
     """Everything found about one object.
 
     Attributes:
@@ -163,8 +163,7 @@ def _requires(policy: Policy, name: str) -> bool:
     return any(requirement.name == name for requirement in policy.on_reference)
 
 
-@value
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True, gc=False):
     """One reference and what is known about it.
 
     Attributes:

@@ -8,12 +8,13 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from modeltrust.domain.evidence import Assurance, Statement
 from modeltrust.domain.facts import Fact
 from modeltrust.domain.globs import Glob
 from modeltrust.domain.reference import Identity
 from modeltrust.domain.signer import TrustedSigner
-from modeltrust.domain.values import value
 from modeltrust.domain.workload import FoundReference, Workload
 from modeltrust.policy.scopes import within
 
@@ -55,8 +56,7 @@ class UnresolvedAction(StrEnum):
     WARN = "Warn"
 
 
-@value
-class Namespace:
+class Namespace(msgspec.Struct, frozen=True, gc=False):
     """Where the workload is to run.
 
     Attributes:
@@ -148,8 +148,7 @@ class Match:
         return self._all or within(self.models, text, key)
 
 
-@value
-class Attested:
+class Attested(msgspec.Struct, frozen=True, gc=False):
     """The subject of requirements on evidence: a reference with the current statement about it.
 
     Attributes:
@@ -204,8 +203,7 @@ class Policy:
         return self.mode is _ENFORCE and (self.enforce_after is None or now >= self.enforce_after)
 
 
-@value
-class WorkloadName:
+class WorkloadName(msgspec.Struct, frozen=True, gc=False):
     """Which workload an exemption excuses."""
 
     group: str
@@ -291,15 +289,13 @@ class Revocation:
         object.__setattr__(self, "patterns", patterns)
 
 
-@value
-class InvalidStatement:
+class InvalidStatement(msgspec.Struct, frozen=True, gc=False):
     """A statement exists under this identity and does not verify."""
 
     why: str
 
 
-@value
-class Trust:
+class Trust(msgspec.Struct, frozen=True, gc=False):
     """Everything that a judgement may read, as of one moment.
 
     Attributes:
@@ -314,8 +310,8 @@ class Trust:
 
     now: int
     statements: Callable[[Identity], Fact[Statement | InvalidStatement]]
-    signers: Mapping[str, TrustedSigner] = field(default_factory=lambda: MappingProxyType({}))
+    signers: Mapping[str, TrustedSigner] = msgspec.field(default_factory=lambda: MappingProxyType({}))
     exemptions: tuple[Exemption, ...] = ()
     revocations: tuple[Revocation, ...] = ()
-    broken_signers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    suites: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    broken_signers: Mapping[str, str] = msgspec.field(default_factory=lambda: MappingProxyType({}))
+    suites: Mapping[str, str] = msgspec.field(default_factory=lambda: MappingProxyType({}))

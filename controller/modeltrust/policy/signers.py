@@ -4,6 +4,8 @@
 validity of a TrustedSigner. So removing an identity or ending a validity takes effect at once, and adding one stales nothing.
 """
 
+import msgspec
+
 from modeltrust.domain import limits
 from modeltrust.domain.errors import quote
 from modeltrust.domain.evidence import PUBLIC_GOOD, SignatureEvidence, SignatureForm, SignerKind
@@ -17,7 +19,6 @@ from modeltrust.domain.signer import (
     Purpose,
     TrustedSigner,
 )
-from modeltrust.domain.values import value
 from modeltrust.policy.scopes import within
 from modeltrust.policy.wording import moment
 
@@ -25,8 +26,7 @@ _APPROVAL_ONLY = frozenset({Purpose.APPROVAL})
 _APPROVAL, _PUBLIC_KEY = SignatureForm.APPROVAL, SignerKind.PUBLIC_KEY
 
 
-@value
-class Counted:
+class Counted(msgspec.Struct, frozen=True, gc=False):
     """The signature counts.
 
     Attributes:
@@ -38,8 +38,7 @@ class Counted:
     purposes: frozenset[Purpose]
 
 
-@value
-class NotCounted:
+class NotCounted(msgspec.Struct, frozen=True, gc=False):
     """The signature does not count for this signer.
 
     Attributes:
@@ -60,7 +59,11 @@ def match(evidence: SignatureEvidence, signer: TrustedSigner, reference_text: st
         reference_text: canonical reference of the model, with or without ``@revision``; scopes are compared with both forms.
         now: unix seconds.
     """
-    stranger = "" if _has_key(evidence, signer) else _stranger(evidence, signer)
+    trust = signer.trust
+    if isinstance(trust, KeyTrust) and evidence.kind is _PUBLIC_KEY and evidence.fingerprint == trust.fingerprint != "":
+        stranger = ""
+    else:
+        stranger = _stranger(evidence, signer)
     if stranger:
         return NotCounted(Reason.SIGNER_NOT_TRUSTED, stranger)
     purposes = signer.purposes & _APPROVAL_ONLY if evidence.form is _APPROVAL else signer.purposes
@@ -71,12 +74,6 @@ def match(evidence: SignatureEvidence, signer: TrustedSigner, reference_text: st
         return NotCounted(Reason.SIGNER_OUT_OF_SCOPE, f"is signed by {signer.name}, whose scope does not hold {quote(text)}")
     expired = _expired(evidence, signer, now)
     return NotCounted(Reason.SIGNER_EXPIRED, expired) if expired else Counted(signer.name, purposes)
-
-
-def _has_key(evidence: SignatureEvidence, signer: TrustedSigner) -> bool:
-    """Whether the signer is a public key and made this signature."""
-    trust = signer.trust
-    return isinstance(trust, KeyTrust) and evidence.kind is _PUBLIC_KEY and evidence.fingerprint == trust.fingerprint != ""
 
 
 def _stranger(evidence: SignatureEvidence, signer: TrustedSigner) -> str:

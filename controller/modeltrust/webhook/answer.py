@@ -15,7 +15,6 @@ from modeltrust.domain.decision import Decision, Outcome, Status
 from modeltrust.domain.errors import MalformedError, ModelTrustError, quote
 from modeltrust.domain.reasons import Reason
 from modeltrust.domain.reference import Identity
-from modeltrust.domain.values import value
 from modeltrust.references.tables import Tables
 from modeltrust.telemetry import Telemetry
 
@@ -61,8 +60,7 @@ _NAMED = msgspec.json.Decoder(_Named)
 _OBJECT = msgspec.json.Decoder(dict[str, object])
 
 
-@value
-class _Verdict:
+class _Verdict(msgspec.Struct, frozen=True, gc=False):
     """What to answer.
 
     Attributes:

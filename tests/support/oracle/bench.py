@@ -90,6 +90,6 @@ def ours(bundle: bytes, listing: SourceListing, signer: TrustedSigner | None) ->
     signers = () if signer is None else (replace(signer, scope=(Glob("hf://**"),)),)
     answer = verify(bundle, listing, signers=signers, now=NOW, content=None)
     facts = SignatureFacts((answer,)) if isinstance(answer, SignatureEvidence) else SignatureFacts((), (answer,))
-    trust = replace(a_trust(), now=NOW, signers=MappingProxyType({item.name: item for item in signers}))
+    trust = a_trust(now=NOW, signers=MappingProxyType({item.name: item for item in signers}))
     findings = REQUIREMENT.check(Attested(a_found(), a_statement(signatures=Known(facts))), trust)
     return bool(findings) and all(finding.status is Status.PASS for finding in findings)

@@ -86,7 +86,7 @@ def look(
     elsewhere: Callable[[str, str], EvaluationVerdict | None] = lambda _content, _hash: None,
 ) -> Looked:
     evaluations = Evaluations(evaluator, suites=suites, bank=bank, nonce=nonce, elsewhere=elsewhere)
-    return evaluations.look(letter, runs, policies or (POLICY,), replace(a_trust(), now=now))
+    return evaluations.look(letter, runs, policies or (POLICY,), a_trust(now=now))
 
 
 def committed() -> tuple[Run, ...]:

@@ -2,6 +2,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -215,7 +216,7 @@ def test_a_look_up_that_raises_is_an_error() -> None:
     def broken(identity: Identity) -> Fact[Any]:
         raise KeyError(identity)
 
-    judgement = judged(a_workload(GUARD), PRODUCTION, trust=dataclasses.replace(a_trust(), statements=broken))
+    judgement = judged(a_workload(GUARD), PRODUCTION, trust=msgspec.structs.replace(a_trust(), statements=broken))
     assert outcome(judgement) is Outcome.ERROR
     assert "KeyError" in judgement.findings[-1].message
 
@@ -239,7 +240,7 @@ def test_a_statement_is_looked_up_once_for_all_policies() -> None:
         a_workload(GUARD),
         PRODUCTION,
         dataclasses.replace(PRODUCTION, name="second"),
-        trust=dataclasses.replace(a_trust(), statements=look_up),
+        trust=msgspec.structs.replace(a_trust(), statements=look_up),
     )
     assert asked == [identity_of(GUARD)]
 

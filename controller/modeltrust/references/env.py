@@ -5,13 +5,14 @@ entries only, ``$$`` escapes, an unknown name stays verbatim (facts/workloads.md
 """
 
 import re
+from collections.abc import Collection
 
 import msgspec
 
 from modeltrust.domain import limits
 from modeltrust.domain.errors import LimitExceededError
 from modeltrust.references.budget import bound
-from modeltrust.references.pod import Container, EnvFrom, EnvVar
+from modeltrust.references.pod import Container, EnvFrom, EnvSource
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([A-Za-z_.-][A-Za-z0-9_.-]*)\))")
 
@@ -23,7 +24,7 @@ class Environment(msgspec.Struct, gc=False):
         values: by name; None where a value exists and cannot be known.
         prefixes: prefixes of the ``envFrom`` entries: any name that starts with one may have any value.
         sources: what these entries point at, for messages.
-        given: entries whose value another object gives.
+        given: what gives the values that another object does, until a script changes them.
         left: bytes that expansion may still make.
         resolving: names of those that decide where bytes come from, once somebody has looked.
     """
@@ -31,7 +32,7 @@ class Environment(msgspec.Struct, gc=False):
     values: dict[str, str | None] = {}
     prefixes: list[str] = []
     sources: list[str] = []
-    given: list[EnvVar] = []
+    given: dict[str, EnvSource] = {}
     left: int = limits.ENVIRONMENT_BYTES
     resolving: list[str] | None = None
 
@@ -66,11 +67,18 @@ class Environment(msgspec.Struct, gc=False):
 
     def one_word(self, name: str) -> bool:
         """Whether the value of a name cannot be known and is one word."""
-        return any(entry.name == name and entry.value_from is not None and entry.value_from.one_word for entry in self.given)
+        source = self.given.get(name)
+        return source is not None and source.one_word
+
+    def forget(self, names: Collection[str]) -> None:
+        """From here on a script may have set these to anything, of as many words as it likes."""
+        self.values.update(dict.fromkeys(names))
+        for name in names:
+            self.given.pop(name, None)
 
     def copy(self) -> "Environment":
         """The same, for a script that changes it."""
-        return Environment(dict(self.values), self.prefixes, self.sources, self.given, self.left)
+        return Environment(dict(self.values), self.prefixes, self.sources, dict(self.given), self.left)
 
 
 def environment(container: Container) -> Environment:
@@ -93,7 +101,7 @@ def environment(container: Container) -> Environment:
         value = entry.value
         if entry.value_from is not None:
             values[entry.name] = None
-            built.given.append(entry)
+            built.given[entry.name] = entry.value_from
         elif value and "$" in value:
             values[entry.name] = built.expand(value)
         else:

@@ -105,7 +105,7 @@ def _prepare(text: str, state: State, positional: list[str] | None) -> None:
     positional = positional or []
     if state.loose or (positional and "$" in text):
         values = own_values(state)
-        values.update(dict.fromkeys(state.loose))
+        state.environment.forget(state.loose)
         values.update({str(index): None if function else word for index, word in enumerate(positional[:POSITIONAL])})
     if function or rereads(text):
         state.positional = None

@@ -154,7 +154,8 @@ def finish(state: State, separator: str, body: str = "") -> None:
         state.chained = False
     if state.pending and separator not in {"&&", "|"}:
         # `a && M=x` has set M where a succeeded only, and for whoever stands in the same chain.
-        own_values(state).update(dict.fromkeys(state.pending))
+        own_values(state)
+        state.environment.forget(state.pending)
         state.pending = []
 
 
@@ -222,6 +223,8 @@ def _assign(state: State, name: str, value: str | None, separator: str) -> None:
     elif state.chained:
         state.pending.append(name)
     own_values(state)[name] = value
+    if value is None:
+        state.environment.forget((name,))
 
 
 def _change_positional(state: State, words: list[str]) -> None:

@@ -179,12 +179,13 @@ def _resolver(draft: _Draft, hit: Hit, part: Part) -> None:
 def _bare_words(draft: _Draft, options: Options) -> None:
     words, used = draft.call.words, draft.call.used
     named = (base_name(words.items[used[0]]), *[words.items[index] for index in used[1:]]) if used else ()
-    for after, place, flag, shared in draft.program.positional:
+    for after, rows in draft.program.positional.items():
         if after and named[: len(after)] != after:
             continue
-        for index, text in options.bare[place]:
-            _part(draft, Hit(flag, [text], words, index), Part(flag.use, text), options)
-        if not shared:
+        for place, flag in rows:
+            for index, text in options.bare[place]:
+                _part(draft, Hit(flag, [text], words, index), Part(flag.use, text), options)
+        if len(rows) == 1:  # rows of one sub command all apply; else the most specific alone does
             return
 
 

@@ -33,16 +33,12 @@ class Positional(NamedTuple):
     """Bare words after a sub command.
 
     Attributes:
-        after: the program's name and sub command; empty for any.
-        place: which of the bare words.
+        place: which of them.
         flag: as an option of its own.
-        shared: whether other rows of the same sub command apply, too.
     """
 
-    after: tuple[str, ...]
     place: slice
     flag: FlagRow
-    shared: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +50,14 @@ class Program:
         flags: option by every exact spelling, those without meaning included: they say which words are values.
         prefixes: option by every abbreviation that argparse would take.
         env: variable by name.
-        positional: by sub command, longest first.
+        positional: by the program's name and sub command, empty for any; longest first.
     """
 
     row: ProgramRow
     flags: Mapping[str, FlagRow]
     prefixes: Mapping[str, FlagRow]
     env: Mapping[str, FlagRow]
-    positional: tuple[Positional, ...]
+    positional: Mapping[tuple[str, ...], tuple[Positional, ...]]
 
     @property
     def name(self) -> str:
@@ -231,18 +227,12 @@ def _program(row: ProgramRow, by_name: Mapping[str, ProgramRow]) -> Program:
     )
 
 
-def _positional(row: ProgramRow) -> tuple[Positional, ...]:
-    rows = sorted(row.positional, key=lambda positional: -len(positional.after))
-    # Rows of one sub command all apply; else the most specific alone does.
-    return tuple(
-        Positional(
-            tuple(item.after),
-            _place(item.index),
-            FlagRow(names=[row.name], use=item.use),
-            sum(other.after == item.after for other in rows) > 1,
-        )
-        for item in rows
-    )
+def _positional(row: ProgramRow) -> dict[tuple[str, ...], tuple[Positional, ...]]:
+    found: dict[tuple[str, ...], tuple[Positional, ...]] = {}
+    for item in sorted(row.positional, key=lambda positional: -len(positional.after)):
+        flag = FlagRow(names=[row.name], use=item.use)
+        found[tuple(item.after)] = (*found.get(tuple(item.after), ()), Positional(_place(item.index), flag))
+    return found
 
 
 def _place(index: int | str) -> slice:

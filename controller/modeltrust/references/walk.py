@@ -121,9 +121,10 @@ def _accelerated(scan: Scan, resources: Resources) -> bool:
     accelerators = scan.tables.accelerators
     found = bool(resources.claims)
     for amounts in (resources.limits, resources.requests):
-        for name in amounts or ():
-            if name.startswith(accelerators) and amounts and str(amounts[name]) != "0":
-                found = True
+        if amounts:
+            for name in amounts:
+                if name.startswith(accelerators) and str(amounts[name]) != "0":
+                    found = True
     if found:
         scan.accelerators = True
     return found

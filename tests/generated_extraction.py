@@ -79,7 +79,7 @@ def _rest(tables: Tables) -> str:
         calls=_code(sorted(calls)),
         drivers=_code(sorted(name for name, row in tables.drivers.items() if not row.ignore)),
         annotations=_code(sorted(tables.annotations)),
-        resolvers=_code(sorted(tables.resolver_names)),
+        resolvers=_code(sorted(tables.resolvers)),
         accelerators=_code(sorted(tables.accelerators)),
     )
 

@@ -34,8 +34,7 @@ def check(scan: Scan, mention: Mention, seen: Environment, site: Site) -> None:
 
 def _paths(scan: Scan, seen: Environment) -> tuple[str, ...]:
     values = seen.values
-    names = [name for name in scan.tables.resolver_names & values.keys() if scan.tables.resolvers[name].cache]
-    stated = tuple(value for name in names if (value := values[name]))
+    stated = tuple(value for name in sorted(scan.tables.caches & values.keys()) if (value := values[name]))
     return stated if _MOVED & values.keys() else (*stated, *_DEFAULT_CACHES)
 
 

@@ -36,7 +36,7 @@ def apply(scan: Scan, mention: Mention, named: Named, environment: Environment, 
         return reference  # the client itself compares the digest
     names = environment.resolving if environment.values else ()
     if names is None:
-        names = environment.resolving = sorted(filter(scan.tables.resolvers.__contains__, environment.values))
+        names = environment.resolving = sorted(filter(scan.tables.servers.__contains__, environment.values))
     server = ""
     for name in names:
         row = scan.tables.resolvers[name]
@@ -59,7 +59,7 @@ def _variable(
     scan: Scan, row: ResolverRow, name: str, reference: ModelReference, environment: Environment, pointer: str
 ) -> ModelReference:
     value = environment.values[name]
-    if row.cache or value == "":
+    if value == "":
         return reference
     locator = f"{pointer}/env/{name}"
     if value is None:
@@ -67,7 +67,8 @@ def _variable(
         _problem(scan, locator, message, name, f"state {name} literally")
         return reference
     if row.endpoint:
-        return _endpoint(scan, _with_scheme(row, value, environment), reference, locator, name)
+        address = _with_scheme(row, value, environment) if row.secure else value
+        return _endpoint(scan, address, reference, locator, name)
     if row.hub:
         return _other_hub(row, reference) if is_true(value) else reference
     _problem(scan, locator, f"{name} can send the download of {reference} to another server", value, f"remove {name}")
@@ -86,7 +87,7 @@ def _endpoint(scan: Scan, value: str, reference: ModelReference, locator: str, n
 
 
 def _with_scheme(row: ResolverRow, value: str, environment: Environment) -> str:
-    if not row.secure or "://" in value:
+    if "://" in value:
         return value
     return f"https://{value}" if environment.values.get(row.secure, "1") in _SECURE else f"http://{value}"
 

@@ -90,6 +90,7 @@ class Tables:
         first_words: names of programs as they are written without a path.
         any_interpreter: whether in words joined by NUL a shell or Python stands behind the first, with an option.
         any_image: whether a name with a slash in front holds any part of ``images``.
+        servers: variables that say who is asked for the bytes; ``caches``: those that say where they lie already.
         watched_annotations: annotations that change what is extracted; a trailing ``*`` marks a prefix.
         watched_labels: the same for labels.
     """
@@ -111,7 +112,8 @@ class Tables:
     annotation_prefixes: tuple[tuple[str, AnnotationRow], ...]
     annotation_starts: tuple[str, ...]
     resolvers: Mapping[str, ResolverRow]
-    resolver_names: frozenset[str]
+    servers: frozenset[str]
+    caches: frozenset[str]
     accelerators: tuple[str, ...]
     opaque_flags: tuple[str, ...]
     any_interpreter: Callable[[str], object | None]
@@ -169,7 +171,8 @@ def parse_tables(document: Mapping[str, Any]) -> Tables:
         annotation_prefixes=prefixes,
         annotation_starts=(OUR_ANNOTATIONS, *(key for key, _ in prefixes)),
         resolvers=resolvers,
-        resolver_names=frozenset(resolvers),
+        servers=frozenset(name for name, row in resolvers.items() if not row.cache),
+        caches=frozenset(name for name, row in resolvers.items() if row.cache),
         accelerators=tuple(rows.accelerators),
         opaque_flags=tuple(rows.opaque_flags),
         any_interpreter=_interpreter(rows.shells),

@@ -261,10 +261,13 @@ def _shell(scan: Scan, words: Words, environment: Environment, origin: _Origin, 
         return
     command, place = shell_options(items, index + 1)
     if command and place < len(items):
-        appended = any(base_name(word) in _APPENDING for word in items[:index])
-        origin.locator = words.locator(place)
-        origin.positional = None if appended else items[place + 1 :]
-        _script(scan, items[place], environment, origin, found)
+        origin.locator, given = words.locator(place), items[place + 1 :]
+        appended = [word for word in items[:index] if base_name(word) in _APPENDING]
+        if appended:  # behind the words that stand here, or into them: read as what nobody knows, then as they stand
+            _script(scan, items[place], environment, origin, found)
+        if given or not appended:
+            origin.positional = given
+            _script(scan, items[place], environment, origin, found)
         return
     found.append(Invocation(words, environment, None, index, place, (index,)))
 

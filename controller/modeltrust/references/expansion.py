@@ -33,6 +33,7 @@ _ONE_WORD = re.compile(
     r"\$\(\s*(?:nproc(?: --all)?|hostname(?: -[A-Za-z])?|(?:nvidia-smi|rocm-smi)[\w =,.-]*\| *wc -l"
     r"|id -[ug]|date \+%[A-Za-z]|uname -[a-z])\s*\)"
 )
+_PARAMETERS = re.compile(r"\$(?:[@*]|\{!?\w*\[?[@*])")  # and arrays: `"${A[@]}"`
 _REREAD = re.compile(r"(?<![\w-])(?:eval|trap|alias)(?![\w-])")
 
 
@@ -88,7 +89,7 @@ def value_of(text: str, environment: Environment) -> str:
 
 
 def may_be_several(word: str, environment: Environment, *, redefined: bool) -> bool:
-    """Whether a word outside quotes may become several, so that options hide in its value (attack C1).
+    """Whether a word may become several, so that options hide in its value (attack C1): outside quotes, or as ``"$@"`` within.
 
     What the image alone decides (a variable that nobody here sets) is the image's, and what the API server makes has no blank.
 
@@ -100,8 +101,12 @@ def may_be_several(word: str, environment: Environment, *, redefined: bool) -> b
     Raises:
         LimitExceededError: as ``expand``.
     """
+    if "@" in word and _PARAMETERS.search(word):  # of a program whose parameters are not known
+        return True
     if UNQUOTED not in word:
         return False
+    if "*" in word and _PARAMETERS.search(word):
+        return True
     text = expand(word, environment).replace(_SPLIT, " ").replace(LITERAL, "")
     if "$(" in text and (redefined or "$(" in _ONE_WORD.sub("", text)):
         return True

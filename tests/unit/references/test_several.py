@@ -42,6 +42,13 @@ def _field(path: str) -> list[dict[str, Any]]:
         (f"nice -n $X {SERVE}", ELSEWHERE),
         (f"env $(cat /x) {SERVE}", []),
         (f"hf download a/b --revision {COMMIT} --local-dir $X", ELSEWHERE),
+        (f"cat /x | xargs bash -c 'hf download --revision \"$@\"' -- {COMMIT}", []),
+        (f"cat /x | xargs bash -c 'hf download a/b --revision {COMMIT} \"$@\"' -- y", []),
+        (f"cat /x | xargs bash -c 'hf download a/b --revision {COMMIT} --local-dir $*' -- y", []),
+        (f"cat /x | xargs bash -c 'hf download a/b --revision {COMMIT} --local-dir \"${{@:1}}\"' -- y", []),
+        (f"cat /x | xargs bash -c '{SERVE} --port \"$@\"' --", []),
+        (f'run() {{ hf download a/b --revision {COMMIT} --local-dir "$@"; }}; run /m --repo-type model', []),
+        (f'mapfile A < /x; hf download a/b --revision {COMMIT} --local-dir "${{A[@]}}"', []),
     ],
 )
 def test_a_value_without_quotes_that_cannot_be_known_is_a_finding(script: str, env: list[dict[str, Any]]) -> None:
@@ -68,6 +75,18 @@ def test_a_value_without_quotes_that_cannot_be_known_is_a_finding(script: str, e
 def test_a_value_that_is_one_word_hides_nothing(script: str, env: list[dict[str, Any]]) -> None:
     workload = shell(script, env=env)
     assert (found(workload), reasons(workload)) == (GOOD, [])
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "cat /x | xargs -I% bash -c 'exec hf download --revision \"$@\"' -- {COMMIT} evil/model",
+        "cat /x | xargs -I% bash -c 'exec setpriv \"$@\"' -- --reuid 1000 hf download evil/model --revision {COMMIT}",
+        "cat /x | xargs -I% bash -c 'hf download \"$1\" --revision {COMMIT}' -- evil/model",
+    ],
+)
+def test_words_in_front_of_those_that_xargs_appends_are_read(script: str) -> None:
+    assert any("evil/model" in each for each in found(shell(script.replace("{COMMIT}", COMMIT))))
 
 
 def test_a_known_value_is_split() -> None:

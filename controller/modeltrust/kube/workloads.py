@@ -22,6 +22,7 @@ from modeltrust.references.tables import Tables
 
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}")
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
+_RESOURCE = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1035 label, as CRDs have it
 _NEVER = frozenset({"ConfigMap", "Secret"})  # of the core group: not read, whatever a row may say
 
 
@@ -134,12 +135,12 @@ def discover(api: ApiServer, tables: Tables, mapped: Mapped = NOTHING_MAPPED) ->
 
 
 def discover_mapped(api: ApiServer, mapped: Mapped) -> tuple[Served, ...]:
-    """Which kinds of mappings this server serves.
+    """Which kinds of mappings this server serves, under every name that it has for them: who writes uses any, listed or not.
 
     Raises:
         UnavailableError: the server does not say.
     """
-    return _served(api, _taught(mapped)) if mapped else ()
+    return _served(api, _taught(mapped), every=True) if mapped else ()
 
 
 def _taught(mapped: Mapped) -> dict[str, list[KindRow]]:
@@ -150,11 +151,12 @@ def _taught(mapped: Mapped) -> dict[str, list[KindRow]]:
     return rows
 
 
-def _served(api: ApiServer, rows: dict[str, list[KindRow]]) -> tuple[Served, ...]:
-    found = [served for group, version in _versions(api, rows) for served in _kinds(api, group, version, rows[group])]
-    unique: dict[tuple[str, str], Served] = {}
+def _served(api: ApiServer, rows: dict[str, list[KindRow]], *, every: bool = False) -> tuple[Served, ...]:
+    """Each kind once, where it can be listed; with ``every`` under each of its names."""
+    found = [found for group, version in _versions(api, rows) for found in _kinds(api, group, version, rows[group], every=every)]
+    unique: dict[tuple[str, str, str], Served] = {}
     for served in found:
-        unique.setdefault((served.group, served.kind), served)
+        unique.setdefault((served.group, served.kind, served.plural if every else ""), served)
     if len(unique) > limits.WORKLOAD_KINDS:
         raise LimitExceededError(f"got {len(unique)} kinds of workloads, expected at most {limits.WORKLOAD_KINDS}")
     return tuple(sorted(unique.values(), key=lambda served: (_STAGES.get(served.kind, 0), served.group, served.kind)))
@@ -177,17 +179,31 @@ def _versions(api: ApiServer, rows: dict[str, list[KindRow]]) -> Iterator[tuple[
             yield name, version
 
 
-def _kinds(api: ApiServer, group: str, version: str, rows: list[KindRow]) -> Iterator[Served]:
+def _kinds(api: ApiServer, group: str, version: str, rows: list[KindRow], *, every: bool) -> Iterator[Served]:
     wanted = {kind for row in rows for kind in row.kinds} - (_NEVER if not group else frozenset())
     try:
         listed = api.get_object(f"/apis/{group}/{version}" if group else "/api/v1").get("resources") or []
     except NotFoundError:
         return  # between two questions the group was removed
-    for entry in listed:
-        if entry["kind"] in wanted and "/" not in entry["name"] and "list" in entry["verbs"]:
-            names = {entry["kind"], entry["name"], entry.get("singularName") or "", *(entry.get("shortNames") or [])}
-            called = frozenset(name.lower() for name in names if name)
-            yield Served(group, version, entry["kind"], entry["name"], bool(entry["namespaced"]), called)
+    try:
+        yield from [
+            _as_served(group, version, entry)
+            for entry in listed
+            if entry["kind"] in wanted and _is_resource(entry["name"]) and (every or "list" in entry["verbs"])
+        ]
+    except (KeyError, TypeError, AttributeError) as error:  # who serves a group writes it
+        raise UnavailableError(f"got no list of what {group}/{version} serves: {quote(error)}") from error
+
+
+def _is_resource(name: object) -> bool:
+    """No subresource, and nothing else that no resource is called: rules of webhooks are made of it, and paths."""
+    return isinstance(name, str) and _RESOURCE.fullmatch(name) is not None
+
+
+def _as_served(group: str, version: str, entry: dict[str, Any]) -> Served:
+    names = {entry["kind"], entry["name"], entry.get("singularName") or "", *(entry.get("shortNames") or [])}
+    called = frozenset(name.lower() for name in names if name)
+    return Served(group, version, entry["kind"], entry["name"], bool(entry["namespaced"]), called)
 
 
 def called(served: Iterable[Served], name: str) -> Served:

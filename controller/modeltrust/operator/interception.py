@@ -173,7 +173,9 @@ def _webhooks(first: list[Object], rules: list[Object]) -> list[Object]:
 
 def _rules(mapped: Mapped, served: Iterable[Served], first: list[Object]) -> list[Object]:
     """One rule a group, for what the first configuration does not ask about in every version."""
-    names = {(entry.group, entry.kind): entry.plural for entry in served}
+    names: dict[GroupKind, set[str]] = {}
+    for entry in served:
+        names.setdefault((entry.group, entry.kind), set()).add(entry.plural)
     everywhere = {
         (group, resource)
         for rule in (first[0].get("rules") or [] if first else [])
@@ -184,9 +186,10 @@ def _rules(mapped: Mapped, served: Iterable[Served], first: list[Object]) -> lis
     groups: dict[str, set[str]] = {}
     for group, kind in mapped:
         # A kind that is not served yet is asked about under the name that generators give it, from its first object on.
-        resource = names.get((group, kind)) or plural(kind)
-        if kind != EVERY_KIND and (group, resource) not in everywhere:
-            groups.setdefault(group, set()).add(resource)
+        resources = names.get((group, kind)) or {plural(kind)}
+        lacking = {resource for resource in resources if (group, resource) not in everywhere}
+        if kind != EVERY_KIND and lacking:
+            groups.setdefault(group, set()).update(lacking)
     return [
         {"apiGroups": [group], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"], "resources": sorted(resources)}
         for group, resources in sorted(groups.items())

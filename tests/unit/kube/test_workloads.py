@@ -79,6 +79,13 @@ def test_a_mapping_changes_nothing_about_how_a_kind_that_is_built_in_is_listed(a
     assert discover(api, TABLES, mapped) == discover(api, TABLES)
 
 
+@pytest.mark.parametrize("resources", [7, ["x"], [{}], [{"name": "jobs"}], [{"name": "jobs", "kind": "Job"}], [{"kind": []}]])
+def test_a_group_that_answers_nonsense_is_unavailable(cluster: ClusterSimulator, api: ApiServer, resources: object) -> None:
+    cluster.documents["/apis/batch/v1"] = {"resources": resources}
+    with pytest.raises(UnavailableError, match="batch/v1"):
+        discover(api, TABLES)
+
+
 def test_a_group_that_is_removed_between_two_questions_is_nothing(cluster: ClusterSimulator, api: ApiServer) -> None:
     del cluster.documents["/apis/batch/v1"]
     cluster.unserved.add("/apis/batch")

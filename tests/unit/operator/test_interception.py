@@ -98,6 +98,24 @@ def test_a_resource_is_called_as_the_server_calls_it(world: World) -> None:
     assert world.resources() == [([GROUP], ["connectorz"])]
 
 
+@pytest.mark.parametrize("name", ["*", "gm*", "GMConnectors", "gm connectors", "-", "", "x" * 300, 7, None])
+def test_m6_a_name_that_no_resource_has_is_not_asked_about_and_spoils_no_other_rule(world: World, name: Any) -> None:
+    # who serves a group says how its kinds are called; the API server would refuse the whole configuration
+    world.serve(("GMConnector", name))
+    world.teach(objects.mapping())
+    assert world.resources() == [([GROUP], ["gmconnectors"])]
+
+
+def test_m6_a_kind_that_is_served_under_two_names_is_asked_about_under_both(world: World) -> None:
+    world.serve(("GMConnector", "gmconnectors"), ("GMConnector", "aliases"))
+    entry = world.cluster.documents["/apis"]["groups"][-1]
+    entry["versions"].append({"version": "v2"})
+    resources = [{"name": "others", "kind": "GMConnector", "namespaced": True, "verbs": ["create"]}]
+    world.cluster.documents[f"/apis/{GROUP}/v2"] = {"resources": resources}
+    world.teach(objects.mapping())
+    assert world.resources() == [([GROUP], ["aliases", "gmconnectors", "others"])]
+
+
 def test_a_kind_that_is_not_served_yet_is_asked_about_from_its_first_object_on(world: World) -> None:
     world.teach(objects.mapping())
     assert world.resources() == [([GROUP], ["gmconnectors"])]

@@ -55,6 +55,10 @@ def listen(address: str, *, reuse_port: bool = False) -> socket.socket:
     host, _, port = address.rpartition(":")
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host.strip("[]"), int(port)), family=family, backlog=BACKLOG, reuse_port=reuse_port)
+        listening = socket.create_server((host.strip("[]"), int(port)), family=family, backlog=BACKLOG, reuse_port=reuse_port)
     except (OSError, ValueError, OverflowError) as error:
         raise UnavailableError(f"cannot listen on {quote(address)}: {quote(error)}") from error
+    # Connections inherit it. An answer is two writes, and the second would wait 40 ms for the client to acknowledge the first:
+    # uvloop sets it by itself, asyncio's own loop only where the socket names its protocol, which this one does not.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening

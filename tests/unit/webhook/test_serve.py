@@ -175,3 +175,11 @@ def test_two_processes_share_a_port_only_when_both_say_so(tmp_path: Path) -> Non
 def test_an_address_that_cannot_be_listened_on_is_named(address: str) -> None:
     with pytest.raises(UnavailableError, match="cannot listen on"):
         listen(address)
+
+
+def test_what_is_accepted_sends_the_second_half_of_an_answer_without_waiting_for_the_first() -> None:
+    """With the delayed acknowledgement of a client each answer took 44 ms on an event loop that does not set this by itself."""
+    with listen(f"{LOOPBACK}:0") as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

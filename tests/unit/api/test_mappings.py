@@ -112,6 +112,15 @@ def test_tests_together_are_bounded() -> None:
         check_mapping(changed(objects.mapping(), "spec.tests", [big, big]), EXTRACTOR)
 
 
+def test_an_object_of_a_test_that_is_nested_too_deep_is_refused_with_its_place() -> None:
+    inner: Object = {}
+    for _ in range(5_000):
+        inner = {"a": inner}
+    deep = {**TEST, "object": objects.CONNECTOR | {"spec": inner}}
+    with pytest.raises(InvalidInputError, match=r"^spec\.tests\[0\]\.object: got an object that is nested too deep"):
+        check_mapping({**objects.mapping(), "spec": {**objects.mapping()["spec"], "tests": [deep]}}, EXTRACTOR)
+
+
 def test_a_broken_one_stands_for_the_kinds_that_it_names() -> None:
     broken = compiled(changed(objects.mapping(), "spec.tests", DELETED))
     assert (broken.name, broken.group, broken.kinds, broken.actions) == ("gmc", "gmc.opea.io", ("GMConnector",), ())

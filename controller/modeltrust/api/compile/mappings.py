@@ -43,7 +43,7 @@ def check_mapping(obj: Mapping[str, Any], extractor: Extractor) -> KindMapping:
     size = 0
     for index, test in enumerate(spec.tests):
         where = f"spec.tests[{index}]"
-        data = msgspec.json.encode(test.object)
+        data = _encoded(test.object, f"{where}.object")
         size += len(data)
         if size > limits.MAPPING_TEST_BYTES:
             raise InvalidInputError(f"{where}: got tests of more than {limits.MAPPING_TEST_BYTES} bytes, expected smaller objects")
@@ -86,6 +86,13 @@ def _check_kind(obj: Mapping[str, Any], mapping: KindMapping, where: str) -> Non
     if group != mapping.group or obj.get("kind") not in mapping.kinds:
         shown = f"{quote(obj.get('apiVersion'))} {quote(obj.get('kind'))}"
         raise InvalidInputError(f"{where}: got {shown}, expected an object of {mapping.group} and of spec.match.kinds")
+
+
+def _encoded(obj: Mapping[str, Any], where: str) -> bytes:
+    try:
+        return msgspec.json.encode(obj)
+    except RecursionError as error:
+        raise InvalidInputError(f"{where}: got an object that is nested too deep") from error
 
 
 def _extracted(extractor: Extractor, data: bytes, where: str) -> Workload:

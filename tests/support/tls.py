@@ -39,24 +39,31 @@ def served(server: ssl.SSLContext, client: Pair | None) -> bytes:
     Raises:
         ssl.SSLError: a side refuses.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    if client is not None:
-        context.load_cert_chain(*client)
-    ours, theirs = shaken(context, server)
+    ours, theirs = shaken(client_of(client), server)
     theirs.write(b"x")
     assert ours.read(1) == b"x"
     return ours.getpeercert(binary_form=True) or b""
 
 
-def shaken(client: ssl.SSLContext, server: ssl.SSLContext) -> tuple[ssl.SSLObject, ssl.SSLObject]:
-    """Both sides of a handshake that came to its end, the client's first.
+def client_of(pair: Pair | None) -> ssl.SSLContext:
+    """A client that believes any server, with a certificate of its own or none."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if pair is not None:
+        context.load_cert_chain(*pair)
+    return context
+
+
+def shaken(
+    client: ssl.SSLContext, server: ssl.SSLContext, session: ssl.SSLSession | None = None
+) -> tuple[ssl.SSLObject, ssl.SSLObject]:
+    """Both sides of a handshake that came to its end, the client's first; of an earlier session where there is one.
 
     Raises:
         ssl.SSLError: a side refuses.
     """
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ours = client.wrap_bio(to_client, to_server)
+    ours = client.wrap_bio(to_client, to_server, session=session)
     theirs = server.wrap_bio(to_server, to_client, server_side=True)
     sides = [ours, theirs]
     for _ in range(8):

@@ -69,9 +69,13 @@ class Certificate:
         self._current, self._loaded = following, stamp
         return True
 
-    def _hand_over(self, connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
-        """Called for every ClientHello, whether it names a server or not."""
+    def _hand_over(self, connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> int | None:
+        """Called for every ClientHello, whether it names a server or not; an alert ends the handshake."""
+        if self._client_ca is not None and self._current is not self.context and connection.session_reused:
+            # the certificate of a session that is taken up again is not verified: its authority may be gone
+            return ssl.AlertDescription.ALERT_DESCRIPTION_CERTIFICATE_UNKNOWN
         connection.context = self._current
+        return None
 
     def _stamp(self) -> _Stamp:
         files = self._pair if self._client_ca is None else (*self._pair, self._client_ca)
@@ -89,6 +93,7 @@ class Certificate:
         context.set_alpn_protocols(["http/1.1"])
         if self._client_ca is not None:
             context.verify_mode = ssl.CERT_REQUIRED
+            context.num_tickets = 0  # who is verified is verified each time; TLS 1.2 keeps sessions all the same
         return context
 
     def _load(self, context: ssl.SSLContext) -> None:

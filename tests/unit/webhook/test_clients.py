@@ -14,7 +14,7 @@ from modeltrust.wiring.certificate import Certificate
 from modeltrust.wiring.plain import serve_plain
 from tests.support import processes
 from tests.support.processes import LOOPBACK, Running
-from tests.support.tls import served, write_certificate
+from tests.support.tls import client_of, served, shaken, write_certificate
 from tests.unit.webhook.test_process import GOOD, write_trust
 
 
@@ -58,6 +58,26 @@ def test_a_change_of_authority_counts_without_a_restart_and_one_that_cannot_be_r
     for refused in (pairs["before"], None):
         with pytest.raises(ssl.SSLError):
             served(certificate.context, refused)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_no_session_of_before_gets_past_a_change_of_authority(tmp_path: Path, version: ssl.TLSVersion) -> None:
+    pairs = {name: write_certificate(_made(tmp_path / name), name=name) for name in ("server", "before", "after")}
+    authorities = tmp_path / "ca.crt"
+    authorities.write_bytes(pairs["before"][0].read_bytes())
+    certificate = Certificate(*pairs["server"], client_ca=authorities)
+    client = client_of(pairs["before"])
+    client.maximum_version = version
+    ours, theirs = shaken(client, certificate.context)
+    theirs.write(b"x")
+    ours.read(1)  # what a session is taken up with comes before it
+    session = ours.session
+
+    authorities.write_bytes(pairs["after"][0].read_bytes() + b"\n")
+    assert certificate.refresh() is True
+    with pytest.raises(ssl.SSLError):
+        shaken(client, certificate.context, session)
+    assert served(certificate.context, pairs["after"])
 
 
 @pytest.mark.parametrize("content", [None, "", "no certificate"])

@@ -3,7 +3,7 @@
 from dataclasses import KW_ONLY, dataclass, field
 
 from modeltrust.domain import limits
-from modeltrust.domain.errors import LimitExceededError, NotFoundError, UnavailableError
+from modeltrust.domain.errors import LimitExceededError, MalformedError, NotFoundError, UnavailableError
 from modeltrust.domain.listing import FileEntry
 from modeltrust.sources import images, packages
 from modeltrust.sources.inflate import Budget
@@ -65,7 +65,9 @@ class Packed:
                 return packages.pack_files(manifest, self.layers)
 
     def _check_size(self, manifest: Manifest) -> None:
-        self._sizes |= {layer.sha256: layer.size for layer in manifest.layers}
+        for layer in manifest.layers:
+            if self._sizes.setdefault(layer.sha256, layer.size) != layer.size:
+                raise MalformedError(f"got two sizes of the layer {layer.digest}, expected one")
         size = sum(self._sizes.values())
         if size > self.packed_bytes:
             raise LimitExceededError(

@@ -226,6 +226,13 @@ def test_an_index_that_a_later_layer_hides_is_refused_since_each_layer_is_mounte
         opened(image(registry, [[*MODEL, Entry("stargz.index.json", b"{}")], above])).list()
 
 
+def test_a_layer_of_two_sizes_is_refused_before_any_of_it_is_read(registry: Registry, opened: Opened) -> None:
+    layer = registry.layer(packed(MODEL), media_type=TAR_GZIP)
+    both = [layer | {"size": 1 << 49}, layer]  # the bound on what is read would have seen the second alone
+    with pytest.raises(MalformedError, match="two sizes"):
+        opened(push(registry, {"rootfs": {"type": "layers", "diff_ids": [NONE, NONE]}}, both)).list()
+
+
 OTHERS = [
     "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
     "application/vnd.oci.image.layer.v1.tar+gzip+encrypted",

@@ -1,7 +1,7 @@
 """What is being examined and what was found lately, by order: asking again starts nothing twice.
 
-The last free place is kept: for a model that was never attested, and from a source that does not hold all the others. A hub
-that is down or slow, with every model of it tried again, would otherwise keep new models of other hubs waiting for minutes.
+The last free place is kept from a source that holds all the others, and from models attested before whose source holds any. A hub
+that is down or slow, with every model of it tried again, would otherwise keep models of other hubs waiting for minutes.
 """
 
 from collections import OrderedDict
@@ -112,8 +112,10 @@ class Examinations:
             raise BusyError(f"{len(holders)} examinations are under way, expected fewer")
         if not holders or len(holders) + 1 < self._concurrency:
             return
-        if patient:
-            raise BusyError(f"{len(holders)} examinations are under way, and the last place is for a model never attested")
+        if patient and source in holders:
+            raise BusyError(
+                f"{len(holders)} examinations are under way, and the last place is for a model never attested or at another source"
+            )
         if set(holders) == {source}:
             raise BusyError(
                 f"{len(holders)} examinations at {quote(source)} are under way, and the last place is for another source"

@@ -120,6 +120,17 @@ def test_no_source_takes_the_last_place_while_it_holds_all_others() -> None:
     world.runs.go.set()
 
 
+def test_h1_slow_new_models_of_one_source_keep_no_other_source_s_models_from_being_verified_again() -> None:
+    """A tenant's new models, at a hub that drips for 15 minutes each, one after the other."""
+    world = World(concurrency=4)
+    for number in range(3):
+        world.ask(number)
+    with pytest.raises(BusyError):
+        world.ask(3, patient=True)
+    world.ask(4, patient=True, source=ELSEWHERE)
+    world.runs.go.set()
+
+
 def test_one_place_is_for_everybody() -> None:
     world = World(concurrency=1)
     world.ask(1, patient=True)

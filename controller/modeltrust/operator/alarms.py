@@ -8,6 +8,7 @@ from modeltrust.api.v1alpha1.kind import API_VERSION
 from modeltrust.domain import limits
 from modeltrust.domain.digest import ContentDigest
 from modeltrust.domain.monitoring import MonitorReport
+from modeltrust.domain.reference import Identity
 from modeltrust.evaluation.monitor import Watch
 from modeltrust.kube import paths
 from modeltrust.kube.client import Object
@@ -70,8 +71,18 @@ class Alarms:
         if not deny:
             self._tell(watched, "RevocationProposed", f"{_said(watched, watch)}; `modeltrust revoke` would deny it")
             return
-        self._writes.create_object(paths.ours("modelrevocations"), revocation(watched, watch))
+        value = revocation(watched, watch)
+        if self._writes.create_object(paths.ours("modelrevocations"), value) is None and not self._names(value):
+            name = value["metadata"]["name"]
+            why = f"nothing is denied: the ModelRevocation {name} is there already and does not name it; `modeltrust revoke` would"
+            self._tell(watched, "RevocationProposed", f"{_said(watched, watch)}; {why}")
+            return
         self._tell(watched, "ModelRevoked", f"{_said(watched, watch)}; nothing new starts with it, what runs goes on")
+
+    def _names(self, wanted: Object) -> bool:
+        """Whether the revocation that has this name revokes the same: names are known before, and people edit (M4)."""
+        spec = self._writes.get_object(paths.ours("modelrevocations", wanted["metadata"]["name"])).get("spec") or {}
+        return all(set(wanted["spec"].get(kind, ())) <= set(spec.get(kind) or ()) for kind in ("models", "contentDigests"))
 
     def unheard(self, watched: Watched, why: str) -> None:
         """Somebody should look: a server that refuses the questions is never judged by them."""
@@ -98,8 +109,13 @@ def revocation(watched: Watched, watch: Watch) -> Object:
         "action": "DenyNew",
     }
     labels = {"modeltrust.dev/created-by": "operator"}
-    metadata = {"name": f"alarm-{attestation_name(identity)[-_HASH:]}", "labels": labels}
+    metadata = {"name": revocation_of(identity), "labels": labels}
     return {"apiVersion": API_VERSION, "kind": "ModelRevocation", "metadata": metadata, "spec": spec}
+
+
+def revocation_of(identity: Identity) -> str:
+    """Name of the ModelRevocation of an alarm about a model."""
+    return f"alarm-{attestation_name(identity)[-_HASH:]}"
 
 
 def _said(watched: Watched, watch: Watch) -> str:

@@ -18,7 +18,7 @@ from modeltrust.domain.work import Running
 from modeltrust.evaluation.bank import Bank
 from modeltrust.kube import paths
 from modeltrust.kube.events import Events
-from modeltrust.operator.alarms import Alarms
+from modeltrust.operator.alarms import Alarms, revocation_of
 from modeltrust.operator.attestations import Result
 from modeltrust.operator.monitoring import COMMITTED, RUNNING, WAITING, Monitored, Monitoring, Watched
 from modeltrust.operator.suites import Asking, Suites
@@ -200,6 +200,19 @@ def test_where_the_suite_says_so_an_alarm_denies_new_workloads_and_never_quarant
 
     (revocation,) = world.cluster.all(REVOCATIONS)
     assert (revocation["spec"]["action"], revocation["spec"]["models"]) == ("DenyNew", [ONE])
+
+
+def test_m4_an_alarm_never_says_that_it_revoked_what_another_revocation_of_its_name_does_not(world: World) -> None:
+    world.put(written(ONE, onAlarm="DenyNew"))
+    world.recorded()
+    world.probes.answer = swapped
+    named = revocation_of(compile_suite(written(ONE)).services[0].model)
+    world.cluster.put(REVOCATIONS, {"metadata": {"name": named}, "spec": {"models": ["hf://other/one@*"], "action": "DenyNew"}})
+    world.round()
+
+    assert world.told() == ["RevocationProposed"]
+    (event,) = world.cluster.all(EVENTS)
+    assert f"ModelRevocation {named} is there already and does not name it" in event["note"]
 
 
 def test_an_alarm_whose_revocation_could_not_be_written_is_raised_again(world: World) -> None:

@@ -1,7 +1,8 @@
 """What is being examined and what was found lately, by order: asking again starts nothing twice.
 
-The last free place is kept from a source that holds all the others, and from models attested before whose source holds any. A hub
-that is down or slow, with every model of it tried again, would otherwise keep models of other hubs waiting for minutes.
+The last free place is kept from a source that holds all the others, and from models attested before while such ones hold all the
+others. Hubs that are down or slow, with every model of them tried again, would otherwise keep models of other hubs waiting for
+minutes, and one tenant's slow new models would keep every other hub's from being verified again (attack H1).
 """
 
 from collections import OrderedDict
@@ -39,6 +40,7 @@ class BusyError(LimitExceededError):
 class _Examination:
     future: "Future[Report]"
     source: str
+    patient: bool
     ended: float | None = None
 
 
@@ -82,7 +84,7 @@ class Examinations:
             source = _source(order)
             self._admit(source, patient=order.patient)
             data = work.encode_order(order)
-            entry = _Examination(self._threads.submit(self._children.examine, data), source)
+            entry = _Examination(self._threads.submit(self._children.examine, data), source, order.patient)
             self._known[key] = entry
         entry.future.add_done_callback(lambda _future: self._end(entry))
         return entry.future
@@ -100,26 +102,22 @@ class Examinations:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _under_way(self) -> int:
-        return len(self._sources())
+        return len(self._holders())
 
-    def _sources(self) -> list[str]:
-        """The source of each examination under way."""
-        return [entry.source for entry in self._known.values() if entry.ended is None]
+    def _holders(self) -> list[_Examination]:
+        return [entry for entry in self._known.values() if entry.ended is None]
 
     def _admit(self, source: str, *, patient: bool) -> None:
-        holders = self._sources()
+        holders = self._holders()
+        taken = f"{len(holders)} examinations are under way"
         if len(holders) >= self._concurrency:
-            raise BusyError(f"{len(holders)} examinations are under way, expected fewer")
+            raise BusyError(f"{taken}, expected fewer")
         if not holders or len(holders) + 1 < self._concurrency:
             return
-        if patient and source in holders:
-            raise BusyError(
-                f"{len(holders)} examinations are under way, and the last place is for a model never attested or at another source"
-            )
-        if set(holders) == {source}:
-            raise BusyError(
-                f"{len(holders)} examinations at {quote(source)} are under way, and the last place is for another source"
-            )
+        if all(entry.source == source for entry in holders):
+            raise BusyError(f"{taken}, all at {quote(source)}: the last place is for another source")
+        if patient and all(entry.patient for entry in holders):
+            raise BusyError(f"{taken}, all of models attested before: the last place is for one that never was")
 
     def _end(self, entry: _Examination) -> None:
         with self._lock:

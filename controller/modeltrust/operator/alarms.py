@@ -10,10 +10,10 @@ from modeltrust.domain.digest import ContentDigest
 from modeltrust.domain.monitoring import MonitorReport
 from modeltrust.domain.reference import Identity
 from modeltrust.evaluation.monitor import Watch
-from modeltrust.kube import paths
 from modeltrust.kube.client import Object
 from modeltrust.kube.events import Events
 from modeltrust.operator.monitoring import Watched
+from modeltrust.operator.revoking import Revoked, not_revoked, revoke
 from modeltrust.operator.writes import Writes
 
 _HASH = 32  # characters of an automatic name that are the identity's hash (M4)
@@ -72,17 +72,10 @@ class Alarms:
             self._tell(watched, "RevocationProposed", f"{_said(watched, watch)}; `modeltrust revoke` would deny it")
             return
         value = revocation(watched, watch)
-        if self._writes.create_object(paths.ours("modelrevocations"), value) is None and not self._names(value):
-            name = value["metadata"]["name"]
-            why = f"nothing is denied: the ModelRevocation {name} is there already and does not name it; `modeltrust revoke` would"
-            self._tell(watched, "RevocationProposed", f"{_said(watched, watch)}; {why}")
+        if revoke(self._writes, value) is Revoked.NOT:
+            self._tell(watched, "RevocationProposed", f"{_said(watched, watch)}; {not_revoked(value)}")
             return
         self._tell(watched, "ModelRevoked", f"{_said(watched, watch)}; nothing new starts with it, what runs goes on")
-
-    def _names(self, wanted: Object) -> bool:
-        """Whether the revocation that has this name revokes the same: names are known before, and people edit (M4)."""
-        spec = self._writes.get_object(paths.ours("modelrevocations", wanted["metadata"]["name"])).get("spec") or {}
-        return all(set(wanted["spec"].get(kind, ())) <= set(spec.get(kind) or ()) for kind in ("models", "contentDigests"))
 
     def unheard(self, watched: Watched, why: str) -> None:
         """Somebody should look: a server that refuses the questions is never judged by them."""

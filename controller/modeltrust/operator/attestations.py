@@ -31,6 +31,7 @@ from modeltrust.operator.describing import describe
 from modeltrust.operator.evaluations import Looked, Run, runs_of
 from modeltrust.operator.evaluations import described as described_runs
 from modeltrust.operator.evidence import Evidence, Gap, gap_of, gather
+from modeltrust.operator.revoking import Revoked, not_revoked, revoke
 from modeltrust.operator.sources import Sources, access, missing_secret
 from modeltrust.operator.statuses import described
 from modeltrust.operator.writes import Writes
@@ -283,9 +284,12 @@ class Attestations:
 
     def _revoke(self, case: _Case, why: tuple[str, ...]) -> None:
         body = revocation(case.identity, name=case.obj["metadata"]["name"], why=why)
-        if self._writes.create_object(paths.ours("modelrevocations"), body) is not None:
-            message = f"verified again, and it no longer holds: {'; '.join(why)}"
+        outcome, message = revoke(self._writes, body), f"verified again, and it no longer holds: {'; '.join(why)}"
+        if outcome is Revoked.NOW:
             self._events.tell(case.obj, reason="ModelRevoked", message=message, warning=True, action="Revoke")
+        elif outcome is Revoked.NOT:
+            message = f"{message}; {not_revoked(body)}"
+            self._events.tell(case.obj, reason="RevocationProposed", message=message, warning=True, action="Revoke")
 
     def _tell(self, case: _Case, letter: Statement, outcomes: list[Object], *, news: bool) -> None:
         denied = [outcome for outcome in outcomes if outcome["outcome"] in ("Deny", "Error")]

@@ -421,6 +421,19 @@ def test_h3_a_negative_verification_revokes_the_model_once(
     assert [event["reason"] for event in cluster.all(EVENTS)].count("ModelRevoked") == 1
 
 
+def test_m4_no_event_says_that_a_model_is_revoked_where_another_revocation_has_the_name(
+    operator: Attestations, put: Put, attesting: AttestingFake, cluster: ClusterSimulator
+) -> None:
+    name = put()
+    named = revocation(GUARD, name=name, why=("x",))["metadata"]["name"]
+    cluster.put(REVOCATIONS, {"metadata": {"name": named}, "spec": {"models": ["hf://other/one@*"], "action": "DenyNew"}})
+    attesting.negative = ("other bytes",)
+    operator.reconcile(name, NOW)
+    (event,) = [event for event in cluster.all(EVENTS) if event["reason"] in ("ModelRevoked", "RevocationProposed")]
+    assert event["reason"] == "RevocationProposed"
+    assert f"ModelRevocation {named} is there already and does not name it" in event["note"]
+
+
 def test_h3_the_revocation_comes_before_the_new_statement(
     operator: Attestations, put: Put, attesting: AttestingFake, cluster: ClusterSimulator, status: Callable[[str], Object]
 ) -> None:

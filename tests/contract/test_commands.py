@@ -73,3 +73,9 @@ def test_every_object_that_is_applied_is_accepted_by_our_own_compiler(block: Blo
         for value in yaml.safe_load_all(text):
             assert value["kind"] in {kind.name for kind in KINDS.values()}
             check_object(value, trusted.EXTRACTOR)
+
+
+def test_what_the_readme_says_about_installing_is_what_the_pages_say_that_a_node_runs() -> None:
+    run = {command for block in BLOCKS if block.mark != "shown" for command in block.commands}
+    (install,) = blocks(ROOT / "README.md")
+    assert set(install.commands) <= run

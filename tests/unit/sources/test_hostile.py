@@ -168,7 +168,7 @@ def test_f69_a_name_that_resolves_differently_a_moment_later_is_asked_once() -> 
         asked.append(host)
         return answers[min(len(asked), len(answers)) - 1]
 
-    body = HEAD + b"content-length: 2\r\n\r\n{}"
+    body = HEAD + b"connection: close\r\ncontent-length: 2\r\n\r\n{}"
     with attacking(hostile.answers(body)) as server:
         client = Client(plain_http=True, resolve=rebinding)
         for _ in range(3):

@@ -30,7 +30,7 @@ _TOKEN = re.compile(
     | (?P<escape>\\.)
     | (?P<plain>[^\s'"\\;&|()<>$`]+)
     | (?P<substitution>\$\(|`)
-    | (?P<variable>\$\{(?:[^}$`]|\$(?!\()){0,128}\}|\$[A-Za-z_][A-Za-z0-9_]*|\$.?)
+    | (?P<variable>\$\{(?:[^}$`]|\$(?!\()){0,128}+\}|\$[A-Za-z_][A-Za-z0-9_]*|\$.?)
     | (?P<other>.)
     """,
     re.VERBOSE | re.DOTALL,

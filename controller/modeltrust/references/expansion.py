@@ -105,7 +105,7 @@ def may_be_several(word: str, environment: Environment, *, redefined: bool) -> b
         return True
     if UNQUOTED not in word:
         return False
-    if "*" in word and _PARAMETERS.search(word):
+    if "*" in word and _PARAMETERS.search(word):  # `"$*"` is one word within quotes
         return True
     text = expand(word, environment).replace(_SPLIT, " ").replace(LITERAL, "")
     if "$(" in text and (redefined or "$(" in _ONE_WORD.sub("", text)):

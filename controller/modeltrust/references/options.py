@@ -78,9 +78,7 @@ def read_options(program: Program, call: Invocation, opaque_flags: tuple[str, ..
                 position = _other_spelling(options, program, call.words, position, opaque_flags)
         elif row.arity == 1 and position + 1 < end and items[position + 1][:1] != "-":
             if row.use != "ignore":
-                options.hits[f"{row.names[0]}#{position}" if row.append else row.names[0]] = Hit(
-                    row, [items[position + 1]], call.words, position
-                )
+                _keep(options, Hit(row, [items[position + 1]], call.words, position))
             position += 2
         else:
             position = _read(options, Found(row), call.words, position)

@@ -25,8 +25,7 @@ def read_volumes(scan: Scan, listed: list[Volume], volumes: Volumes) -> None:
     Raises:
         LimitExceededError: too many.
     """
-    if len(listed) > limits.VOLUMES:
-        bound(len(listed), limits.VOLUMES, "volumes")
+    bound(len(listed), limits.VOLUMES, "volumes")
     scan.charge(len(listed))
     volume_reader.note(volumes, listed)
 
@@ -45,8 +44,7 @@ def read_containers(scan: Scan, listed: list[Container], field: str, volumes: Vo
     Raises:
         LimitExceededError: too many, or too much in one of them.
     """
-    if len(listed) > limits.CONTAINERS:
-        bound(len(listed), limits.CONTAINERS, field)
+    bound(len(listed), limits.CONTAINERS, field)
     for index, container in enumerate(listed):
         site = Site(container, f"{pointer}/{field}/{index}", volumes)
         site.implied = implied

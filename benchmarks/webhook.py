@@ -29,17 +29,18 @@ RATIO_GOAL, START_GOAL, MEMORY_GOAL = 2.5, 0.8, 80.0
 STATIC = """
 import sys
 from pathlib import Path
-from modeltrust.webhook import serve
 from modeltrust.webhook.health import Health
+from modeltrust.webhook.serve import Server
 from modeltrust.wiring.certificate import Certificate
+from modeltrust.wiring.listening import configuration, listen
 async def app(scope, receive, send):
     await receive()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"{}"})
-s = serve.listen("127.0.0.1:0")
-config = serve.configuration(app, Certificate(Path(sys.argv[1]), Path(sys.argv[2])))
+s = listen("127.0.0.1:0")
+config = configuration(app, Certificate(Path(sys.argv[1]), Path(sys.argv[2])))
 print('{"port": %d, "metricsPort": 0}' % s.getsockname()[1], flush=True)
-serve.Server(config, health=Health(lambda now: ()), drain_seconds=0, clock=lambda: 0.0).run(sockets=[s])
+Server(config, health=Health(lambda now: ()), drain_seconds=0, clock=lambda: 0.0).run(sockets=[s])
 """
 
 
